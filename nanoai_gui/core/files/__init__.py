@@ -1,0 +1,1 @@
+"""Every reader and writer of foreign formats; nothing else in the core touches files."""

@@ -1,0 +1,1 @@
+"""Electron micrographs: from a file to a size distribution of primary particles."""

@@ -1,0 +1,126 @@
+"""Sizing methods: each takes a micrograph and its agglomerates and returns primary particles.
+
+A method is one module of this package with
+
+``NAME``
+    as on the command line (``watershed``), ``TITLE`` as in the window (``Watershed``) and ``SUMMARY``,
+    one sentence for the tooltip;
+``Parameters``
+    a frozen dataclass made with :func:`nanoai_gui.core.parameters.parameter`, every field with a default;
+``size(micrograph, agglomerates, parameters, progress, cancelled) -> SizingResult``
+    which measures the agglomerates that are not excluded.
+
+Adding a method is adding a module and its name to :data:`METHOD_MODULES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.particles import Particles
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from nanoai_gui.core.callbacks import Cancelled, Progress
+    from nanoai_gui.core.tem.micrograph import Micrograph
+
+METHOD_MODULES: dict[str, str] = {
+    "watershed": "nanoai_gui.core.tem.sizing.watershed",
+    "ultimate-erosion": "nanoai_gui.core.tem.sizing.ultimate_erosion",
+    "hough": "nanoai_gui.core.tem.sizing.hough",
+}
+"""Name of each method and the module that holds it (imported when first used: start-up stays fast)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizingResult:
+    """What one method found in one micrograph.
+
+    Parameters
+    ----------
+    method
+        Name of the method.
+    particles
+        The primary particles.
+    agglomerate_ids
+        (m,) int32: every agglomerate, measured or not.
+    n_particles
+        (m,) int32: number of primary particles found, 0 where not measured.
+    probabilities
+        (m, 5) float64: probability of 1..5 primary particles; NaN where the method gives none.
+    excluded
+        m texts: why an agglomerate was not measured (by the border rule or by the method), else empty.
+    """
+
+    method: str
+    particles: Particles
+    agglomerate_ids: NDArray[np.int32]
+    n_particles: NDArray[np.int32]
+    probabilities: NDArray[np.float64]
+    excluded: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_particles(
+        cls,
+        method: str,
+        agglomerates: Agglomerates,
+        particles: Particles,
+        probabilities: NDArray[np.float64] | None = None,
+        excluded: tuple[str, ...] | None = None,
+    ) -> SizingResult:
+        """Count the particles of each agglomerate and assemble the result."""
+        n = len(agglomerates)
+        counts = np.zeros(n, dtype=np.int32)
+        rows = np.searchsorted(agglomerates.ids, particles.agglomerate)
+        np.add.at(counts, rows, 1)
+        return cls(
+            method=method,
+            particles=particles,
+            agglomerate_ids=agglomerates.ids,
+            n_particles=counts,
+            probabilities=np.full((n, 5), np.nan) if probabilities is None else probabilities,
+            excluded=agglomerates.excluded if excluded is None else excluded,
+        )
+
+
+class SizingMethod(Protocol):
+    """The shape of a method module."""
+
+    NAME: str
+    TITLE: str
+    SUMMARY: str
+    Parameters: type[DataclassInstance]
+
+    def size(
+        self,
+        micrograph: Micrograph,
+        agglomerates: Agglomerates,
+        parameters: Any,  # noqa: ANN401 - an instance of this module's Parameters
+        progress: Progress,
+        cancelled: Cancelled,
+    ) -> SizingResult:
+        """Measure the primary particles."""
+        ...
+
+
+def get_method(name: str) -> SizingMethod:
+    """Load a sizing method by name.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such method; names those that exist.
+    """
+    if name not in METHOD_MODULES:
+        raise ParameterError(
+            f"There is no sizing method {name!r}.", f"Choose one of {', '.join(METHOD_MODULES)}."
+        )
+    return cast("SizingMethod", importlib.import_module(METHOD_MODULES[name]))

@@ -1,0 +1,1 @@
+"""The screen. Holds no science: everything it shows comes from the core."""
