@@ -52,7 +52,7 @@ class ImageEntry:
 
 @dataclass(frozen=True)
 class Selection:
-    """Selected agglomerates and particles (ids) of the current image; canvas, table and histogram share it."""
+    """Selected agglomerates and particles (ids) of the current image; all views share it."""
 
     agglomerates: frozenset[int] = frozenset()
     particles: frozenset[int] = frozenset()
