@@ -1,19 +1,26 @@
 """What the TEM tab works on: the images, their state, the settings and the one selection.
 
-Views read from the session and listen to its signals; they never talk to each other.
+Views read from the session and listen to its signals; they never talk to each other. The session does no
+work itself: :mod:`nanoai_gui.gui.tem.loading` reads images for it and :mod:`nanoai_gui.gui.tem.batch`
+has them analysed, both in a worker.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.sizing import get_method
 
 
 class ImageState(Enum):
@@ -23,7 +30,7 @@ class ImageState(Enum):
     QUEUED = auto()
     RUNNING = auto()
     DONE = auto()
-    OUTDATED = auto()  # measured, but settings or calibration have changed since
+    OUTDATED = auto()  # measured, but settings or data bar have changed since
     FAILED = auto()
 
 
@@ -32,7 +39,8 @@ class ImageEntry:
     """One image of the file strip.
 
     ``key`` is stable and unique in a session; ``calibration`` and ``data_bar_top`` are a person's
-    overrides as in :class:`ImageRequest`; ``generation`` counts up with every change.
+    overrides as in :class:`ImageRequest`; ``generation`` counts up with every change. What was found when
+    the file was read (``None`` before): ``file_calibration``, ``file_data_bar_top``, ``n_frames``.
     """
 
     key: int
@@ -44,6 +52,19 @@ class ImageEntry:
     state: ImageState = ImageState.NEW
     analysis: ImageAnalysis | None = None
     error: str = ""
+    file_calibration: Calibration | None = None
+    file_data_bar_top: int | None = None
+    n_frames: int | None = None
+
+    @property
+    def name(self) -> str:
+        """File name, with the frame where it is not the first."""
+        return self.path.name if self.frame == 0 else f"{self.path.name} [{self.frame + 1}]"
+
+    @property
+    def known_calibration(self) -> Calibration | None:
+        """The override, else what the file says; ``None`` while the file has not been read."""
+        return self.calibration or self.file_calibration
 
     def request(self) -> ImageRequest:
         """Say what a worker must do for this image now."""
@@ -59,12 +80,19 @@ class Selection:
 
 
 class TemSession(QObject):
-    """The model of the TEM tab."""
+    """The model of the TEM tab.
+
+    ``wanted`` is the image a person asked for, ``current`` the one that is shown: they differ while a file
+    is being read and after it could not be read, so that ``current``, ``micrograph`` and ``labels`` always
+    belong together and the last good image stays.
+    """
 
     entries_added = Signal(list)  # keys
     entries_removed = Signal(list)  # keys
-    entry_changed = Signal(int)  # key: state, calibration, analysis or error
-    current_changed = Signal()  # another image, or the current one was read (again)
+    entry_changed = Signal(int)  # key: state, calibration, data bar, analysis or error
+    wanted_changed = Signal()  # another image was asked for
+    current_changed = Signal()  # another image is shown, or its calibration or data bar changed
+    labels_changed = Signal()  # the unpacked labels of the current image came or went
     selection_changed = Signal()
     settings_changed = Signal()
     shown_method_changed = Signal()
@@ -72,8 +100,366 @@ class TemSession(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._entries: dict[int, ImageEntry] = {}
+        self._by_source: dict[tuple[str, int], int] = {}
+        self._next_key = 1
+        self._wanted: int | None = None
         self._current: int | None = None
         self._micrograph: Micrograph | None = None
+        self._labels: NDArray[np.int32] | None = None
         self._selection = Selection()
         self._settings = AnalysisSettings()
         self._shown_method = self._settings.methods[0]
+
+    # ------------------------------------------------------------------ images
+
+    def keys(self) -> list[int]:
+        """Every image, in the order of the strip."""
+        return list(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def entry(self, key: int) -> ImageEntry:
+        """One image; ``KeyError`` if it was removed."""
+        return self._entries[key]
+
+    def entries(self) -> list[ImageEntry]:
+        """Every image, in the order of the strip."""
+        return list(self._entries.values())
+
+    def add_paths(self, paths: Iterable[Path]) -> list[int]:
+        """Add files (their first image); those already there are not added twice.
+
+        Returns
+        -------
+        list of int
+            A key for each path in order, new or known already.
+        """
+        return self._add([(path, 0) for path in paths])
+
+    def add_frames(self, path: Path, frames: Iterable[int]) -> list[int]:
+        """Add images of a stack, each as an entry of its own; returns their keys."""
+        return self._add([(path, frame) for frame in frames])
+
+    def _add(self, sources: list[tuple[Path, int]]) -> list[int]:
+        keys, added = [], []
+        for path, frame in sources:
+            # Not Path.resolve: it asks the disk for every part of the path, slow on a network folder.
+            source = os.path.normcase(Path(path).absolute()), frame
+            key = self._by_source.get(source)
+            if key is None:
+                key, self._next_key = self._next_key, self._next_key + 1
+                self._entries[key] = ImageEntry(key, Path(path).absolute(), frame)
+                self._by_source[source] = key
+                added.append(key)
+            keys.append(key)
+        if added:
+            self.entries_added.emit(added)
+            if self._wanted is None:
+                self.set_current(added[0])
+        return keys
+
+    def remove(self, keys: Iterable[int]) -> None:
+        """Take images off the list (the files stay); the next one is shown if the current one goes."""
+        gone = [key for key in keys if key in self._entries]
+        if not gone:
+            return
+        order = self.keys()
+        going = set(gone)
+        stay = [key for key in order if key not in going]
+        following = None
+        if self._wanted in going and stay:
+            place = order.index(self._wanted) if self._wanted is not None else 0
+            following = next((key for key in order[place:] if key not in going), stay[-1])
+        for key in gone:
+            entry = self._entries.pop(key)
+            self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
+        self.entries_removed.emit(gone)
+        if self._current in going:
+            self._show(None, None)
+        if self._wanted in going:
+            self.set_current(following)
+
+    def set_frame(self, key: int, frame: int) -> None:
+        """Take another image of the same stack for an entry."""
+        entry = self._entries[key]
+        source = os.path.normcase(entry.path), frame
+        if entry.frame == frame or source in self._by_source:
+            return
+        self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
+        self._by_source[source] = key
+        entry.frame = frame
+        entry.calibration = entry.file_calibration = None
+        entry.data_bar_top = entry.file_data_bar_top = None
+        entry.analysis = None
+        entry.error = ""
+        self._bump(entry)
+        self.entry_changed.emit(key)
+        if key == self._wanted:
+            self.wanted_changed.emit()
+
+    # ------------------------------------------------------------------ the image shown
+
+    @property
+    def wanted(self) -> int | None:
+        """The image a person asked for."""
+        return self._wanted
+
+    @property
+    def current(self) -> int | None:
+        """The image that is shown."""
+        return self._current
+
+    @property
+    def current_entry(self) -> ImageEntry | None:
+        """The entry of the image that is shown."""
+        return None if self._current is None else self._entries[self._current]
+
+    @property
+    def current_analysis(self) -> ImageAnalysis | None:
+        """What was measured in the image that is shown."""
+        entry = self.current_entry
+        return None if entry is None else entry.analysis
+
+    @property
+    def micrograph(self) -> Micrograph | None:
+        """The image that is shown, with a person's calibration and data bar applied."""
+        return self._micrograph
+
+    @property
+    def labels(self) -> NDArray[np.int32] | None:
+        """(height, width) agglomerate ids of the image that is shown; ``None`` until unpacked."""
+        return self._labels
+
+    def set_current(self, key: int | None) -> None:
+        """Ask for an image; it becomes ``current`` once it has been read."""
+        if key is not None and key not in self._entries:
+            raise KeyError(key)
+        if key == self._wanted:
+            return
+        self._wanted = key
+        if key is None:
+            self._show(None, None)
+        self.wanted_changed.emit()
+
+    def step(self, by: int) -> None:
+        """Ask for the next (+1) or previous (-1) image; stays at either end."""
+        order = self.keys()
+        if not order:
+            return
+        place = order.index(self._wanted) + by if self._wanted in self._entries else 0
+        self.set_current(order[min(max(place, 0), len(order) - 1)])
+
+    def accept_micrograph(self, key: int, micrograph: Micrograph) -> None:
+        """Show an image that was read for ``key``; dropped if another one is wanted by now."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return
+        entry.file_calibration = micrograph.calibration
+        entry.file_data_bar_top = micrograph.data_bar_top
+        entry.n_frames = micrograph.n_frames
+        if entry.state is ImageState.FAILED and entry.analysis is None:
+            entry.state, entry.error = ImageState.NEW, ""
+        self.entry_changed.emit(key)
+        if key == self._wanted:
+            self._show(key, micrograph)
+
+    def accept_labels(self, key: int, analysis: ImageAnalysis, labels: NDArray[np.int32]) -> None:
+        """Take the unpacked labels of an analysis; dropped if it is not the one shown."""
+        if key == self._current and self._entries[key].analysis is analysis:
+            self._labels = labels
+            self.labels_changed.emit()
+
+    def _show(self, key: int | None, micrograph: Micrograph | None) -> None:
+        other = key != self._current
+        self._current = key
+        self._micrograph = None if key is None or micrograph is None else self._overridden(key, micrograph)
+        if other:
+            self._drop_labels()
+            self.select(Selection())
+        self.current_changed.emit()
+
+    def _overridden(self, key: int, micrograph: Micrograph) -> Micrograph:
+        """Apply a person's calibration and data bar to an image, or take them off again."""
+        entry = self._entries[key]
+        calibration = entry.known_calibration
+        if calibration is not None and calibration != micrograph.calibration:
+            micrograph = micrograph.with_calibration(calibration)
+        top = entry.file_data_bar_top if entry.data_bar_top is None else entry.data_bar_top
+        top = None if top is None or top < 0 else top
+        return micrograph if top == micrograph.data_bar_top else micrograph.with_data_bar(top)
+
+    def _drop_labels(self) -> None:
+        if self._labels is not None:
+            self._labels = None
+            self.labels_changed.emit()
+
+    # ------------------------------------------------------------------ a person's overrides
+
+    def set_calibration(self, keys: int | Iterable[int], calibration: Calibration | None) -> None:
+        """Set the pixel size of images, or go back to what the file says with ``None``.
+
+        Everything is measured in px, so a measured image needs no new analysis: its result is given the new
+        pixel size, and stays traceable by carrying it.
+        """
+        for key in [keys] if isinstance(keys, int) else list(keys):
+            entry = self._entries[key]
+            if entry.calibration == calibration:
+                continue
+            was_valid = entry.analysis is not None and entry.analysis.request.generation == entry.generation
+            entry.calibration = calibration
+            entry.generation += 1
+            analysis = entry.analysis
+            known = entry.known_calibration
+            if analysis is not None and known is not None:
+                request = entry.request() if was_valid else replace(analysis.request, calibration=calibration)
+                entry.analysis = replace(analysis, request=request, calibration=known)
+            self._refresh_micrograph(key)
+            self.entry_changed.emit(key)
+
+    def set_data_bar(self, key: int, top: int | None) -> None:
+        """Set the first row of the data bar; -1: there is none; ``None``: what is found in the image."""
+        entry = self._entries[key]
+        if entry.data_bar_top == top:
+            return
+        entry.data_bar_top = top
+        self._bump(entry)
+        self._refresh_micrograph(key)
+        self.entry_changed.emit(key)
+
+    def _refresh_micrograph(self, key: int) -> None:
+        if key == self._current and self._micrograph is not None:
+            self._micrograph = self._overridden(key, self._micrograph)
+            self.current_changed.emit()
+
+    def _bump(self, entry: ImageEntry) -> None:
+        entry.generation += 1
+        if entry.state not in (ImageState.QUEUED, ImageState.RUNNING):
+            entry.state = self._settled_state(entry)
+
+    # ------------------------------------------------------------------ results
+
+    def analyses(self) -> list[ImageAnalysis]:
+        """Every finished analysis, outdated ones too, in the order of the strip."""
+        return [entry.analysis for entry in self._entries.values() if entry.analysis is not None]
+
+    def set_state(self, key: int, state: ImageState) -> None:
+        """Mark an image as waiting or being worked on."""
+        entry = self._entries[key]
+        if entry.state is not state:
+            entry.state = state
+            self.entry_changed.emit(key)
+
+    def settle(self, key: int) -> None:
+        """Mark an image as no longer waiting: as it stood before, by what is known of it."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self.set_state(key, self._settled_state(entry))
+
+    def accept_analysis(
+        self, key: int, analysis: ImageAnalysis, labels: NDArray[np.int32] | None = None
+    ) -> bool:
+        """Take a result; returns false, and drops it, if the image was changed or removed since.
+
+        ``labels`` may be given where they are at hand; else they are unpacked when the image is shown.
+        """
+        entry = self._entries.get(key)
+        if entry is None or analysis.request.generation != entry.generation:
+            return False
+        entry.analysis = analysis
+        entry.error = ""
+        if entry.file_calibration is None and entry.calibration is None:
+            entry.file_calibration = analysis.calibration
+        entry.state = self._settled_state(entry)
+        if key == self._current:
+            self._labels = labels
+            self.select(Selection())
+        if self._shown_method not in analysis.results and analysis.results:
+            self.set_shown_method(next(iter(analysis.results)))
+        self.entry_changed.emit(key)
+        if key == self._current:
+            self.labels_changed.emit()
+        return True
+
+    def fail(self, key: int, sentence: str) -> None:
+        """Mark an image as failed, with the sentence a person is to read; an older result stays."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.error = sentence
+            entry.state = ImageState.FAILED
+            self.entry_changed.emit(key)
+
+    def _settled_state(self, entry: ImageEntry) -> ImageState:
+        if entry.error:
+            return ImageState.FAILED
+        if entry.analysis is None:
+            return ImageState.NEW
+        fresh = entry.analysis.request.generation == entry.generation
+        return ImageState.DONE if fresh and covers(entry.analysis, self._settings) else ImageState.OUTDATED
+
+    # ------------------------------------------------------------------ selection and settings
+
+    @property
+    def selection(self) -> Selection:
+        """What is selected in the current image."""
+        return self._selection
+
+    def select(self, selection: Selection) -> None:
+        """Select agglomerates and particles of the current image."""
+        if selection != self._selection:
+            self._selection = selection
+            self.selection_changed.emit()
+
+    @property
+    def settings(self) -> AnalysisSettings:
+        """How images are analysed from now on."""
+        return self._settings
+
+    def set_settings(self, settings: AnalysisSettings) -> None:
+        """Change how images are analysed; other results become outdated, and fresh again if undone."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self.settings_changed.emit()
+        for entry in self._entries.values():
+            if entry.state in (ImageState.DONE, ImageState.OUTDATED):
+                self.set_state(entry.key, self._settled_state(entry))
+        if self._shown_method not in settings.methods and not self._is_measured(self._shown_method):
+            self.set_shown_method(settings.methods[0])
+
+    def _is_measured(self, method: str) -> bool:
+        return any(method in analysis.results for analysis in self.analyses())
+
+    @property
+    def shown_method(self) -> str:
+        """Name of the method whose particles are shown."""
+        return self._shown_method
+
+    def set_shown_method(self, method: str) -> None:
+        """Show the particles of another method; the ids of one method mean nothing in another."""
+        if method != self._shown_method:
+            self._shown_method = method
+            self.select(Selection(self._selection.agglomerates))
+            self.shown_method_changed.emit()
+
+
+def covers(analysis: ImageAnalysis, settings: AnalysisSettings) -> bool:
+    """Whether an analysis holds what ``settings`` would give (it may hold further methods)."""
+    made = analysis.settings
+    if made.segmentation != settings.segmentation:
+        return False
+    return all(
+        name in analysis.results and _same_parameters(name, made, settings) for name in settings.methods
+    )
+
+
+def _same_parameters(method: str, one: AnalysisSettings, other: AnalysisSettings) -> bool:
+    """Whether both give a method the same parameters; not set means its defaults."""
+    first, second = one.method_parameters.get(method), other.method_parameters.get(method)
+    if first == second:
+        return True
+    defaults = get_method(method).Parameters()
+    return (first or defaults) == (second or defaults)
