@@ -1,14 +1,24 @@
-"""From grey levels to labelled agglomerates."""
+"""From grey levels to labelled agglomerates: flatten, denoise, threshold, label."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nanoai_gui.core.callbacks import Cancelled, Progress, never_cancelled, no_progress
-from nanoai_gui.core.parameters import parameter
-from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.parameters import check, parameter
+from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, Polarity
+from nanoai_gui.core.tem.background import estimate_background, find_polarity
 from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.threshold import noise_level, otsu
+
+NOISE_FACTOR = 4.0
+"""An automatic threshold is at least this many standard deviations of the background above it."""
+_ROWS = 512
+"""Rows handled at a time, so that no temporary array is as large as the image."""
 
 
 class ThresholdKind(StrEnum):
@@ -46,11 +56,238 @@ class SegmentationParameters:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedContrast:
+    """The flattened and denoised field of view, from which a threshold is one comparison away.
+
+    Parameters
+    ----------
+    contrast
+        (height, width) float32 of the whole micrograph; see :class:`Agglomerates`.
+    field_shape
+        Height and width in px of the analysed part, at the top left of the image.
+    polarity
+        Found or asked for; never ``AUTO``.
+    noise
+        Standard deviation of the background, in units of ``contrast``.
+    full_scale
+        The strongest contrast of the image (99.9th percentile): level 1 of a threshold by hand.
+    """
+
+    contrast: NDArray[np.float32]
+    field_shape: tuple[int, int]
+    polarity: Polarity
+    noise: float
+    full_scale: float
+
+    @property
+    def field(self) -> NDArray[np.float32]:
+        """The analysed part of ``contrast``, as a view."""
+        return self.contrast[: self.field_shape[0], : self.field_shape[1]]
+
+
+def prepare(
+    micrograph: Micrograph,
+    parameters: SegmentationParameters | None = None,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> PreparedContrast:
+    """Find the polarity, flatten the background and denoise.
+
+    Contrast is the share of the background level that is missing (dark particles) or added (bright
+    ones), ``|I - I0| / I0`` with its sign, where the background is clearly above zero; grey levels else.
+    """
+    from scipy import ndimage
+
+    p = parameters or SegmentationParameters()
+    check(p)
+    field = micrograph.field_pixels
+    height, width = field.shape
+    contrast = np.zeros(micrograph.shape, dtype=np.float32)
+    out = contrast[:height]
+    polarity: Polarity = p.polarity
+    if field.size == 0 or not field.max() > field.min():
+        polarity = Polarity.DARK if polarity is Polarity.AUTO else polarity
+        return PreparedContrast(contrast, (height, width), polarity, 0.0, 0.0)
+    if polarity is Polarity.AUTO:
+        polarity = find_polarity(field)
+    checkpoint(cancelled)
+    progress(0.1, "Flattening the background")
+    background = estimate_background(field, polarity, p.flatten)
+    checkpoint(cancelled)
+    lowest, typical = float(background.grid.min()), float(np.median(background.grid))
+    # Illumination multiplies; but where the background comes near zero (an offset was taken off), a
+    # quotient would blow up, and the difference alone is honest.
+    divide = lowest > 0.25 * typical > 0
+    for start in range(0, height, _ROWS):
+        stop = min(start + _ROWS, height)
+        level = background.rows(start, stop)
+        strip = out[start:stop]
+        if polarity is Polarity.DARK:
+            np.subtract(level, field[start:stop], out=strip, casting="unsafe")
+        else:
+            np.subtract(field[start:stop], level, out=strip, casting="unsafe")
+        if divide:
+            strip /= level
+        checkpoint(cancelled)
+    progress(0.3, "Denoising")
+    if p.denoise_px > 0:
+        for axis in (0, 1):
+            ndimage.gaussian_filter1d(out, p.denoise_px, axis=axis, output=out, mode="nearest", truncate=3.0)
+            checkpoint(cancelled)
+    step = max(1, int(np.sqrt(out.size / 1e6)))
+    full_scale = float(np.percentile(out[::step, ::step], 99.9))
+    return PreparedContrast(contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0))
+
+
+def automatic_threshold(prepared: PreparedContrast) -> float:
+    """Otsu's level of the contrast, but never within the noise of the background."""
+    return max(otsu(prepared.field), NOISE_FACTOR * prepared.noise)
+
+
+def particle_mask(prepared: PreparedContrast, parameters: SegmentationParameters) -> NDArray[np.bool_]:
+    """Pixels above the threshold, (height, width) of the whole micrograph.
+
+    This is the live preview of a threshold by hand: one comparison, no labelling.
+    """
+    mask = np.zeros(prepared.contrast.shape, dtype=bool)
+    if prepared.full_scale <= 0:
+        return mask
+    level = threshold_level(prepared, parameters)
+    inside = mask[: prepared.field_shape[0]]
+    np.greater(prepared.field, level, out=inside)
+    return mask
+
+
+def threshold_level(prepared: PreparedContrast, parameters: SegmentationParameters) -> float:
+    """Level of ``contrast`` that the parameters stand for."""
+    if parameters.threshold is ThresholdKind.MANUAL:
+        return parameters.level * prepared.full_scale
+    return automatic_threshold(prepared)
+
+
 def segment(
     micrograph: Micrograph,
     parameters: SegmentationParameters | None = None,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
 ) -> Agglomerates:
-    """Find the agglomerates of a micrograph."""
-    raise NotImplementedError
+    """Find the agglomerates of a micrograph.
+
+    An image without particles (blank, or nothing but noise) gives no agglomerates.
+    """
+    p = parameters or SegmentationParameters()
+    prepared = prepare(micrograph, p, progress, cancelled)
+    progress(0.6, "Finding agglomerates")
+    return label(prepared, p, progress, cancelled)
+
+
+def label(
+    prepared: PreparedContrast,
+    parameters: SegmentationParameters,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> Agglomerates:
+    """Threshold a prepared image and label what stands out."""
+    from scipy import ndimage
+
+    height, _ = prepared.field_shape
+    labels = np.zeros(prepared.contrast.shape, dtype=np.int32)
+    mask = particle_mask(prepared, parameters)[:height]
+    checkpoint(cancelled)
+    minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
+    if parameters.fill_holes:
+        _fill_holes(mask, prepared.field, minimum_area)
+        checkpoint(cancelled)
+    view = labels[:height]
+    n = ndimage.label(mask, np.ones((3, 3), dtype=bool), output=view) if mask.any() else 0
+    del mask
+    checkpoint(cancelled)
+    area = _areas(view, n)
+    keep = area >= minimum_area
+    keep[0] = False
+    new_ids = np.zeros(n + 1, dtype=np.int32)
+    new_ids[keep] = np.arange(1, int(keep.sum()) + 1, dtype=np.int32)
+    for start in range(0, height, _ROWS):
+        strip = view[start : start + _ROWS]
+        strip[...] = new_ids[strip]
+    checkpoint(cancelled)
+    progress(0.9, "Describing agglomerates")
+    return describe(labels, prepared, parameters)
+
+
+def describe(
+    labels: NDArray[np.int32], prepared: PreparedContrast, parameters: SegmentationParameters
+) -> Agglomerates:
+    """Assemble the table of a label image (ids need not be consecutive)."""
+    from scipy import ndimage
+
+    height, width = prepared.field_shape
+    n = int(labels.max(initial=0))
+    area = _areas(labels, n)
+    area[0] = 0
+    ids = np.flatnonzero(area).astype(np.int32)
+    sum_x, sum_y = np.zeros(n + 1), np.zeros(n + 1)
+    for start in range(0, labels.shape[0], _ROWS):
+        strip = labels[start : start + _ROWS]
+        flat = np.flatnonzero(strip)
+        if flat.size:
+            y, x = np.divmod(flat, labels.shape[1])
+            value = strip.ravel()[flat]
+            sum_x += np.bincount(value, weights=x, minlength=n + 1)
+            sum_y += np.bincount(value, weights=y + start, minlength=n + 1)
+    found = ndimage.find_objects(labels)
+    boxes = np.array(
+        [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in (found[i - 1] for i in ids)], dtype=np.int32
+    ).reshape(-1, 4)
+    cut = (boxes[:, 0] <= 0) | (boxes[:, 1] <= 0) | (boxes[:, 2] >= height) | (boxes[:, 3] >= width)
+    excluded = tuple(TOUCHES_BORDER if c and not parameters.include_border else "" for c in cut)
+    level = np.nan if parameters.threshold is ThresholdKind.LOCAL else threshold_level(prepared, parameters)
+    return Agglomerates(
+        labels=labels,
+        ids=ids,
+        x=sum_x[ids] / area[ids],
+        y=sum_y[ids] / area[ids],
+        area_px=area[ids],
+        boxes=boxes,
+        excluded=excluded,
+        polarity=prepared.polarity,
+        threshold=float(level),
+        contrast=prepared.contrast,
+    )
+
+
+def _areas(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """Pixels of every label 0..n, without a 64-bit copy of the whole image."""
+    area = np.zeros(n + 1, dtype=np.int64)
+    for start in range(0, labels.shape[0], _ROWS):
+        area += np.bincount(labels[start : start + _ROWS].ravel(), minlength=n + 1)
+    return area
+
+
+def _fill_holes(mask: NDArray[np.bool_], contrast: NDArray[np.float32], minimum_area: float) -> None:
+    """Close the holes of a mask in place.
+
+    A gap in a loop of particles that is larger than the smallest agglomerate and as empty as the
+    background is not a hole in a particle: it stays open.
+    """
+    from scipy import ndimage
+
+    holes, n = ndimage.label(~mask)
+    if n == 0:
+        return
+    outside = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+    close = np.ones(n + 1, dtype=bool)
+    close[0] = False
+    close[outside] = False
+    area = _areas(holes, n)
+    large = np.flatnonzero(close & (area > minimum_area))
+    if large.size:
+        level = float(contrast[mask].min())
+        objects = ndimage.find_objects(holes)
+        for i in large:
+            box = objects[i - 1]
+            if float(np.median(contrast[box][holes[box] == i])) < 0.5 * level:
+                close[i] = False
+    for start in range(0, mask.shape[0], _ROWS):
+        mask[start : start + _ROWS] |= close[holes[start : start + _ROWS]]

@@ -1,0 +1,56 @@
+"""Grey levels that part particles from background."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BINS = 1024
+
+
+def otsu(values: NDArray[Any]) -> float:
+    """Level of the largest between-class variance (N. Otsu, IEEE Trans. SMC 9 (1979) 62).
+
+    The brightest and darkest 0.01 % do not stretch the histogram. Gives the only level of a constant input.
+    """
+    flat = values.ravel()
+    low, high = (float(v) for v in np.percentile(flat, [0.01, 99.99]))
+    if not high > low:
+        low, high = float(flat.min()), float(flat.max())
+        if not high > low:
+            return low
+    counts, edges = np.histogram(flat, bins=_BINS, range=(low, high))
+    return otsu_of_histogram(counts, edges)
+
+
+def otsu_of_histogram(counts: NDArray[np.integer], edges: NDArray[np.floating]) -> float:
+    """Otsu's level from a histogram: ``counts`` (n,), ``edges`` (n + 1,)."""
+    centres = (edges[:-1] + edges[1:]) / 2
+    weight = counts.astype(np.float64)
+    below = np.cumsum(weight)
+    above = below[-1] - below
+    moment = np.cumsum(weight * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = moment / below - (moment[-1] - moment) / above
+        between = below * above * difference**2
+    between[~np.isfinite(between)] = 0
+    if between.max() <= 0:
+        return float(edges[0])
+    # On an empty valley every level is as good: the middle one is taken.
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
+    return float(edges[1 + (best[0] + best[-1]) // 2])
+
+
+def noise_level(contrast: NDArray[np.float32]) -> float:
+    """Give the standard deviation of the background of a flattened image (0 = background).
+
+    Only the side away from the particles is looked at, which they cannot widen.
+    """
+    step = max(1, int(np.sqrt(contrast.size / 1e6)))
+    sample = contrast[::step, ::step]
+    negative = sample[sample < 0]
+    if negative.size == 0:
+        return 0.0
+    return float(1.4826 * np.median(-negative))
