@@ -43,18 +43,22 @@ OFFSCREEN_LIBRARIES = {
 }
 """What Qt loads even when it draws into memory, and the Debian packages that hold it."""
 
-X11_LIBRARIES = {
+WINDOW_LIBRARIES = {
+    **OFFSCREEN_LIBRARIES,
     "libxcb-cursor.so.0": "libxcb-cursor0",
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
     "libxcb-icccm.so.4": "libxcb-icccm4",
     "libxcb-image.so.0": "libxcb-image0",
     "libxcb-keysyms.so.1": "libxcb-keysyms1",
     "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render.so.0": "libxcb-render0",
     "libxcb-render-util.so.0": "libxcb-render-util0",
     "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-util.so.1": "libxcb-util1",
     "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libwayland-cursor.so.0": "libwayland-cursor0",
 }
-"""What a window on a real X display needs besides."""
+"""What a window on an X or Wayland display needs (ldd on Qt's libqxcb.so and libqwayland.so names them)."""
 
 FONT_PACKAGE = "fonts-dejavu-core"
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
@@ -240,7 +244,7 @@ def has_display() -> bool:
 def run(arguments: list[str]) -> int:
     """Open the window on the sample (or the files given); without a display measure it headless."""
     install("")
-    lacking = provide_libraries({**OFFSCREEN_LIBRARIES, **X11_LIBRARIES})
+    lacking = provide_libraries(WINDOW_LIBRARIES)
     if not lacking and has_display():
         return subprocess.run(
             [PYTHON, "-m", "nanoai_gui", *(arguments or [str(SAMPLES)])], check=False

@@ -85,7 +85,7 @@ class PackedLabels:
     def pack(cls, labels: NDArray[np.int32]) -> PackedLabels:
         """Compress ``labels`` (height, width)."""
         little = np.ascontiguousarray(labels, dtype="<i4")
-        return cls((labels.shape[0], labels.shape[1]), zlib.compress(little, 1))
+        return cls((labels.shape[0], labels.shape[1]), zlib.compress(little.data, 1))
 
     def unpack(self) -> NDArray[np.int32]:
         """Give the label image back, (height, width) int32.
