@@ -15,9 +15,11 @@ import csv
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -264,12 +266,15 @@ def measure(paths: list[Path]) -> int:
         status = subprocess.run(command, check=False).returncode
         if not (Path(folder) / "summary.json").exists():
             return status or 1
-        print_distribution(Path(folder))
+        print_distribution(Path(folder), SAMPLES / "truth.csv" if paths == [SAMPLES] else None)
     return status
 
 
-def print_distribution(folder: Path) -> None:
-    """Print GMD and GSD of each method with intervals, and the histogram of the first."""
+def print_distribution(folder: Path, truth: Path | None) -> None:
+    """Print GMD and GSD of each method with 95 % intervals, and the histogram of the first.
+
+    ``truth`` lists the particles that are really in the images, where that is known.
+    """
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     print()
     for method, of_method in summary["methods"].items():
@@ -287,6 +292,12 @@ def print_distribution(folder: Path) -> None:
             f"{pooled['n_particles']} particles in {pooled['n_agglomerates']} agglomerates"
         )
     first = next(iter(summary["methods"]))
+    nm_per_px = summary["methods"][first]["pooled"]["nm_per_px"]
+    if truth is not None and nm_per_px is not None:
+        with truth.open(encoding="utf-8", newline="") as table:
+            logs = [math.log(nm_per_px * float(row["diameter_px"])) for row in csv.DictReader(table)]
+        gmd, gsd = math.exp(statistics.fmean(logs)), math.exp(statistics.pstdev(logs))
+        print(f"{'truth':18s} GMD {gmd:.2f} nm   GSD {gsd:.3f}   (the sample is synthetic; all particles)")
     with (folder / "particles.csv").open(encoding="utf-8", newline="") as table:
         rows = [row for row in csv.DictReader(table) if row["method"] == first]
     column = "diameter_nm" if rows and all(row["diameter_nm"] for row in rows) else "diameter_px"
