@@ -2,11 +2,214 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.errors import ReadError
+from nanoai_gui.core.files import pictures, tiff
+from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
+from nanoai_gui.core.files.judgement import Judgement, judge, stretch
+from nanoai_gui.core.files.pixels import to_grey
 from nanoai_gui.core.tem.micrograph import Micrograph
+
+__all__ = [
+    "READABLE_SUFFIXES",
+    "FrameInfo",
+    "find_images",
+    "list_frames",
+    "read_micrograph",
+    "read_thumbnail",
+]
+
+READABLE_SUFFIXES = frozenset((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"))
+"""Endings (lower case) of the files that a folder is searched for."""
 
 
 def read_micrograph(path: Path, frame: int | None = None) -> Micrograph:
-    """Read one micrograph."""
-    raise NotImplementedError
+    """Read one micrograph.
+
+    Parameters
+    ----------
+    path
+        The file.
+    frame
+        Which of its images, counted as in :func:`list_frames`; ``None``: the recommended one.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot or should not be read, or has no such frame.
+    """
+    with reading(path), _open(path) as frames:
+        index = _recommended(frames) if frame is None else frame
+        if not 0 <= index < len(frames):
+            raise ReadError(
+                f"{path.name} has no image {index + 1}, only {len(frames)}.", "Choose another one."
+            )
+        chosen = frames[index]
+        pixels, warnings = to_grey(chosen.load(), path)
+        n_frames = len(frames)
+        _check_two_axes(pixels, path)
+        judgement = judge(chosen.pixel_size, path)
+        pixels = stretch(pixels, judgement)
+    name = path.name if n_frames == 1 else f"{path.name} [{chosen.label or index + 1}]"
+    return Micrograph(
+        pixels=pixels,
+        name=name,
+        path=path,
+        calibration=judgement.calibration,
+        data_bar_top=_data_bar_top(pixels, chosen, judgement),
+        frame=index,
+        n_frames=n_frames,
+        warnings=(*chosen.warnings, *warnings),
+        metadata=chosen.metadata,
+    )
+
+
+def list_frames(path: Path) -> tuple[FrameInfo, ...]:
+    """List the images of a file without decoding them.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot or should not be read.
+    """
+    with reading(path), _open(path) as frames:
+        best = _recommended(frames)
+        return tuple(
+            FrameInfo(i, frame.label or f"{i + 1}", frame.shape, i == best) for i, frame in enumerate(frames)
+        )
+
+
+def read_thumbnail(path: Path, size: int, frame: int | None = None) -> NDArray[np.uint8]:
+    """Read a small picture of a file for the eye: at most ``size`` px high and wide, grey, stretched.
+
+    Raises
+    ------
+    ReadError
+        As :func:`read_micrograph`.
+    """
+    micrograph = read_micrograph(path, frame)
+    step = max(1, -(-max(micrograph.shape) // size))
+    pixels = _shrink(micrograph.pixels, step)
+    top = micrograph.field_of_view.y1 // step
+    low, high = np.percentile(pixels[: max(top, 1)], (0.5, 99.5))
+    scale = 255.0 / max(float(high - low), 1e-30)
+    small: NDArray[np.uint8] = np.clip((pixels - low) * scale, 0, 255).astype(np.uint8)
+    return small
+
+
+def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """Expand files and folders to image files.
+
+    Parameters
+    ----------
+    paths
+        Files are kept as they are, whatever their ending; folders are searched with all below them.
+
+    Returns
+    -------
+    images, problems
+        The files in natural order within each folder, without repetition; one sentence for each
+        folder that holds no image and each path that does not exist.
+    """
+    images: dict[Path, None] = {}
+    problems: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            found = _images_below(path)
+            if not found:
+                problems.append(f"The folder {path.name or path} holds no image that NanoAI can read.")
+            images.update(dict.fromkeys(found))
+        elif path.exists():
+            images[path] = None
+        else:
+            problems.append(f"{path.name} is not there.")
+    return list(images), problems
+
+
+def _images_below(folder: Path) -> list[Path]:
+    found = []
+    for path in folder.rglob("*"):
+        # macOS leaves resource forks "._name" on foreign drives; hidden files are nobody's data.
+        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file():
+            found.append(path)
+    return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+
+
+def natural_key(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Sort key that puts ``image 2`` before ``image 10`` and the files of a folder together."""
+    return tuple(
+        tuple(
+            (0, int(part), "") if part.isdecimal() else (1, 0, part)
+            for part in re.split(r"(\d+)", name.casefold())
+            if part
+        )
+        for name in path.parts
+    )
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[list[Frame]]:
+    """Choose the reader by content first, then by ending."""
+    if path.is_dir():
+        raise ReadError(f"{path.name} is a folder.", "Choose the image files in it.")
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise ReadError(f"{path.name} is empty.", "Copy it again from the microscope.")
+    if head.startswith(tiff.MAGIC):
+        with tiff.open_tiff(path) as frames:
+            yield frames
+    elif head.startswith(pictures.MAGIC):
+        with pictures.open_picture(path) as frames:
+            yield frames
+    else:
+        raise ReadError(
+            f"{path.name} is not an image that NanoAI can read.",
+            "Export it as TIFF from the microscope's software.",
+        )
+
+
+def _recommended(frames: list[Frame]) -> int:
+    return max(range(len(frames)), key=lambda i: (frames[i].preference, -i))
+
+
+def _check_two_axes(pixels: NDArray[Any], path: Path) -> None:
+    check_claimed_size(path, pixels.shape)
+    if min(pixels.shape) < 2:
+        height, width = pixels.shape
+        raise ReadError(
+            f"{path.name} is {width} x {height} px: a single point or line, not an image.",
+            "Open an image with many pixels in both directions.",
+        )
+
+
+def _data_bar_top(pixels: NDArray[Any], frame: Frame, judgement: Judgement) -> int | None:
+    """First row of the data bar: where the metadata put it."""
+    height = pixels.shape[0]
+    if frame.image_height is not None:
+        top = round(frame.image_height * judgement.stretch_y)
+        return top if 0 < top < height else None
+    return None
+
+
+def _shrink(pixels: NDArray[Any], step: int) -> NDArray[np.float32]:
+    """Mean of blocks of ``step`` x ``step`` px; what does not fill a block is cut off."""
+    height, width = (max(n // step, 1) for n in pixels.shape)
+    rows, columns = min(height * step, pixels.shape[0]), min(width * step, pixels.shape[1])
+    blocks = pixels[:rows, :columns]
+    if step == 1:
+        return blocks.astype(np.float32)
+    # Narrow images are less than one block across: they keep that axis.
+    down, across = rows // height, columns // width
+    mean: NDArray[np.float32] = blocks.reshape(height, down, width, across).mean(
+        axis=(1, 3), dtype=np.float32
+    )
+    return mean
