@@ -1,0 +1,245 @@
+"""What a run of measurements says in the end: the content of ``summary.json``, and a table to read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nanoai_gui
+from nanoai_gui.core import parameters
+from nanoai_gui.core.tem.distribution import Sample, SizeDistribution, combine, describe, take
+from nanoai_gui.core.tem.particles import Status
+from nanoai_gui.core.tem.sizing import get_method
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
+    from nanoai_gui.core.tem.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class ItemError:
+    """Something that could not be done: the file or folder, and why in one sentence."""
+
+    image: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRecord:
+    """What a summary keeps of an analysed image: numbers only, so that thousands of images fit in memory.
+
+    ``samples``, ``seconds`` and ``edits`` (particles a person edited or added) are per method; samples are
+    in px.
+    """
+
+    image: str
+    path: str
+    shape: tuple[int, int]
+    calibration: Calibration
+    data_bar_top: int | None
+    polarity: str
+    threshold: float
+    warnings: tuple[str, ...]
+    samples: Mapping[str, Sample]
+    seconds: Mapping[str, float]
+    edits: Mapping[str, int]
+
+    @classmethod
+    def of(cls, image: str, analysis: ImageAnalysis) -> ImageRecord:
+        """Take from ``analysis`` what a summary needs, under the name ``image``."""
+        return cls(
+            image=image,
+            path=str(analysis.request.path),
+            shape=analysis.shape,
+            calibration=analysis.calibration,
+            data_bar_top=analysis.data_bar_top,
+            polarity=str(analysis.agglomerates.polarity),
+            threshold=analysis.agglomerates.threshold,
+            warnings=(*analysis.warnings, *analysis.calibration.warnings),
+            samples={method: take(analysis, method, "px", image) for method in analysis.results},
+            seconds=dict(analysis.seconds),
+            edits={
+                method: int(np.count_nonzero(result.particles.status != Status.AUTO))
+                for method, result in analysis.results.items()
+            },
+        )
+
+
+def summarise(
+    records: Sequence[ImageRecord], errors: Iterable[ItemError], settings: AnalysisSettings
+) -> dict[str, Any]:
+    """Compute the content of ``summary.json``: plain JSON values, NaN as ``None``.
+
+    ``methods`` maps each method to ``pooled`` (statistics over all images) and ``per_image`` (a list, in
+    the order of ``records``). ``gmd_ci95``, ``mean`` and other values without a unit in their name are in
+    ``unit``: nm if the pixel size of every image they come from is known, else px; ``*_nm`` is then
+    ``None``. ``n_agglomerates`` counts the measured ones, ``n_excluded`` the others.
+    """
+    methods: dict[str, Any] = {}
+    for method in settings.methods:
+        measured = [r for r in records if method in r.samples]
+        methods[method] = {
+            "pooled": _statistics(method, measured),
+            "per_image": [{"image": r.image, **_statistics(method, [r])} for r in measured],
+        }
+    return {
+        "version": nanoai_gui.__version__,
+        "methods": methods,
+        "errors": [asdict(error) for error in errors],
+        "notes": notes(records),
+        "images": [_facts(r) for r in records],
+        "settings": _settings(settings),
+    }
+
+
+def notes(records: Sequence[ImageRecord]) -> list[str]:
+    """Sentences a reader of the numbers must know."""
+    unknown = [r.image for r in records if not r.calibration.is_known]
+    sizes = {r.calibration.nm_per_px for r in records}
+    found = []
+    if unknown and len(unknown) == len(records):
+        found.append("The pixel size is not known: all results are in px, and the nm values are empty.")
+    elif unknown:
+        found.append(
+            f"The pixel size of {_some(unknown)} is not known: pooled results are in px, and their nm values "
+            "are empty."
+        )
+    if len(sizes) > 1:
+        found.append("The pixel sizes of the images differ, so pooled values in px mix different scales.")
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more images"
+
+
+def _statistics(method: str, records: Sequence[ImageRecord]) -> dict[str, Any]:
+    """Compute the numbers of one method over some images."""
+    in_px = combine([r.samples[method] for r in records], method, "px")
+    known = bool(records) and all(r.calibration.is_known for r in records)
+    used = in_px
+    if known:
+        used = combine([r.samples[method].scaled(r.calibration.nm_per_px or math.nan) for r in records])
+    d = describe(used)
+    pixel_sizes = {r.calibration.nm_per_px for r in records}
+    sources = sorted({str(r.calibration.source) for r in records})
+    values: dict[str, Any] = {
+        "n_images": d.n_images,
+        "n_agglomerates": d.n_agglomerates,
+        "n_particles": d.n_particles,
+        "n_excluded": d.n_excluded,
+        "excluded_area_fraction": d.excluded_area_fraction,
+        "gmd_px": float(np.exp(np.mean(np.log(in_px.diameters)))) if len(in_px) else None,
+        "gmd_nm": d.gmd if known else None,
+        "gsd": d.gsd,
+        "gmd_ci95": d.gmd_ci95,
+        "gsd_ci95": d.gsd_ci95,
+        "mean_nm": d.mean if known else None,
+        "median_nm": d.median if known else None,
+        "nm_per_px": pixel_sizes.pop() if len(pixel_sizes) == 1 else None,
+        "calibration_source": ", ".join(sources),
+        "seconds": round(sum(r.seconds[method] for r in records), 3),
+        "unit": used.unit,
+        **_further(d),
+        "n_edited": sum(r.edits[method] for r in records),
+    }
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _further(d: SizeDistribution) -> dict[str, Any]:
+    """Statistics beyond the fields that scripts are promised."""
+    return {
+        "mean": d.mean,
+        "sd": d.sd,
+        "d10": d.d10,
+        "d50": d.d50,
+        "d90": d.d90,
+        "d32": d.d32,
+        "d43": d.d43,
+        "volume_statistics_reliable": d.volume_statistics_reliable,
+        "intervals_reliable": d.intervals_reliable,
+        "design_effect": d.design_effect,
+        "particles_needed_5_percent": d.particles_needed(0.05),
+        "lognormal_fit": None if d.fit is None else asdict(d.fit),
+        "excluded_reasons": dict(d.excluded_reasons),
+    }
+
+
+def _facts(record: ImageRecord) -> dict[str, Any]:
+    calibration = record.calibration
+    return {
+        "image": record.image,
+        "path": record.path,
+        "height_px": record.shape[0],
+        "width_px": record.shape[1],
+        "nm_per_px": calibration.nm_per_px,
+        "calibration_source": str(calibration.source),
+        "calibration_detail": calibration.detail,
+        "data_bar_top": record.data_bar_top,
+        "polarity": record.polarity,
+        "threshold": _plain(record.threshold),
+        "warnings": list(record.warnings),
+    }
+
+
+def _settings(settings: AnalysisSettings) -> dict[str, Any]:
+    return {
+        "segmentation": parameters.to_mapping(settings.segmentation),
+        "methods": {
+            name: parameters.to_mapping(settings.method_parameters.get(name) or get_method(name).Parameters())
+            for name in settings.methods
+        },
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Turn NaN into ``None`` and round to 10 digits, which no measurement exceeds."""
+    match value:
+        case bool() | int() | str() | None:
+            return value
+        case float():
+            return float(f"{value:.10g}") if math.isfinite(value) else None
+        case dict():
+            return {key: _plain(v) for key, v in value.items()}
+        case _:
+            return [_plain(v) for v in value]
+
+
+def text_table(summary: Mapping[str, Any]) -> str:
+    """Set the pooled results of a summary as a table for the terminal."""
+    head = ("method", "images", "agglomerates", "excluded", "particles", "GMD", "95 %", "GSD", "95 %")
+    rows: list[tuple[str, ...]] = [head]
+    for method, results in summary["methods"].items():
+        pooled = results["pooled"]
+        unit = pooled["unit"]
+        gmd = pooled["gmd_nm"] if unit == "nm" else pooled["gmd_px"]
+        rows.append(
+            (
+                method,
+                str(pooled["n_images"]),
+                str(pooled["n_agglomerates"]),
+                str(pooled["n_excluded"]),
+                str(pooled["n_particles"]),
+                "-" if gmd is None else f"{gmd:.4g} {unit}",
+                _range(pooled["gmd_ci95"], ".4g"),
+                "-" if pooled["gsd"] is None else f"{pooled['gsd']:.3f}",
+                _range(pooled["gsd_ci95"], ".3f"),
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _range(interval: Sequence[float] | None, form: str) -> str:
+    return "-" if interval is None else f"{interval[0]:{form}}..{interval[1]:{form}}"
