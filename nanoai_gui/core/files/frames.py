@@ -109,7 +109,14 @@ def reading(path: Path) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            before = _state(path)
             yield
+            # A file cut while it is read can come out as an image whose rest is zeros.
+            if _state(path) != before:
+                raise ReadError(
+                    f"{path.name} was changed while it was being read.",
+                    "Open it again once it is completely written.",
+                )
         except NanoAIError:
             raise
         except FileNotFoundError as error:
@@ -132,6 +139,12 @@ def reading(path: Path) -> Iterator[None]:
         finally:
             for warning in caught:
                 logger.info("%s: %s", path.name, warning.message)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """Give what changes when a file is written to or replaced."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check_claimed_size(path: Path, shape: tuple[int, ...]) -> None:
