@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import importlib.util
+import importlib.metadata
 import json
 import math
 import os
@@ -174,26 +174,38 @@ def module_exists(python: str | Path, name: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def pip_command() -> list[str | Path]:
-    """The pip that installs into the environment: its own, or else the one of the base Python.
+def has_pip_for_others() -> bool:
+    """Whether the base Python has a pip that can fill an environment without one (since 22.3)."""
+    try:
+        version = importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return tuple(int(part) for part in version.split(".")[:2]) >= (22, 3)
 
-    A Debian without python3-venv makes environments that have no pip; its own pip can still fill them.
-    """
+
+def pip_command() -> list[str | Path]:
+    """The pip that installs into the environment: its own, or else the one of the base Python."""
     if module_exists(PYTHON, "pip"):
         return [PYTHON, "-m", "pip"]
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip", "--python", PYTHON]
-    if install_packages(["python3-pip"]):
-        return pip_command()
-    raise SetupError("Python's pip is missing.\nInstall it with: sudo apt-get install --yes python3-pip")
+    return [sys.executable, "-m", "pip", "--python", PYTHON]
 
 
 def make_venv() -> None:
-    """Make the environment anew."""
+    """Make the environment anew.
+
+    A Debian without python3-venv makes environments that have no pip; its own pip can still fill them.
+    """
     if Path(sys.prefix).resolve() == VENV.resolve():
         raise SetupError("Run this with the system's python3, not with the one inside .venv.")
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if not (module_exists(sys.executable, "ensurepip") or has_pip_for_others()):
+        install_packages([package])
+    has_own_pip = module_exists(sys.executable, "ensurepip")
+    if not (has_own_pip or has_pip_for_others()):
+        raise SetupError(
+            f"This Python has no pip.\nInstall it with: sudo apt-get install --yes python3-pip {package}"
+        )
     say("Making the virtual environment .venv")
-    has_own_pip = importlib.util.find_spec("ensurepip") is not None
     try:
         venv.EnvBuilder(clear=True, symlinks=os.name != "nt", with_pip=has_own_pip).create(VENV)
     except (OSError, subprocess.CalledProcessError) as error:
