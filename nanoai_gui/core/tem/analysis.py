@@ -42,7 +42,7 @@ class ImageRequest:
     Parameters
     ----------
     path, frame
-        The file and which image of it.
+        The file and which image of it; ``None`` takes the one that the file's kind recommends.
     calibration
         Overrides the calibration found in the file; ``None`` keeps it.
     data_bar_top
@@ -52,7 +52,7 @@ class ImageRequest:
     """
 
     path: Path
-    frame: int = 0
+    frame: int | None = None
     calibration: Calibration | None = None
     data_bar_top: int | None = None
     generation: int = 0
