@@ -12,8 +12,9 @@ from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_can
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, Polarity
 from nanoai_gui.core.tem.background import estimate_background, find_polarity
+from nanoai_gui.core.tem.edge_profile import edge_level
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.threshold import noise_level, otsu
+from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, typical_radius
 
 NOISE_FACTOR = 4.0
 """An automatic threshold is at least this many standard deviations of the background above it."""
@@ -24,8 +25,11 @@ _ROWS = 512
 class ThresholdKind(StrEnum):
     """How the grey level that parts particles from background is found."""
 
+    AUTO = "automatic"
+    """Otsu's level, then moved to where the edge of the particles really is."""
     OTSU = "Otsu"
     LOCAL = "local"
+    """As the automatic one, but following how strong the particles of the neighbourhood are."""
     MANUAL = "by hand"
 
 
@@ -40,7 +44,11 @@ class SegmentationParameters:
     denoise_px: float = parameter(
         1.0, "Denoise", unit="px", minimum=0, maximum=20, step=0.5, help="Width of the smoothing; 0 is off."
     )
-    threshold: ThresholdKind = parameter(ThresholdKind.OTSU, "Threshold")
+    threshold: ThresholdKind = parameter(
+        ThresholdKind.AUTO, "Threshold",
+        help="Automatic finds the edge also of particles that are thin there; Otsu takes the half-way grey "
+        "level; local follows the contrast across the image.",
+    )  # fmt: skip
     level: float = parameter(
         0.5, "Level", minimum=0, maximum=1, step=0.01,
         help="Only by hand: 0 is the background, 1 the strongest contrast of the image.",
@@ -140,30 +148,50 @@ def prepare(
     return PreparedContrast(contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0))
 
 
-def automatic_threshold(prepared: PreparedContrast) -> float:
+def automatic_threshold(prepared: PreparedContrast, denoise_px: float = 1.0) -> float:
+    """Level of the particles' edge, see :mod:`nanoai_gui.core.tem.edge_profile`; never within the noise."""
+    first = otsu_threshold(prepared)
+    return max(
+        edge_level(prepared.field, first, denoise_px, typical_radius(prepared.field, first)),
+        NOISE_FACTOR * prepared.noise,
+    )
+
+
+def otsu_threshold(prepared: PreparedContrast) -> float:
     """Otsu's level of the contrast, but never within the noise of the background."""
     return max(otsu(prepared.field), NOISE_FACTOR * prepared.noise)
 
 
-def particle_mask(prepared: PreparedContrast, parameters: SegmentationParameters) -> NDArray[np.bool_]:
+def threshold_level(prepared: PreparedContrast, parameters: SegmentationParameters) -> float:
+    """Level of ``contrast`` that the parameters stand for (the mean level of a local threshold)."""
+    if parameters.threshold is ThresholdKind.MANUAL:
+        return parameters.level * prepared.full_scale
+    if parameters.threshold is ThresholdKind.OTSU:
+        return otsu_threshold(prepared)
+    return automatic_threshold(prepared, parameters.denoise_px)
+
+
+def particle_mask(
+    prepared: PreparedContrast, parameters: SegmentationParameters, level: float | None = None
+) -> NDArray[np.bool_]:
     """Pixels above the threshold, (height, width) of the whole micrograph.
 
-    This is the live preview of a threshold by hand: one comparison, no labelling.
+    This is the live preview of a threshold by hand: one comparison, no labelling. ``level`` saves finding
+    an automatic level again.
     """
     mask = np.zeros(prepared.contrast.shape, dtype=bool)
     if prepared.full_scale <= 0:
         return mask
-    level = threshold_level(prepared, parameters)
-    inside = mask[: prepared.field_shape[0]]
-    np.greater(prepared.field, level, out=inside)
+    level = threshold_level(prepared, parameters) if level is None else level
+    field = prepared.field
+    if parameters.threshold is not ThresholdKind.LOCAL:
+        np.greater(field, level, out=mask[: prepared.field_shape[0]])
+        return mask
+    surface = local_threshold(field, level, NOISE_FACTOR * prepared.noise)
+    for start in range(0, len(field), _ROWS):
+        stop = min(start + _ROWS, len(field))
+        np.greater(field[start:stop], surface.rows(start, stop), out=mask[start:stop])
     return mask
-
-
-def threshold_level(prepared: PreparedContrast, parameters: SegmentationParameters) -> float:
-    """Level of ``contrast`` that the parameters stand for."""
-    if parameters.threshold is ThresholdKind.MANUAL:
-        return parameters.level * prepared.full_scale
-    return automatic_threshold(prepared)
 
 
 def segment(
@@ -178,26 +206,30 @@ def segment(
     """
     p = parameters or SegmentationParameters()
     prepared = prepare(micrograph, p, progress, cancelled)
+    progress(0.5, "Finding the threshold")
+    level = threshold_level(prepared, p)
+    checkpoint(cancelled)
     progress(0.6, "Finding agglomerates")
-    return label(prepared, p, progress, cancelled)
+    return label(prepared, p, level, progress, cancelled)
 
 
 def label(
     prepared: PreparedContrast,
     parameters: SegmentationParameters,
+    level: float,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
 ) -> Agglomerates:
-    """Threshold a prepared image and label what stands out."""
+    """Label what stands out of a prepared image by more than ``level``."""
     from scipy import ndimage
 
     height, _ = prepared.field_shape
     labels = np.zeros(prepared.contrast.shape, dtype=np.int32)
-    mask = particle_mask(prepared, parameters)[:height]
+    mask = particle_mask(prepared, parameters, level)[:height]
     checkpoint(cancelled)
     minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
     if parameters.fill_holes:
-        _fill_holes(mask, prepared.field, minimum_area)
+        _fill_holes(mask, prepared.field, minimum_area, level)
         checkpoint(cancelled)
     view = labels[:height]
     n = ndimage.label(mask, np.ones((3, 3), dtype=bool), output=view) if mask.any() else 0
@@ -213,11 +245,11 @@ def label(
         strip[...] = new_ids[strip]
     checkpoint(cancelled)
     progress(0.9, "Describing agglomerates")
-    return describe(labels, prepared, parameters)
+    return describe(labels, prepared, parameters, level)
 
 
 def describe(
-    labels: NDArray[np.int32], prepared: PreparedContrast, parameters: SegmentationParameters
+    labels: NDArray[np.int32], prepared: PreparedContrast, parameters: SegmentationParameters, level: float
 ) -> Agglomerates:
     """Assemble the table of a label image (ids need not be consecutive)."""
     from scipy import ndimage
@@ -242,7 +274,6 @@ def describe(
     ).reshape(-1, 4)
     cut = (boxes[:, 0] <= 0) | (boxes[:, 1] <= 0) | (boxes[:, 2] >= height) | (boxes[:, 3] >= width)
     excluded = tuple(TOUCHES_BORDER if c and not parameters.include_border else "" for c in cut)
-    level = np.nan if parameters.threshold is ThresholdKind.LOCAL else threshold_level(prepared, parameters)
     return Agglomerates(
         labels=labels,
         ids=ids,
@@ -252,7 +283,7 @@ def describe(
         boxes=boxes,
         excluded=excluded,
         polarity=prepared.polarity,
-        threshold=float(level),
+        threshold=float("nan") if parameters.threshold is ThresholdKind.LOCAL else float(level),
         contrast=prepared.contrast,
     )
 
@@ -265,7 +296,9 @@ def _areas(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     return area
 
 
-def _fill_holes(mask: NDArray[np.bool_], contrast: NDArray[np.float32], minimum_area: float) -> None:
+def _fill_holes(
+    mask: NDArray[np.bool_], contrast: NDArray[np.float32], minimum_area: float, level: float
+) -> None:
     """Close the holes of a mask in place.
 
     A gap in a loop of particles that is larger than the smallest agglomerate and as empty as the
@@ -283,7 +316,6 @@ def _fill_holes(mask: NDArray[np.bool_], contrast: NDArray[np.float32], minimum_
     area = _areas(holes, n)
     large = np.flatnonzero(close & (area > minimum_area))
     if large.size:
-        level = float(contrast[mask].min())
         objects = ndimage.find_objects(holes)
         for i in large:
             box = objects[i - 1]

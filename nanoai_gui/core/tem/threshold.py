@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.tem.background import Background, block_means, block_size
+
 _BINS = 1024
 
 
@@ -54,3 +56,50 @@ def noise_level(contrast: NDArray[np.float32]) -> float:
     if negative.size == 0:
         return 0.0
     return float(1.4826 * np.median(-negative))
+
+
+def typical_radius(contrast: NDArray[np.float32], level: float) -> float:
+    """Guess the radius of the particles in px from area and outline of what lies above ``level``.
+
+    A disc has twice its area over its perimeter as radius; a quarter is taken off because particles that
+    overlap hide some of their outline and pixels cut the corners of the rest.
+    """
+    above = contrast > level
+    inner = above[1:-1, 1:-1]
+    inside = above[:-2, 1:-1] & above[2:, 1:-1]
+    inside &= above[1:-1, :-2]
+    inside &= above[1:-1, 2:]
+    area = int(np.count_nonzero(inner))
+    rim = area - int(np.count_nonzero(inner & inside))
+    return 1.5 * area / rim if rim else 1.0
+
+
+def local_threshold(contrast: NDArray[np.float32], level: float, floor: float) -> Background:
+    """Threshold surface that follows the mean contrast of the particles nearby.
+
+    Parameters
+    ----------
+    contrast
+        (height, width), 0 = background.
+    level
+        The threshold that suits the image as a whole.
+    floor
+        The surface is never lower.
+    """
+    from scipy import ndimage
+
+    shape = (contrast.shape[0], contrast.shape[1])
+    block = block_size(shape)
+    weak = contrast > max(floor, 0.4 * level)
+    amount = block_means(np.where(weak, contrast, np.float32(0)), block)
+    count = block_means(weak, block)
+    if not count.any():
+        return Background(np.full_like(amount, max(level, floor)), block, shape)
+    share = level * count.sum() / amount.sum()
+    sigma = max(amount.shape) / 24
+    # Far from any particle the surface goes back to the level of the whole image.
+    whole = 1e-3 * count.sum() / count.size
+    mean = (ndimage.gaussian_filter(amount, sigma) + whole * amount.sum() / count.sum()) / (
+        ndimage.gaussian_filter(count, sigma) + whole
+    )
+    return Background(np.maximum(share * mean, floor), block, shape)
