@@ -1,0 +1,233 @@
+"""The live size distribution at the foot of the TEM tab."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QWidget
+
+from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
+from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
+from nanoai_gui.gui.tem.selecting import combine, of_particles
+from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
+from nanoai_gui.gui.widgets.elided_label import ElidedLabel
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
+from nanoai_gui.gui.widgets.numbers import count, significant
+
+THROTTLE_MS = 100
+"""While a batch runs the panel is renewed at most ten times a second."""
+
+
+class Scope(Enum):
+    """Which images are pooled."""
+
+    CURRENT = "This image"
+    SELECTED = "Selected images"
+    ALL = "All images"
+
+
+class HistogramPanel(QWidget):
+    """Histogram, statistics, and the choice of what is pooled."""
+
+    updated = Signal()
+    """A new state is shown."""
+
+    def __init__(self, session: TemSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._jobs = jobs
+        self._selected_keys: tuple[int, ...] = ()
+        self._computer = HistogramComputer()
+        self._is_computing = False
+        self._is_stale = False
+        self._epoch = 0
+        self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
+        self._timer.timeout.connect(self._submit)
+
+        self.plot = HistogramPlot()
+        self.plot.bars_chosen.connect(self._bars_chosen)
+        self.statistics = StatisticsPanel()
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.addWidget(self.plot)
+        splitter.addWidget(self.statistics)
+        splitter.setStretchFactor(0, 1)
+        splitter.setStretchFactor(1, 0)
+        splitter.setChildrenCollapsible(False)
+        self._empty = QLabel("The size distribution appears here once an image has been analysed.")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        self._empty.setEnabled(False)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(splitter)
+        layout = column(self, spacing=HALF)
+        layout.addLayout(self._make_controls())
+        layout.addWidget(self._stack, 1)
+
+        session.entry_changed.connect(self._entry_changed)
+        session.entries_removed.connect(self._images_changed)
+        session.current_changed.connect(self._current_changed)
+        session.shown_method_changed.connect(self.refresh)
+        session.settings_changed.connect(self.refresh)
+        session.selection_changed.connect(self._show_selection)
+        self._known: dict[int, ImageAnalysis | None] = {}
+
+    # ------------------------------------------------------------------ what is pooled
+
+    @property
+    def scope(self) -> Scope:
+        """Which images are pooled."""
+        return list(Scope)[self.scope_box.currentIndex()]
+
+    def set_selected_keys(self, keys: list[int]) -> None:
+        """Tell which images are selected in the file strip."""
+        self._selected_keys = tuple(keys)
+        if self.scope is Scope.SELECTED:
+            self._images_changed()
+
+    def refresh(self) -> None:
+        """Compute and draw soon: within a tenth of a second, and never more often."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _make_controls(self) -> QHBoxLayout:
+        line = row(spacing=GRID)
+        line.setContentsMargins(GRID, HALF, GRID, 0)
+        self.scope_box = _choice("scope", [scope.value for scope in Scope], "Which images are pooled")
+        self.scope_box.setCurrentIndex(list(Scope).index(Scope.ALL))
+        self.weighting_box = _choice(
+            "weighting",
+            ["By number", "By volume"],
+            "Each particle counts once, or by its volume as a sphere",
+        )
+        self.scale_box = _choice("scale", ["Log axis", "Linear axis"], "Scale of the diameter axis")
+        self.scope_box.currentIndexChanged.connect(self._images_changed)
+        self.weighting_box.currentIndexChanged.connect(self.refresh)
+        self.scale_box.currentIndexChanged.connect(self.refresh)
+        self.legend = ElidedLabel()
+        self.legend.setObjectName("legend")
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        for box in (self.scope_box, self.weighting_box, self.scale_box):
+            line.addWidget(box)
+        line.addWidget(self.legend, 1)
+        return line
+
+    def _pooled_keys(self) -> list[int]:
+        if self.scope is Scope.CURRENT:
+            return [] if self._session.current is None else [self._session.current]
+        if self.scope is Scope.SELECTED:
+            return [entry.key for entry in self._session.entries() if entry.key in self._selected_keys]
+        return self._session.keys()
+
+    def _request(self) -> HistogramRequest:
+        images = []
+        for key in self._pooled_keys():
+            analysis = self._session.entry(key).analysis
+            if analysis is not None:
+                images.append((key, analysis))
+        shown = self._session.shown_method
+        wanted = {shown, *self._session.settings.methods}
+        return HistogramRequest(
+            images=tuple(images),
+            methods=tuple(name for name in METHOD_MODULES if name in wanted),
+            weighting="volume" if self.weighting_box.currentIndex() else "number",
+            scale="linear" if self.scale_box.currentIndex() else "log",
+            epoch=self._epoch,
+        )
+
+    # ------------------------------------------------------------------ when to compute
+
+    def _entry_changed(self, key: int) -> None:
+        # States come and go by the hundred while a batch runs; only results matter here.
+        analysis = self._session.entry(key).analysis
+        if self._known.get(key) is not analysis:
+            self._known[key] = analysis
+            self.refresh()
+
+    def _images_changed(self) -> None:
+        self._known = {key: value for key, value in self._known.items() if key in self._session}
+        self._epoch += 1
+        self.refresh()
+
+    def _current_changed(self) -> None:
+        if self.scope is Scope.CURRENT:
+            self._images_changed()
+        self._show_selection()
+
+    def _submit(self) -> None:
+        if self._is_computing:
+            # Not overtaken: with results coming in all the time nothing would ever be finished.
+            self._is_stale = True
+            return
+        self._is_stale = False
+        request = self._request()
+        if not request.images:
+            self._stack.setCurrentWidget(self._empty)
+            self.legend.setText("")
+            self._epoch += 1
+            self.updated.emit()
+            return
+        self._is_computing = True
+        self._jobs.run_in_thread(self._computer.compute, request, on_done=self._show, on_error=self._give_up)
+
+    def _show(self, state: HistogramState) -> None:
+        self._is_computing = False
+        shown = self._session.shown_method
+        self.plot.set_state(state, shown, tuple(METHOD_MODULES))
+        curve = state.curve(shown)
+        self.statistics.show_distribution(None if curve is None else curve.distribution)
+        self.legend.setText(_legend(state))
+        self._stack.setCurrentIndex(1)
+        self._show_selection()
+        self.updated.emit()
+        if self._is_stale:
+            self.refresh()
+
+    def _give_up(self, failure: Failure) -> None:
+        self._is_computing = False
+        self._jobs.failed.emit(failure)
+
+    # ------------------------------------------------------------------ the one selection
+
+    def _show_selection(self) -> None:
+        state, key = self.plot.state, self._session.current
+        curve = None if state is None else state.curve(self._session.shown_method)
+        if curve is not None and key is not None:
+            rows = curve.rows_of(key, self._session.selection.particles)
+            self.plot.set_selected(curve.share_per_bar(rows))
+
+    def _bars_chosen(self, first: int, last: int, modifiers: Qt.KeyboardModifier) -> None:
+        state, key, method = self.plot.state, self._session.current, self._session.shown_method
+        curve = None if state is None else state.curve(method)
+        analysis = self._session.current_analysis
+        if curve is None or key is None or analysis is None or method not in analysis.results:
+            return
+        chosen = of_particles(analysis.results[method].particles, curve.ids_in_bars(first, last, key))
+        self._session.select(combine(self._session.selection, chosen, modifiers))
+
+
+def _choice(name: str, texts: list[str], tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setObjectName(name)
+    box.addItems(texts)
+    box.setToolTip(tip)
+    return box
+
+
+def _legend(state: HistogramState) -> str:
+    parts = []
+    if len(state.curves) > 1:
+        parts = [
+            f"{get_method(curve.method).TITLE} {significant(curve.distribution.gmd)} {state.unit}"
+            f" / {significant(curve.distribution.gsd)}"
+            for curve in state.curves
+        ]
+    if state.n_uncalibrated:
+        parts.append(f"⚠ {count(state.n_uncalibrated, 'image')} without pixel size left out")
+    return "   ".join(parts)
