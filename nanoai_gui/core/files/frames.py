@@ -147,6 +147,22 @@ def _state(path: Path) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+class _Quiet(logging.Handler):
+    """Passes what a library says on to NanoAI's log, where it belongs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        logger.info("%s: %s", record.name, record.getMessage())
+
+
+def quieten(library: str) -> None:
+    """Keep a library from writing to the person's terminal; call it after importing the library."""
+    log = logging.getLogger(library)
+    if not (len(log.handlers) == 1 and isinstance(log.handlers[0], _Quiet)):
+        log.handlers[:] = [_Quiet()]
+        log.propagate = False
+
+
 def check_claimed_size(path: Path, shape: tuple[int, ...]) -> None:
     """Refuse a header that claims no pixels or impossibly many, before anything is allocated.
 

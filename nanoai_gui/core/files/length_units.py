@@ -36,3 +36,8 @@ def is_reciprocal(unit: str | None) -> bool:
 def is_no_unit(unit: str | None) -> bool:
     """Whether a unit says that nothing is calibrated (empty, ``pixel`` ...)."""
     return (unit or "").strip().lower() in _NO_UNIT or _plain(unit or "") in _NO_UNIT
+
+
+def is_energy(unit: str | None) -> bool:
+    """Whether a unit is one of a spectrum's axis: eV, keV ..."""
+    return _plain(unit or "") in ("ev", "kev", "mev")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files import pictures, tiff
+from nanoai_gui.core.files import hdf5, pictures, rosetta, tiff
 from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
 from nanoai_gui.core.files.judgement import Judgement, judge, stretch
 from nanoai_gui.core.files.pixels import to_grey
@@ -27,7 +27,9 @@ __all__ = [
     "read_thumbnail",
 ]
 
-READABLE_SUFFIXES = frozenset((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"))
+READABLE_SUFFIXES = frozenset(
+    (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".dm5", ".h5", ".hdf5", ".img", *rosetta.PLUGINS)
+)
 """Endings (lower case) of the files that a folder is searched for."""
 
 
@@ -170,11 +172,42 @@ def _open(path: Path) -> Iterator[list[Frame]]:
     elif head.startswith(pictures.MAGIC):
         with pictures.open_picture(path) as frames:
             yield frames
+    elif head.startswith(hdf5.MAGIC):
+        with hdf5.open_hdf5(path) as frames:
+            yield frames
     else:
-        raise ReadError(
-            f"{path.name} is not an image that NanoAI can read.",
-            "Export it as TIFF from the microscope's software.",
-        )
+        with rosetta.open_rosetta(path, _plugin(path, head)) as frames:
+            yield frames
+
+
+_ENDS_OF_OTHERS: dict[str, tuple[str, str]] = {
+    ".pts": ("a JEOL spectrum image", "Open the electron image (.img) of the same view."),
+    ".eds": ("a JEOL spectrum", "Open the electron image (.img) of the same view."),
+    ".asw": ("the list of a JEOL project", "Open the electron images (.img) in the folders beside it."),
+    ".msa": ("a spectrum", "Open the image that was taken with it."),
+}
+
+
+def _plugin(path: Path, head: bytes) -> str:
+    """Choose RosettaSciIO's plugin, or say what the file is instead of an image."""
+    suffix = path.suffix.lower()
+    if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")):
+        raise ReadError(f"{path.name} is a packed archive.", "Unpack it and open the image inside.")
+    if suffix in _ENDS_OF_OTHERS:
+        what, advice = _ENDS_OF_OTHERS[suffix]
+        raise ReadError(f"{path.name} is {what}, not an image.", advice)
+    if head.startswith(rosetta.JEOL_MAGIC):
+        return "jeol"
+    if head.startswith(rosetta.SER_MAGIC):
+        return "tia"
+    if suffix in (".dm3", ".dm4") and head[:4] not in (b"\0\0\0\x03", b"\0\0\0\x04"):
+        suffix = ""
+    if suffix in rosetta.PLUGINS and suffix not in (".emd", ".ser"):
+        return rosetta.PLUGINS[suffix]
+    raise ReadError(
+        f"{path.name} is not an image that NanoAI can read.",
+        "Open the microscope's own file, or export it as TIFF from the microscope's software.",
+    )
 
 
 def _recommended(frames: list[Frame]) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, truncated
+from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten, truncated
 from nanoai_gui.core.files.tiff_calibration import as_number, pixel_size
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def open_tiff(path: Path) -> Iterator[list[Frame]]:
     """
     import tifffile
 
+    quieten("tifffile")
     # Multi-file series (OME, MicroManager, ScanImage ...) would open neighbouring files.
     with tifffile.TiffFile(path, is_ome=False, is_mmstack=False) as tiff:
         yield _frames(tiff, path)
