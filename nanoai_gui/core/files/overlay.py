@@ -35,7 +35,7 @@ AGGLOMERATE_COLOUR = (86, 180, 233)
 PARTICLE_COLOUR = (230, 159, 0)
 EXCLUDED_COLOUR = (204, 121, 167)
 RIM_COLOUR = (0, 0, 0)
-RIM_STRENGTH = 0.45
+RIM_STRENGTH = 0.6
 
 TILE = 1024
 SUPERSAMPLING = 4
@@ -138,19 +138,20 @@ def grey(micrograph: Micrograph) -> NDArray[np.uint8]:
 
 
 def _line_width(shape: tuple[int, int]) -> float:
-    return max(1.25, max(shape) / 1200)
+    return max(1.5, max(shape) / 1200)
 
 
 def _layers(micrograph: Micrograph, analysis: ImageAnalysis, method: str) -> list[_Layer]:
     """Collect all lines, lowest layer first."""
     width = _line_width(micrograph.shape)
     result = analysis.results[method]
-    agglomerates = _Layer(AGGLOMERATE_COLOUR, width)
-    excluded = _Layer(EXCLUDED_COLOUR, width)
+    # Wider than particles, so that they show beside the particle lines that run along them.
+    agglomerates = _Layer(AGGLOMERATE_COLOUR, 2.5 * width)
+    excluded = _Layer(EXCLUDED_COLOUR, 2 * width)
     reasons = dict(zip(result.agglomerate_ids.tolist(), result.excluded, strict=True))
     for ident, line in agglomerate_outlines(analysis):
         if reasons.get(ident, ""):
-            for dash in _dashes(line, 6 * width, 4 * width):
+            for dash in _dashes(line, 8 * width, 5 * width):
                 excluded.add(dash)
         else:
             agglomerates.add(line)
@@ -201,7 +202,7 @@ def _dashes(line: Line, dash: float, gap: float) -> Iterator[Line]:
 def _draw(layer: _Layer, tile: NDArray[np.uint8], x0: int, y0: int) -> None:
     """Draw the lines of a layer that pass through a tile into it, with a dark rim."""
     height, width = tile.shape[:2]
-    rim = layer.width + 1.5
+    rim = layer.width + 1.0
     lines = layer.within(x0 - rim, y0 - rim, x0 + width + rim, y0 + height + rim)
     if lines:
         _blend(tile, RIM_COLOUR, RIM_STRENGTH * _coverage(lines, rim, (height, width), x0, y0))
@@ -322,7 +323,7 @@ def scale_bar(width_px: int, nm_per_px: float | None) -> tuple[int, str]:
 
 
 def _plate(draw: Any, x0: float, y0: float, x1: float, y1: float) -> None:  # noqa: ANN401 - ImageDraw
-    draw.rectangle((x0, y0, x1, y1), (0, 0, 0, 150))
+    draw.rectangle((x0, y0, x1, y1), (0, 0, 0, 180))
 
 
 def _font(size: float) -> FreeTypeFont:

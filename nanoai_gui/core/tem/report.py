@@ -225,8 +225,8 @@ def text_table(summary: Mapping[str, Any]) -> str:
                 str(pooled["n_agglomerates"]),
                 str(pooled["n_excluded"]),
                 str(pooled["n_particles"]),
-                "-" if gmd is None else f"{gmd:.4g} {unit}",
-                _range(pooled["gmd_ci95"], ".4g"),
+                "-" if gmd is None else f"{significant(gmd)} {unit}",
+                _range(pooled["gmd_ci95"], "#.4g"),
                 "-" if pooled["gsd"] is None else f"{pooled['gsd']:.3f}",
                 _range(pooled["gsd_ci95"], ".3f"),
             )
@@ -242,4 +242,11 @@ def text_table(summary: Mapping[str, Any]) -> str:
 
 
 def _range(interval: Sequence[float] | None, form: str) -> str:
-    return "-" if interval is None else f"{interval[0]:{form}}..{interval[1]:{form}}"
+    if interval is None:
+        return "-"
+    return "..".join(f"{limit:{form}}".rstrip(".") for limit in interval)
+
+
+def significant(value: float) -> str:
+    """Write a number with four significant digits, trailing zeros included."""
+    return f"{value:#.4g}".rstrip(".")
