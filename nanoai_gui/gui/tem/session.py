@@ -38,28 +38,33 @@ class ImageState(Enum):
 class ImageEntry:
     """One image of the file strip.
 
-    ``key`` is stable and unique in a session; ``calibration`` and ``data_bar_top`` are a person's
-    overrides as in :class:`ImageRequest`; ``generation`` counts up with every change. What was found when
+    ``key`` is stable and unique in a session; ``frame``, ``calibration`` and ``data_bar_top`` are a person's
+    choices as in :class:`ImageRequest`; ``generation`` counts up with every change. What was found when
     the file was read (``None`` before): ``file_calibration``, ``file_data_bar_top``, ``n_frames``.
+    ``error`` is a sentence; ``is_unreadable`` says that it came from reading, not from measuring.
     """
 
     key: int
     path: Path
-    frame: int = 0
+    frame: int | None = None
     calibration: Calibration | None = None
     data_bar_top: int | None = None
     generation: int = 0
     state: ImageState = ImageState.NEW
     analysis: ImageAnalysis | None = None
     error: str = ""
+    is_unreadable: bool = False
+    title: str = ""
     file_calibration: Calibration | None = None
     file_data_bar_top: int | None = None
     n_frames: int | None = None
 
     @property
     def name(self) -> str:
-        """File name, with the frame where it is not the first."""
-        return self.path.name if self.frame == 0 else f"{self.path.name} [{self.frame + 1}]"
+        """File name, with the frame where the file holds several."""
+        if self.title:
+            return self.title
+        return self.path.name if self.frame is None else f"{self.path.name} [{self.frame + 1}]"
 
     @property
     def known_calibration(self) -> Calibration | None:
@@ -100,7 +105,7 @@ class TemSession(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._entries: dict[int, ImageEntry] = {}
-        self._by_source: dict[tuple[str, int], int] = {}
+        self._by_source: dict[tuple[str, int | None], int] = {}
         self._next_key = 1
         self._wanted: int | None = None
         self._current: int | None = None
@@ -131,20 +136,20 @@ class TemSession(QObject):
         return list(self._entries.values())
 
     def add_paths(self, paths: Iterable[Path]) -> list[int]:
-        """Add files (their first image); those already there are not added twice.
+        """Add files (the image their kind recommends); those already there are not added twice.
 
         Returns
         -------
         list of int
             A key for each path in order, new or known already.
         """
-        return self._add([(path, 0) for path in paths])
+        return self._add([(path, None) for path in paths])
 
     def add_frames(self, path: Path, frames: Iterable[int]) -> list[int]:
         """Add images of a stack, each as an entry of its own; returns their keys."""
         return self._add([(path, frame) for frame in frames])
 
-    def _add(self, sources: list[tuple[Path, int]]) -> list[int]:
+    def _add(self, sources: list[tuple[Path, int | None]]) -> list[int]:
         keys, added = [], []
         for path, frame in sources:
             # Not Path.resolve: it asks the disk for every part of the path, slow on a network folder.
@@ -195,7 +200,7 @@ class TemSession(QObject):
         entry.calibration = entry.file_calibration = None
         entry.data_bar_top = entry.file_data_bar_top = None
         entry.analysis = None
-        entry.error = ""
+        entry.error = entry.title = ""
         self._bump(entry)
         self.entry_changed.emit(key)
         if key == self._wanted:
@@ -261,8 +266,10 @@ class TemSession(QObject):
         entry.file_calibration = micrograph.calibration
         entry.file_data_bar_top = micrograph.data_bar_top
         entry.n_frames = micrograph.n_frames
-        if entry.state is ImageState.FAILED and entry.analysis is None:
-            entry.state, entry.error = ImageState.NEW, ""
+        entry.title = micrograph.name
+        if entry.is_unreadable:
+            entry.error, entry.is_unreadable = "", False
+            entry.state = self._settled_state(entry)
         self.entry_changed.emit(key)
         if key == self._wanted:
             self._show(key, micrograph)
@@ -370,7 +377,8 @@ class TemSession(QObject):
         if entry is None or analysis.request.generation != entry.generation:
             return False
         entry.analysis = analysis
-        entry.error = ""
+        entry.error, entry.is_unreadable = "", False
+        entry.title = analysis.name
         if entry.file_calibration is None and entry.calibration is None:
             entry.file_calibration = analysis.calibration
         entry.state = self._settled_state(entry)
@@ -384,11 +392,11 @@ class TemSession(QObject):
             self.labels_changed.emit()
         return True
 
-    def fail(self, key: int, sentence: str) -> None:
+    def fail(self, key: int, sentence: str, *, is_unreadable: bool = False) -> None:
         """Mark an image as failed, with the sentence a person is to read; an older result stays."""
         entry = self._entries.get(key)
         if entry is not None:
-            entry.error = sentence
+            entry.error, entry.is_unreadable = sentence, is_unreadable
             entry.state = ImageState.FAILED
             self.entry_changed.emit(key)
 

@@ -1,0 +1,284 @@
+"""Every command of the window, in one table: menus, toolbar and shortcut sheet derive from it.
+
+To add a command, add a row here and a handler of the same key in the window (a test checks that no row is
+without one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
+
+from nanoai_gui.gui.theme import ThemeTokens, icon
+
+MENUS: tuple[tuple[str, str], ...] = (
+    ("file", "&File"),
+    ("image", "&Image"),
+    ("analyse", "&Analyse"),
+    ("view", "&View"),
+    ("help", "&Help"),
+)
+"""Key and title of each menu, in order."""
+
+
+class When(Enum):
+    """When a command can be given."""
+
+    ALWAYS = "always"
+    IMAGES = "when images are open"
+    CHOSEN = "when images are chosen in the list"
+    SHOWN = "when an image is shown"
+    MEASURED = "when something was measured"
+    SHOWN_MEASURED = "when the image shown was measured"
+    RUNNING = "while an analysis runs"
+
+
+@dataclass(frozen=True)
+class ActionInfo:
+    """One command.
+
+    Parameters
+    ----------
+    key
+        Name, also of its handler.
+    text
+        As in the menu, with ``&`` before the access key; an ellipsis only where more input is needed.
+    menu, section
+        Key of the menu and number of the section in it (a line stands between sections).
+    shortcuts
+        Key sequences; the first is shown.
+    icon
+        Name of an SVG in ``icons``, or empty.
+    toolbar
+        Section of the toolbar, or 0 for none.
+    short
+        Text on the toolbar, where the menu's is too long.
+    tooltip
+        One sentence; the shortcut is added.
+    checkable, group
+        On and off; of the checkable ones in one group exactly one is on.
+    when
+        When it can be given.
+    """
+
+    key: str
+    text: str
+    menu: str
+    section: int = 0
+    shortcuts: tuple[str, ...] = ()
+    icon: str = ""
+    toolbar: int = 0
+    short: str = ""
+    tooltip: str = ""
+    checkable: bool = False
+    group: str = ""
+    when: When = When.ALWAYS
+
+    @property
+    def plain_text(self) -> str:
+        """Text without access key and ellipsis."""
+        return self.text.replace("&", "").removesuffix("...")
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo(
+        "open", "&Open images...", "file", 0, ("Ctrl+O",), "open", 1, "Open", "Add image files to the list"
+    ),
+    ActionInfo(
+        "open_folder", "Open &folder...", "file", 0, ("Ctrl+Shift+O",), "folder", 1, "Folder",
+        "Add every micrograph of a folder, and of the folders in it",
+    ),
+    ActionInfo(
+        "export_tables", "&Export results...", "file", 1, ("Ctrl+E",), "export", 4, "Export",
+        "Write particles.csv, agglomerates.csv and summary.json to a folder", when=When.MEASURED,
+    ),
+    ActionInfo(
+        "export_overlay", "Export o&verlay picture...", "file", 1, ("Ctrl+Shift+E",), "overlay", 0, "",
+        "Save the image with outlines and scale bar at full resolution", when=When.SHOWN_MEASURED,
+    ),
+    ActionInfo(
+        "export_histogram", "Export &histogram...", "file", 1, (), "histogram", 0, "",
+        "Save the size distribution as PNG or SVG", when=When.MEASURED,
+    ),
+    ActionInfo("quit", "&Quit", "file", 9, ("Ctrl+Q",), tooltip="Close NanoAI"),
+    ActionInfo(
+        "previous", "&Previous image", "image", 0, ("A", "PgUp"), "previous", 2, "Previous",
+        "Show the image above in the list", when=When.IMAGES,
+    ),
+    ActionInfo(
+        "next", "&Next image", "image", 0, ("D", "PgDown"), "next", 2, "Next",
+        "Show the image below in the list", when=When.IMAGES,
+    ),
+    ActionInfo(
+        "calibrate", "&Calibrate...", "image", 1, ("Ctrl+K",), "calibrate", 3, "Calibrate",
+        "Set the pixel size by typing it or by a line over the scale bar", when=When.SHOWN,
+    ),
+    ActionInfo(
+        "choose_frame", "Choose image of the &stack...", "image", 1, (), "", 0, "",
+        "Take another image of a file that holds several, or add more of them", when=When.CHOSEN,
+    ),
+    ActionInfo(
+        "show_in_folder", "Show in f&older", "image", 2, (), "", 0, "", "Open the folder of the chosen image",
+        when=When.CHOSEN,
+    ),
+    ActionInfo(
+        "remove", "&Remove from list", "image", 2, ("Ctrl+Backspace",), "remove", 0, "",
+        "Take the chosen images off the list; the files stay", when=When.CHOSEN,
+    ),
+    ActionInfo(
+        "analyse_current", "Analyse this &image", "analyse", 0, ("Ctrl+Return", "Ctrl+Enter"), "analyse", 3,
+        "Analyse", "Measure the image shown", when=When.SHOWN,
+    ),
+    ActionInfo(
+        "analyse_chosen", "Analyse &chosen images", "analyse", 0, ("Ctrl+Shift+Return", "Ctrl+Shift+Enter"),
+        "", 0, "", "Measure the images chosen in the list", when=When.CHOSEN,
+    ),
+    ActionInfo(
+        "analyse_all", "Analyse &all images", "analyse", 0, ("F5",), "analyse_all", 3, "Analyse all",
+        "Measure every image that has not been measured with these settings", when=When.IMAGES,
+    ),
+    ActionInfo(
+        "cancel", "&Stop", "analyse", 1, ("Ctrl+.",), "stop", 3, "Stop",
+        "Stop the analysis; images already measured keep their results", when=When.RUNNING,
+    ),
+    ActionInfo(
+        "zoom_fit", "&Fit image", "view", 0, ("F",), "zoom_fit", 5, "Fit", "Show the whole image",
+        when=When.SHOWN,
+    ),
+    ActionInfo(
+        "zoom_actual", "&Actual pixels (100 %)", "view", 0, ("Ctrl+0",), "zoom_actual", 0, "",
+        "One image pixel is one screen pixel", when=When.SHOWN,
+    ),
+    ActionInfo("zoom_in", "Zoom &in", "view", 0, ("Ctrl++", "Ctrl+=", "+", "="), "zoom_in", 0, "", "Zoom in",
+               when=When.SHOWN),
+    ActionInfo("zoom_out", "Zoom &out", "view", 0, ("Ctrl+-", "-"), "zoom_out", 0, "", "Zoom out",
+               when=When.SHOWN),
+    ActionInfo(
+        "show_masks", "Show &masks", "view", 1, ("X",), "masks", 5, "Masks", "Colour the agglomerates",
+        checkable=True,
+    ),
+    ActionInfo(
+        "show_outlines", "Show out&lines", "view", 1, ("Z",), "outlines", 5, "Outlines",
+        "Draw the outlines of agglomerates and particles", checkable=True,
+    ),
+    ActionInfo("theme_system", "Theme as the &system", "view", 2, checkable=True, group="theme"),
+    ActionInfo("theme_light", "&Light theme", "view", 2, checkable=True, group="theme"),
+    ActionInfo("theme_dark", "&Dark theme", "view", 2, checkable=True, group="theme"),
+    ActionInfo(
+        "shortcuts", "&Shortcuts and gestures", "help", 0, ("F1", "?"), "", 0, "",
+        "Show every key and mouse gesture",
+    ),
+    ActionInfo("log", "Show &log file", "help", 0, (), "", 0, "", "Open the folder of the log file"),
+    ActionInfo("about", "&About NanoAI", "help", 1, (), "", 0, "", "Version, licence and folders"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """What mouse and keys do on the canvas, for the shortcut sheet."""
+
+    how: str
+    what: str
+
+
+GESTURES: tuple[Gesture, ...] = (
+    Gesture("Wheel", "Zoom at the pointer"),
+    Gesture("Space + drag, middle drag", "Move the image, whatever the tool"),
+    Gesture("Drag", "Move the image; on a data bar's edge: move the edge"),
+    Gesture("Click", "Select an agglomerate or particle; table and histogram follow"),
+    Gesture("Shift + click", "Add to the selection"),
+    Gesture("Ctrl + click", "Add to the selection or take away from it"),
+    Gesture("Shift + drag", "Select everything in a rectangle"),
+    Gesture("Double click on background", "Fit the image"),
+    Gesture("Hold Tab or `", "See the raw image without overlay"),
+    Gesture("Escape", "Select nothing; leave a tool"),
+    Gesture("Drop files or folders", "Add them to the list, anywhere on the window"),
+)
+
+
+def make_actions(
+    parent: QObject, handlers: Mapping[str, Callable[..., object]], table: Iterable[ActionInfo] = ACTIONS
+) -> dict[str, QAction]:
+    """Make the actions of a table and lead each to its handler (checkable ones pass on or off)."""
+    actions: dict[str, QAction] = {}
+    groups: dict[str, QActionGroup] = {}
+    for info in table:
+        action = QAction(info.text, parent)
+        action.setObjectName(info.key)
+        action.setShortcuts([QKeySequence(text) for text in info.shortcuts])
+        action.setToolTip(tooltip(info))
+        action.setStatusTip(info.tooltip)
+        action.setCheckable(info.checkable)
+        if info.short:
+            action.setIconText(info.short)
+        if info.group:
+            group = groups.setdefault(info.group, QActionGroup(parent))
+            group.addAction(action)
+        action.triggered.connect(_call(handlers[info.key], info.checkable))
+        actions[info.key] = action
+    return actions
+
+
+def _call(handler: Callable[..., object], with_state: bool) -> Callable[[bool], None]:
+    def triggered(checked: bool = False) -> None:
+        if with_state:
+            handler(checked)
+        else:
+            handler()
+
+    return triggered
+
+
+def tooltip(info: ActionInfo) -> str:
+    """Say what hovering shows: the sentence and the key."""
+    text = info.tooltip or info.plain_text
+    return f"{text} ({shown(info.shortcuts[0])})" if info.shortcuts else text
+
+
+def shown(shortcut: str) -> str:
+    """Write a key sequence the way this system does."""
+    return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def set_icons(
+    actions: Mapping[str, QAction], theme: ThemeTokens, table: Iterable[ActionInfo] = ACTIONS
+) -> None:
+    """Draw the icons of the actions in the colours of a theme."""
+    for info in table:
+        if info.icon:
+            actions[info.key].setIcon(icon(info.icon, theme))
+
+
+def fill_menus(
+    bar: QMenuBar, actions: Mapping[str, QAction], table: Iterable[ActionInfo] = ACTIONS
+) -> dict[str, QMenu]:
+    """Put the actions into their menus; returns the menus by key."""
+    rows = list(table)
+    menus = {}
+    for key, title in MENUS:
+        menu = bar.addMenu(title)
+        menus[key] = menu
+        section = None
+        for info in (row for row in rows if row.menu == key):
+            if section is not None and info.section != section:
+                menu.addSeparator()
+            section = info.section
+            menu.addAction(actions[info.key])
+    return menus
+
+
+def fill_toolbar(
+    bar: QToolBar, actions: Mapping[str, QAction], table: Iterable[ActionInfo] = ACTIONS
+) -> None:
+    """Put the actions that belong there on the toolbar."""
+    section = None
+    for info in sorted((row for row in table if row.toolbar), key=lambda row: row.toolbar):
+        if section is not None and info.toolbar != section:
+            bar.addSeparator()
+        section = info.toolbar
+        bar.addAction(actions[info.key])

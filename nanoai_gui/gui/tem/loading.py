@@ -1,0 +1,68 @@
+"""Reads the image a person asked for in a worker, and unpacks its labels, for the session."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+from nanoai_gui.core.files.micrographs import read_micrograph
+from nanoai_gui.core.jobs import Failure
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.session import TemSession
+
+IMAGE = "image shown"
+LABELS = "labels shown"
+
+
+class ImageLoader(QObject):
+    """Keeps ``session.micrograph`` and ``session.labels`` in step with the wanted image.
+
+    A newer wish overtakes an older one; a file that cannot be read fails its entry and leaves the last good
+    image on show.
+    """
+
+    busy_changed = Signal(bool)
+    failed = Signal(int, object)
+    """Key and :class:`Failure` of an image that could not be read."""
+
+    def __init__(self, session: TemSession, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._runner = runner
+        session.wanted_changed.connect(self._read)
+        session.current_changed.connect(self._unpack)
+        session.entry_changed.connect(self._on_entry_changed)
+
+    def _read(self) -> None:
+        key = self._session.wanted
+        if key is None:
+            self._runner.cancel(IMAGE)
+            self.busy_changed.emit(False)
+            return
+        entry = self._session.entry(key)
+        self.busy_changed.emit(True)
+
+        def done(micrograph: object) -> None:
+            self.busy_changed.emit(False)
+            self._session.accept_micrograph(key, micrograph)  # type: ignore[arg-type]
+
+        def failed(failure: Failure) -> None:
+            self.busy_changed.emit(False)
+            self._session.fail(key, str(failure), is_unreadable=True)
+            self.failed.emit(key, failure)
+
+        self._runner.run(read_micrograph, entry.path, entry.frame, on_done=done, on_error=failed, key=IMAGE)
+
+    def _on_entry_changed(self, key: int) -> None:
+        if key == self._session.current:
+            self._unpack()
+
+    def _unpack(self) -> None:
+        session = self._session
+        key, analysis = session.current, session.current_analysis
+        if key is None or analysis is None or session.labels is not None:
+            return
+        self._runner.run_in_thread(
+            analysis.labels.unpack,
+            on_done=lambda labels: session.accept_labels(key, analysis, labels),
+            key=LABELS,
+        )
