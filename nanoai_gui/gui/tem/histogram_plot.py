@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGraphicsRectItem, QToolTip, QWidget
 from nanoai_gui.gui.tem.histogram_data import HistogramState, MethodCurve
 from nanoai_gui.gui.theme import GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 from nanoai_gui.gui.widgets.diameter_axis import DiameterAxis
+from nanoai_gui.gui.widgets.layout import GRID, HALF
 from nanoai_gui.gui.widgets.numbers import count, significant
 
 METHOD_HUES = (SKY_BLUE, ORANGE, GREEN, PURPLE)
@@ -37,6 +38,7 @@ class HistogramPlot(pg.PlotWidget):
 
     bars_chosen = Signal(int, int, Qt.KeyboardModifier)
     """First and last bar, both included, and the modifier keys held."""
+    _is_built = False
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._axis = DiameterAxis()
@@ -47,6 +49,8 @@ class HistogramPlot(pg.PlotWidget):
         self.setMouseEnabled(False, False)
         self.setMouseTracking(True)
         self.setMinimumSize(160, 96)
+        # Room for the upper half of the topmost tick label.
+        self.getPlotItem().setContentsMargins(0, GRID, HALF, 0)
         self._state: HistogramState | None = None
         self._shown: MethodCurve | None = None
         self._colours: dict[str, QColor] = {}
@@ -65,6 +69,7 @@ class HistogramPlot(pg.PlotWidget):
         right.setRange(0, 100)
         right.enableAutoSIPrefix(False)
         self.getAxis("left").enableAutoSIPrefix(False)
+        self._is_built = True
         self._restyle()
 
     @property
@@ -216,7 +221,7 @@ class HistogramPlot(pg.PlotWidget):
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_axis"):
+        if event.type() == QEvent.Type.PaletteChange and self._is_built:
             self._restyle()
 
     def _restyle(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QStackedLayout, QTableView, QWidget
 
 from nanoai_gui.core.tem.particles import Particles, Status
-from nanoai_gui.gui.widgets.numbers import significant
+from nanoai_gui.gui.widgets.numbers import DASH
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -35,31 +36,39 @@ class Column:
     tip: str
     values: NDArray[np.generic]
     is_text: bool = False
-    digits: int = 0
+    decimals: int | None = None
 
     def text(self, row: int) -> str:
-        """Write the value of one particle."""
+        """Write the value of one particle, all of a column with the same decimals."""
         value = self.values[row]
-        if self.is_text or self.digits == 0:
+        if self.is_text or self.decimals is None:
             return str(value)
-        return significant(float(value), self.digits)
+        number = float(value)
+        return f"{number:.{self.decimals}f}" if math.isfinite(number) else DASH
 
 
 def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, ...]:
     """Lay particles out as columns, lengths in nm where the pixel size is known and in px elsewhere."""
     scale = 1.0 if nm_per_px is None else nm_per_px
     unit = "px" if nm_per_px is None else "nm"
+    diameters, areas = particles.diameter_px * scale, particles.area_px * scale**2
     statuses = np.array([status.name.lower() for status in Status])
     return (
         Column("Aggl.", "Number of the agglomerate", particles.agglomerate),
         Column("Particle", "Number of the primary particle", particles.ids),
-        Column(f"d [{unit}]", "Area-equivalent circle diameter", particles.diameter_px * scale, digits=4),
-        Column(f"Area [{unit}²]", "Projected area", particles.area_px * scale**2, digits=4),
-        Column("x [px]", "Centre, from the left edge of the image", particles.x, digits=4),
-        Column("y [px]", "Centre, from the upper edge of the image", particles.y, digits=4),
-        Column("Score", "How sure the method is, from 0 to 1", particles.score, digits=2),
+        Column(f"d [{unit}]", "Area-equivalent circle diameter", diameters, decimals=_decimals(diameters)),
+        Column(f"Area [{unit}²]", "Projected area", areas, decimals=_decimals(areas)),
+        Column("x [px]", "Centre, from the left edge of the image", particles.x, decimals=1),
+        Column("y [px]", "Centre, from the upper edge of the image", particles.y, decimals=1),
+        Column("Score", "How sure the method is, from 0 to 1", particles.score, decimals=2),
         Column("Status", "Who placed the particle", statuses[particles.status], is_text=True),
     )
+
+
+def _decimals(values: NDArray[np.float64]) -> int:
+    """Give the typical value of a column four significant digits."""
+    typical = float(np.median(values)) if len(values) else 1.0
+    return min(max(3 - math.floor(math.log10(typical)), 0), 6) if typical > 0 else 3
 
 
 class ParticleModel(QAbstractTableModel):

@@ -121,9 +121,10 @@ def _of_selection(
     n_measured = excluded.count("")
     facts = [("Primary particles", grouped(int(result.n_particles[rows].sum())) if n_measured else "–")]
     nm_per_px = analysis.calibration.nm_per_px
+    area = f"{grouped(round(area_px))} px²"
     if nm_per_px is not None:
-        facts.append(("Projected area", f"{significant(area_px * nm_per_px**2, 4)} nm²"))
-    facts.append(("Projected area", f"{grouped(round(area_px))} px²"))
+        area = f"{significant(area_px * nm_per_px**2, 4)} nm² ({area})"
+    facts.append(("Projected area", area))
     if len(rows) == 1:
         x, y = analysis.agglomerates.x[rows[0]], analysis.agglomerates.y[rows[0]]
         facts.append(("Centre", f"{x:.0f}, {y:.0f} px"))

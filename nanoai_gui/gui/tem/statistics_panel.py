@@ -55,7 +55,10 @@ class StatisticsPanel(QScrollArea):
         layout.addWidget(self._excluded)
         layout.addStretch(1)
         self.setWidget(content)
-        self.setMinimumWidth(content.sizeHint().width() + 16)
+        # Wide enough for usual numbers, so that the plot does not change its width with every result.
+        names = max(self.fontMetrics().horizontalAdvance(title) for _, title, _ in _ROWS)
+        values = self._values["gmd"].fontMetrics().horizontalAdvance("888.8 nm  (888.8 … 888.8)")
+        self.setMinimumWidth(names + values + 5 * GRID)
 
     @property
     def precision(self) -> QDoubleSpinBox:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 GRID = 8
@@ -37,15 +37,34 @@ def flat_button(text: str, tip: str = "", *, name: str = "", checkable: bool = F
     return button
 
 
-def fold_button(text: str, tip: str = "", *, name: str = "", is_open: bool = False) -> QToolButton:
-    """Make a button with an arrow that says whether what lies below it is folded."""
-    button = flat_button(text, tip, name=name, checkable=True)
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    button.setChecked(is_open)
+class FoldButton(QToolButton):
+    """A button with an arrow that says whether what lies below it is folded.
 
-    def turn(now_open: bool) -> None:
-        button.setArrowType(Qt.ArrowType.DownArrow if now_open else Qt.ArrowType.RightArrow)
+    Not a checkable button: styles draw those pressed down while they are checked.
+    """
 
-    turn(is_open)
-    button.toggled.connect(turn)
-    return button
+    folded = Signal(bool)
+    """True when unfolded, false when folded."""
+
+    def __init__(self, text: str, tip: str = "", *, name: str = "", is_open: bool = False) -> None:
+        super().__init__()
+        self.setText(text)
+        self.setToolTip(tip)
+        self.setObjectName(name)
+        self.setAutoRaise(True)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._is_open = not is_open
+        self.set_open(is_open)
+        self.clicked.connect(lambda: self.set_open(not self._is_open))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what lies below is shown."""
+        return self._is_open
+
+    def set_open(self, is_open: bool) -> None:
+        """Fold or unfold."""
+        if is_open != self._is_open:
+            self._is_open = is_open
+            self.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+            self.folded.emit(is_open)

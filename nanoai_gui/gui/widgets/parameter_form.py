@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from nanoai_gui.core.parameters import ParameterSpec, describe
-from nanoai_gui.gui.widgets.layout import GRID, HALF, fold_button, row
+from nanoai_gui.gui.widgets.layout import GRID, HALF, FoldButton, row
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -131,8 +131,8 @@ class ParameterForm(QWidget):
             self._advanced.extend(shown)
 
     def _add_more_button(self, layout: QGridLayout, row: int) -> int:
-        self._more = fold_button("More", "Settings that rarely need a change", name="more")
-        self._more.toggled.connect(self._show_advanced)
+        self._more = FoldButton("More", "Settings that rarely need a change", name="more")
+        self._more.folded.connect(self._show_advanced)
         layout.addWidget(self._more, row, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
         return row + 1
 

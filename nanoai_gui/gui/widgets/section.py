@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from nanoai_gui.gui.widgets.layout import HALF, column, fold_button, row
+from nanoai_gui.gui.widgets.layout import HALF, FoldButton, column, row
 
 
 class Section(QWidget):
@@ -28,12 +28,12 @@ class Section(QWidget):
     ) -> None:
         super().__init__(parent)
         self._content = content
-        self._button = fold_button(title, name="sectionHeader", is_open=True)
+        self._button = FoldButton(title, name="sectionHeader", is_open=True)
         font = self._button.font()
         font.setBold(True)
         self._button.setFont(font)
         self._button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._button.toggled.connect(self._fold)
+        self._button.folded.connect(self._fold)
         header = row(spacing=HALF)
         header.addWidget(self._button, 1)
         if corner is not None:
@@ -45,11 +45,11 @@ class Section(QWidget):
     @property
     def is_open(self) -> bool:
         """Whether the content is shown."""
-        return self._button.isChecked()
+        return self._button.is_open
 
     def set_open(self, is_open: bool) -> None:
         """Fold or unfold."""
-        self._button.setChecked(is_open)
+        self._button.set_open(is_open)
 
     def set_title(self, title: str) -> None:
         """Change the text of the header."""

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.gui.tem.particle_table import ParticleTable
+from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
+from nanoai_gui.gui.tem.session import Selection
+
+
+def some_particles(n: int = 6) -> Particles:
+    rng = np.random.default_rng(2)
+    radius = rng.permutation(np.arange(1, n + 1)).astype(float)
+    score = np.linspace(1, 0, n)
+    score[2 % n] = np.nan
+    return Particles.from_circles(
+        1 + np.arange(n) // 2, np.arange(n) + 0.25, 2.0 * np.arange(n), radius, score
+    )
+
+
+@pytest.fixture
+def table(qtbot):
+    table = ParticleTable()
+    qtbot.addWidget(table)
+    table.resize(420, 300)
+    table.show()
+    qtbot.waitExposed(table)
+    return table
+
+
+def column(table: ParticleTable, i: int) -> list[str]:
+    model = table.model
+    return [str(model.data(model.index(row, i))) for row in range(model.rowCount())]
+
+
+def header(table: ParticleTable) -> list[object]:
+    return [table.model.headerData(i, Qt.Orientation.Horizontal) for i in range(table.model.columnCount())]
+
+
+def click_row(
+    qtbot: QtBot,
+    table: ParticleTable,
+    row: int,
+    modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    place = table.view.visualRect(table.model.index(row, 2)).center()
+    qtbot.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, modifier, place)
+
+
+def click_header(qtbot: QtBot, table: ParticleTable, section: int) -> None:
+    header = table.view.horizontalHeader()
+    x = header.sectionViewportPosition(section) + header.sectionSize(section) // 2
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, header.height() // 2))
+
+
+def test_lengths_are_in_nm_only_where_the_pixel_size_is_known(table):
+    particles = Particles.from_circles([1], [3.0], [4.0], [10.0], [0.5])
+    table.show_particles(particles, 0.5)
+    assert header(table)[2:4] == ["d [nm]", "Area [nm²]"]
+    assert column(table, 2) == ["10.00"]
+    assert column(table, 3) == ["78.54"]
+    table.show_particles(particles, None)
+    assert header(table)[2:4] == ["d [px]", "Area [px²]"]
+    assert column(table, 2) == ["20.00"]
+    assert column(table, 7) == ["auto"]
+
+
+def test_clicking_a_header_sorts_and_unknown_scores_come_last(table, qtbot):
+    table.show_particles(some_particles(), None)
+    click_header(qtbot, table, 2)
+    ascending = [float(text) for text in column(table, 2)]
+    assert ascending == sorted(ascending)
+    click_header(qtbot, table, 2)
+    assert [float(text) for text in column(table, 2)] == ascending[::-1]
+    for _ in range(2):
+        click_header(qtbot, table, 6)
+        assert column(table, 6)[-1] == "–"
+
+
+def test_clicking_rows_announces_ids_whatever_the_order(table, qtbot):
+    particles = some_particles()
+    table.show_particles(particles, None)
+    click_header(qtbot, table, 2)
+    heard: list[object] = []
+    table.particles_chosen.connect(lambda ids: heard.append(set(ids.tolist())))
+    smallest = int(particles.ids[np.argmin(particles.area_px)])
+    largest = int(particles.ids[np.argmax(particles.area_px)])
+    click_row(qtbot, table, 0)
+    click_row(qtbot, table, 5, Qt.KeyboardModifier.ControlModifier)
+    assert heard == [{smallest}, {smallest, largest}]
+
+
+def test_a_selection_from_elsewhere_is_silent_and_outlives_sorting(table, qtbot):
+    table.show_particles(some_particles(), None)
+    heard: list[object] = []
+    table.particles_chosen.connect(heard.append)
+    table.select({2, 5})
+    click_header(qtbot, table, 2)
+    assert heard == []
+    assert set(table.model.ids_at(table.selected_rows().tolist()).tolist()) == {2, 5}
+    table.select(set())
+    assert len(table.selected_rows()) == 0
+
+
+def test_another_image_with_fewer_particles_leaves_no_ghost_selection(table):
+    table.show_particles(some_particles(6), None)
+    table.select({6})
+    table.show_particles(some_particles(3), None)
+    assert len(table.selected_rows()) == 0
+
+
+def test_tens_of_thousands_of_rows_are_fast(table, qtbot):
+    rng = np.random.default_rng(3)
+    n = 50_000
+    particles = Particles.from_circles(np.arange(n) // 5, rng.random(n), rng.random(n), 5 + rng.random(n))
+    started = time.perf_counter()
+    table.show_particles(particles, 0.2)
+    table.view.grab()
+    click_header(qtbot, table, 2)
+    table.select(range(1, n, 3))
+    table.view.grab()
+    # About 0.2 s on one shared core; a row asked for one at a time would take many seconds.
+    assert time.perf_counter() - started < 2.0
+    assert len(table.selected_rows()) == len(range(1, n, 3))
+
+
+def test_says_why_there_is_nothing(table):
+    table.show_message("Analyse this image to see its particles.")
+    assert not table.view.isVisible()
+
+
+def test_selecting_a_particle_brings_its_agglomerate_and_the_reverse():
+    particles = some_particles()
+    assert of_particles(particles, [3]) == Selection(frozenset({2}), frozenset({3}))
+    assert of_particles(particles, [99]) == Selection()
+    assert of_agglomerates(particles, [1]) == Selection(frozenset({1}), frozenset({1, 2}))
+
+
+def test_modifier_keys_add_and_take_away():
+    particles = some_particles()
+    first, second = of_agglomerates(particles, [1]), of_agglomerates(particles, [2])
+    shift, ctrl = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+    both = Selection(frozenset({1, 2}), frozenset({1, 2, 3, 4}))
+    assert combine(first, second, Qt.KeyboardModifier.NoModifier) == second
+    assert combine(first, second, shift) == both
+    assert combine(first, second, ctrl) == both
+    assert combine(both, second, ctrl) == first
+    assert combine(both, second, shift) == both
