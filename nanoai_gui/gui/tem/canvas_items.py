@@ -1,0 +1,295 @@
+"""The layers of the canvas: each keeps what it shows and knows how to paint it.
+
+Nothing here is an item of a graphics scene. A scene of thousands of items is what makes such canvases
+slow (see tests/benchmarks/bench_canvas.py); these are a handful of objects painted one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QByteArray, QDataStream, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
+
+from nanoai_gui.gui.tem.display import Contrast, crop, level_shape
+from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines
+from nanoai_gui.gui.tem.view import Size, View
+
+CROP_MARGIN = 0.25
+"""Share of the visible width and height kept around it, so that panning need not cut anew each frame."""
+MOST_POINTS = 40_000
+"""Points times strokes that may be drawn per layer and frame: about 3 ms (60 to 80 ns each)."""
+
+
+class Raster:
+    """An image drawn through a table of 256 colours, from the level of its pyramid that suits the zoom."""
+
+    def __init__(self) -> None:
+        self._levels: tuple[NDArray[Any], ...] = ()
+        self._contrast: Contrast | None = None
+        self._table: list[int] = []
+        self._cached: QImage | None = None
+        self._cached_level = 0
+        self._cached_box = (0, 0, 0, 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not self._levels
+
+    def set_levels(self, levels: tuple[NDArray[Any], ...]) -> None:
+        """Take an image (finest level first); an empty tuple shows nothing."""
+        self._levels = levels
+        self._cached = None
+        self._update_table()
+
+    def set_contrast(self, contrast: Contrast) -> None:
+        """Map raw values to colours by a contrast."""
+        self._contrast = contrast
+        self._cached = None
+        self._update_table()
+
+    def set_colours(self, rgba: NDArray[np.uint8]) -> None:
+        """Map uint8 indices to (256, 4) colours with opacity, not premultiplied."""
+        self._contrast = None
+        self._cached = None
+        self._table = argb(rgba)
+
+    def _update_table(self) -> None:
+        if self._contrast is None or not self._levels:
+            return
+        colours = self._contrast.colours()
+        if self._levels[0].dtype == np.uint8:
+            # Raw values are indices already: a change of contrast is a change of 256 colours.
+            colours = colours[self._contrast.positions(np.arange(256))]
+        opaque = np.full((256, 1), 255, np.uint8)
+        self._table = argb(np.concatenate([colours, opaque], axis=1))
+
+    def paint(self, painter: QPainter, view: View, canvas: Size, ratio: float) -> None:
+        """Draw the visible part; ``ratio`` is device pixels per device-independent one."""
+        if not self._levels:
+            return
+        level = max(0, math.floor(-math.log2(max(view.scale * ratio, 1e-6))))
+        height, width = level_shape((self._levels[0].shape[0], self._levels[0].shape[1]), level)
+        factor = 1 << level
+        x0, y0, x1, y1 = ((edge + 0.5) / factor for edge in view.visible(canvas))
+        box = (
+            max(math.floor(x0), 0), max(math.floor(y0), 0),
+            min(math.ceil(x1), width), min(math.ceil(y1), height),
+        )  # fmt: skip
+        if box[0] >= box[2] or box[1] >= box[3]:
+            return
+        image = self._image(level, box, (height, width))
+        cx0, cy0, cx1, cy1 = self._cached_box
+        left, top = view.to_screen(cx0 * factor - 0.5, cy0 * factor - 0.5, canvas)
+        side = factor * view.scale
+        # Averaged levels drawn between their own pixels look best interpolated; magnified pixels must
+        # stay visible as pixels, and indices have nothing between them.
+        is_smooth = self._contrast is not None and view.scale * ratio < 1.0
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_smooth)
+        painter.drawImage(QRectF(left, top, (cx1 - cx0) * side, (cy1 - cy0) * side), image)
+
+    def _image(self, level: int, box: tuple[int, int, int, int], shape: tuple[int, int]) -> QImage:
+        have = self._cached_box
+        if (
+            self._cached is not None
+            and self._cached_level == level
+            and have[0] <= box[0] and have[1] <= box[1] and have[2] >= box[2] and have[3] >= box[3]
+        ):  # fmt: skip
+            return self._cached
+        more_x = int(CROP_MARGIN * (box[2] - box[0])) + 1
+        more_y = int(CROP_MARGIN * (box[3] - box[1])) + 1
+        box = (
+            max(box[0] - more_x, 0), max(box[1] - more_y, 0),
+            min(box[2] + more_x, shape[1]), min(box[3] + more_y, shape[0]),
+        )  # fmt: skip
+        values = crop(self._levels, level, box)
+        if values.dtype != np.uint8:
+            assert self._contrast is not None
+            values = self._contrast.positions(values)
+        self._cached = indexed_image(values, self._table)
+        self._cached_level, self._cached_box = level, box
+        return self._cached
+
+
+def argb(rgba: NDArray[np.uint8]) -> list[int]:
+    """(n, 4) red, green, blue, opacity as the numbers Qt's colour tables hold."""
+    wide = rgba.astype(np.uint32)
+    packed = (wide[:, 3] << 24) | (wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2]
+    return [int(colour) for colour in packed]
+
+
+def indexed_image(index: NDArray[np.uint8], table: list[int]) -> QImage:
+    """Wrap (height, width) uint8 as an image with a colour table; the pixels are copied."""
+    height, width = index.shape
+    image = QImage(index.data, width, height, width, QImage.Format.Format_Indexed8).copy()
+    image.setColorTable(table)
+    return image
+
+
+_PATH_ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])
+
+
+def to_path(outlines: Outlines, first: int = 0, last: int | None = None) -> QPainterPath:
+    """Make one path of the polygons ``first`` to ``last`` (exclusive).
+
+    The path is read from the bytes Qt itself would write for it ("Serializing Qt Data Types": number of
+    elements; kind, x and y of each; start of the last polygon; fill rule), because a call per point would
+    take a thousand times as long.
+    """
+    last = len(outlines) if last is None else last
+    path = QPainterPath()
+    if last <= first:
+        return path
+    starts = outlines.starts[first : last + 1]
+    lengths = np.diff(starts)
+    # One more element a polygon, which leads back to its first point.
+    closed = starts[:-1] - starts[0] + np.arange(last - first)
+    n = int(lengths.sum()) + last - first
+    source = np.empty(n, np.int64)
+    is_closing = np.zeros(n, bool)
+    is_closing[closed + lengths] = True
+    source[~is_closing] = np.arange(starts[0], starts[-1])
+    source[is_closing] = starts[:-1]
+    elements = np.empty(n, _PATH_ELEMENT)
+    elements["kind"] = 1  # line to
+    elements["kind"][closed] = 0  # move to
+    elements["x"], elements["y"] = outlines.points[source, 0], outlines.points[source, 1]
+    tail = np.array([closed[-1], Qt.FillRule.OddEvenFill.value], dtype=">i4")
+    data = QByteArray(np.array([n], dtype=">i4").tobytes() + elements.tobytes() + tail.tobytes())
+    stream = QDataStream(data)
+    stream >> path
+    return path
+
+
+_HALO = QColor(0, 0, 0, 170)
+
+
+class OutlineLayer:
+    """Thousands of outlines as merged thin lines with a dark halo.
+
+    Lines of width 1 take Qt's fast road, at 60 to 80 ns a point; anything wider is first turned into
+    polygons and costs twenty to several hundred times as much. Width and halo are therefore made of thin
+    lines drawn side by side, and fewer of them the more points there are to draw.
+    """
+
+    def __init__(self, colour: QColor, dashed: bool = False) -> None:
+        self._colour = colour
+        self._dashed = dashed
+        self._drawn: DrawnOutlines | None = None
+        self._paths: dict[tuple[bool, int], QPainterPath] = {}
+
+    def set_outlines(self, drawn: DrawnOutlines | None) -> None:
+        """Take other outlines; paths are made when first painted."""
+        self._drawn = drawn
+        self._paths.clear()
+
+    def paint(self, painter: QPainter, view: View, canvas: Size, ratio: float) -> None:
+        """Draw what is on show."""
+        drawn = self._drawn
+        if drawn is None or not len(drawn.fine):
+            return
+        x0, y0, x1, y1 = view.visible(canvas)
+        boxes = drawn.chunk_boxes
+        chunks = np.flatnonzero(
+            (boxes[:, 0] <= x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] <= y1) & (boxes[:, 3] >= y0)
+        )
+        if not len(chunks):
+            return
+        thin = view.scale * ratio < 0.6
+        outlines = drawn.thin if thin else drawn.fine
+        starts = outlines.starts[drawn.chunk_starts]
+        n_points = int(np.sum(starts[chunks + 1] - starts[chunks]))
+        paths = [self._path(thin, int(chunk)) for chunk in chunks]
+        origin = QPointF(*view.to_screen(0.0, 0.0, canvas))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for dx, dy, colour in self._strokes(n_points):
+            pen = QPen(colour, 1.0)
+            pen.setCosmetic(True)
+            if self._dashed and colour is not _HALO:
+                pen.setDashPattern([4.0, 3.0])
+            painter.save()
+            painter.setPen(pen)
+            painter.translate(origin.x() + dx, origin.y() + dy)
+            painter.scale(view.scale, view.scale)
+            for path in paths:
+                painter.drawPath(path)
+            painter.restore()
+
+    def _strokes(self, n_points: int) -> list[tuple[float, float, QColor]]:
+        bright, strokes = self._colour, MOST_POINTS / max(n_points, 1)
+        if strokes >= 6:
+            halo = [(-1.0, -0.4), (0.4, -1.0), (1.0, 0.4), (-0.4, 1.0)]
+            lines = [(-0.25, -0.25), (0.25, 0.25)]
+        elif strokes >= 3:
+            halo, lines = [(-0.7, -0.7), (0.7, 0.7)], [(0.0, 0.0)]
+        else:
+            halo, lines = [], [(0.0, 0.0)]
+        return [(x, y, _HALO) for x, y in halo] + [(x, y, bright) for x, y in lines]
+
+    def _path(self, thin: bool, chunk: int) -> QPainterPath:
+        path = self._paths.get((thin, chunk))
+        if path is None:
+            assert self._drawn is not None
+            outlines = self._drawn.thin if thin else self._drawn.fine
+            starts = self._drawn.chunk_starts
+            path = to_path(outlines, int(starts[chunk]), int(starts[chunk + 1]))
+            self._paths[thin, chunk] = path
+        return path
+
+
+MANY_SELECTED = 150
+"""From so many selected outlines on, thin lines are drawn instead of wide ones."""
+
+
+class SelectionLayer:
+    """The selected agglomerates and particles: filled a little, with a wide light line."""
+
+    def __init__(self, colour: QColor) -> None:
+        self._colour = colour
+        self._paths: list[QPainterPath] = []
+        self._merged = QPainterPath()
+
+    def set_outlines(self, outlines: Outlines | None) -> None:
+        """Take the outlines of what is selected; those of one owner follow each other."""
+        self._paths, self._merged = [], QPainterPath()
+        if outlines is None or not len(outlines):
+            return
+        if len(outlines) > MANY_SELECTED:
+            self._merged = to_path(outlines)
+            return
+        # A path for each owner: holes stay holes, and wide lines are quick on small paths only.
+        ends = np.append(np.flatnonzero(np.diff(outlines.owners)) + 1, len(outlines))
+        begins = np.concatenate([[0], ends[:-1]])
+        self._paths = [to_path(outlines, int(a), int(b)) for a, b in zip(begins, ends, strict=True)]
+
+    def paint(self, painter: QPainter, view: View, canvas: Size) -> None:
+        """Draw it."""
+        if not self._paths and self._merged.isEmpty():
+            return
+        left, top = view.to_screen(0.0, 0.0, canvas)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.translate(left, top)
+        painter.scale(view.scale, view.scale)
+        fill = QColor(self._colour)
+        fill.setAlpha(46)
+        if not self._merged.isEmpty():
+            pen = QPen(self._colour, 1.0)
+            pen.setCosmetic(True)
+            painter.setPen(pen)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawPath(self._merged)
+        for width, colour in ((4.5, _HALO), (2.25, self._colour)):
+            pen = QPen(colour, width)
+            pen.setCosmetic(True)
+            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(pen)
+            painter.setBrush(fill if colour is self._colour else Qt.BrushStyle.NoBrush)
+            for path in self._paths:
+                painter.drawPath(path)
+        painter.restore()

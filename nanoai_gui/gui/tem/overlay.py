@@ -1,0 +1,256 @@
+"""What lies over a micrograph: prepared off the window's thread, then only drawn (no Qt).
+
+:func:`prepare_overlay` turns labels and particles into an :class:`OverlayPicture`. It takes some tenths of
+a second for 4096 x 4096 px with thousands of particles, so it runs in a thread or a worker process;
+``MicrographCanvas.set_overlay`` then takes the finished picture within a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.gui.tem.display import decimated_pyramid
+from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines, circles, for_drawing, joined, trace
+
+N_COLOURS = 254
+"""Label colours; ids that differ by a multiple of it share one (neighbours hardly ever do)."""
+EXCLUDED_INDEX = 255
+"""Index of everything that is not measured."""
+FILL_OPACITY = 0.34
+EXCLUDED_OPACITY = 0.22
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Ids of what lies under a point; 0 is nothing."""
+
+    agglomerate: int = 0
+    particle: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.agglomerate or self.particle)
+
+
+@dataclass(frozen=True, eq=False)
+class OverlayPicture:
+    """Labels and particles of one image, ready to be drawn and to be asked what lies where.
+
+    Parameters
+    ----------
+    labels
+        (height, width) integer, 0 is background; kept for hit-testing.
+    excluded
+        Ids of agglomerates that are not measured.
+    fill
+        Pyramid of uint8 indices into :func:`fill_colours`, finest first.
+    agglomerates, particles
+        Outlines; owners are ids. Those of particles stand in the order of the columns below.
+    drawn_measured, drawn_excluded, drawn_particles
+        The same, grouped for drawing.
+    particle_ids, particle_agglomerate, particle_xy, particle_boxes, particle_radius
+        Columns for hit-testing: (n,), (n,), (n, 2), (n, 4) as x0, y0, x1, y1, and (n,), in px.
+    """
+
+    labels: NDArray[np.integer]
+    excluded: frozenset[int]
+    fill: tuple[NDArray[np.uint8], ...]
+    agglomerates: Outlines
+    particles: Outlines
+    drawn_measured: DrawnOutlines
+    drawn_excluded: DrawnOutlines
+    drawn_particles: DrawnOutlines
+    particle_ids: NDArray[np.int32]
+    particle_agglomerate: NDArray[np.int32]
+    particle_xy: NDArray[np.float64]
+    particle_boxes: NDArray[np.float32]
+    particle_radius: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image it belongs to."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    def hit(self, x: float, y: float) -> Hit:
+        """Find the agglomerate and the particle at a point of the image.
+
+        Of several particles that contain the point, the one whose centre is nearest in units of its own
+        radius is taken, so that a small particle in front of a large one can be reached. The particle's
+        agglomerate counts as hit too, also where a fitted circle reaches beyond it.
+        """
+        agglomerate = self._label_at(x, y)
+        row = self._particle_row(x, y)
+        if row is None:
+            return Hit(agglomerate, 0)
+        return Hit(int(self.particle_agglomerate[row]), int(self.particle_ids[row]))
+
+    def _label_at(self, x: float, y: float) -> int:
+        column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+        height, width = self.shape
+        if not (0 <= row < height and 0 <= column < width):
+            return 0
+        return int(self.labels[row, column])
+
+    def _particle_row(self, x: float, y: float) -> int | None:
+        boxes = self.particle_boxes
+        near = np.flatnonzero(
+            (boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])
+        )
+        starts, points = self.particles.starts, self.particles.points
+        found = [row for row in near if contains(points[starts[row] : starts[row + 1]], x, y)]
+        if not found:
+            return None
+        away = np.hypot(self.particle_xy[found, 0] - x, self.particle_xy[found, 1] - y)
+        return int(found[int(np.argmin(away / self.particle_radius[found]))])
+
+    def within(self, x0: float, y0: float, x1: float, y1: float) -> tuple[frozenset[int], frozenset[int]]:
+        """Agglomerates whose middle, and particles whose centre, lies in a rectangle (ids)."""
+        boxes = self.agglomerates.boxes
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        agglomerates = self.agglomerates.owners[_in_rectangle(middle, x0, y0, x1, y1)]
+        particles = self.particle_ids[_in_rectangle(self.particle_xy, x0, y0, x1, y1)]
+        return frozenset(agglomerates.tolist()), frozenset(particles.tolist())
+
+    def extent(self, agglomerates: Collection[int], particles: Collection[int]) -> tuple[float, ...] | None:
+        """Smallest rectangle x0, y0, x1, y1 around some agglomerates and particles; ``None`` if empty."""
+        boxes = np.concatenate(
+            [
+                self.agglomerates.boxes[np.isin(self.agglomerates.owners, list(agglomerates))],
+                self.particle_boxes[np.isin(self.particle_ids, list(particles))],
+            ]
+        )
+        if not len(boxes):
+            return None
+        return (*map(float, boxes[:, :2].min(axis=0)), *map(float, boxes[:, 2:].max(axis=0)))
+
+
+def _in_rectangle(
+    points: NDArray[np.floating], x0: float, y0: float, x1: float, y1: float
+) -> NDArray[np.bool_]:
+    x, y = points[:, 0], points[:, 1]
+    inside: NDArray[np.bool_] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return inside
+
+
+def contains(polygon: NDArray[np.floating], x: float, y: float) -> bool:
+    """Whether a closed polygon (k, 2) contains a point, by the even-odd rule."""
+    x1, y1 = polygon[:, 0].astype(np.float64), polygon[:, 1].astype(np.float64)
+    x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+    crosses = (y1 > y) != (y2 > y)
+    at = x1[crosses] + (y - y1[crosses]) * (x2[crosses] - x1[crosses]) / (y2[crosses] - y1[crosses])
+    return bool(np.count_nonzero(at > x) % 2)
+
+
+def overlay_index(labels: NDArray[np.integer], excluded: Collection[int] = ()) -> NDArray[np.uint8]:
+    """Colour index of each pixel: 0 background, 1 + id % 254 measured, 255 excluded.
+
+    Parameters
+    ----------
+    labels
+        (height, width), not negative.
+    excluded
+        Ids of agglomerates that are not measured.
+
+    Returns
+    -------
+    ndarray
+        (height, width) uint8.
+    """
+    largest = int(labels.max()) if labels.size else 0
+    table: NDArray[np.uint8] = (1 + np.arange(largest + 1) % N_COLOURS).astype(np.uint8)
+    table[0] = 0
+    table[[i for i in excluded if 0 < i <= largest]] = EXCLUDED_INDEX
+    index: NDArray[np.uint8] = table[labels]
+    return index
+
+
+def fill_colours() -> NDArray[np.uint8]:
+    """(256, 4) red, green, blue, opacity (not premultiplied) for the indices of :func:`overlay_index`.
+
+    Hues step by the golden ratio, the sequence of lowest discrepancy, so that neighbouring ids differ
+    clearly; lightness alternates, so that they also differ to a colour-blind eye.
+    """
+    table = np.zeros((256, 4), np.uint8)
+    i = np.arange(N_COLOURS)
+    hue = (0.12 + i * 0.6180339887498949) % 1.0
+    value = np.array([1.0, 0.78, 0.9])[i % 3]
+    saturation = np.array([0.85, 0.95, 0.6])[i % 3]
+    table[1:255, :3] = _rgb(hue, saturation, value)
+    table[1:255, 3] = round(255 * FILL_OPACITY)
+    table[EXCLUDED_INDEX] = (150, 150, 150, round(255 * EXCLUDED_OPACITY))
+    return table
+
+
+def _rgb(
+    hue: NDArray[np.floating], saturation: NDArray[np.floating], value: NDArray[np.floating]
+) -> NDArray[np.uint8]:
+    """Hue, saturation and value in [0, 1] to (n, 3) uint8."""
+    offset = (np.array([5.0, 3.0, 1.0])[None, :] + 6.0 * hue[:, None]) % 6.0
+    ramp = np.clip(np.minimum(offset, 4.0 - offset), 0.0, 1.0)
+    rgb = value[:, None] * (1.0 - saturation[:, None] * ramp)
+    bytes_: NDArray[np.uint8] = np.round(255 * rgb).astype(np.uint8)
+    return bytes_
+
+
+def particle_outlines(particles: Particles) -> Outlines:
+    """One polygon a particle, in the order of the rows; a circle where the method gives no outline."""
+    radius = particles.diameter_px / 2
+    drawn = circles(particles.x, particles.y, radius, particles.ids)
+    if all(len(outline) < 3 for outline in particles.outlines):
+        return drawn
+    polygons = [
+        outline if len(outline) >= 3 else drawn.points[drawn.starts[i] : drawn.starts[i + 1]]
+        for i, outline in enumerate(particles.outlines)
+    ]
+    return joined(polygons, particles.ids)
+
+
+def prepare_overlay(
+    labels: NDArray[np.integer],
+    excluded: Collection[int] = (),
+    particles: Particles | None = None,
+    cancelled: Cancelled = never_cancelled,
+) -> OverlayPicture:
+    """Compute everything that drawing needs. Runs anywhere; imports no Qt.
+
+    Parameters
+    ----------
+    labels
+        (height, width) label image; it is kept, not copied, and must not be changed afterwards.
+    excluded
+        Ids of agglomerates that are not measured.
+    particles
+        Primary particles, or ``None`` while there are none.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    particles = Particles.empty() if particles is None else particles
+    index = overlay_index(labels, excluded)
+    checkpoint(cancelled)
+    agglomerate_outlines = trace(labels, cancelled)
+    is_excluded = np.isin(agglomerate_outlines.owners, list(excluded))
+    particle_shapes = particle_outlines(particles)
+    checkpoint(cancelled)
+    return OverlayPicture(
+        labels=labels,
+        excluded=frozenset(int(i) for i in excluded),
+        fill=decimated_pyramid(index),
+        agglomerates=agglomerate_outlines,
+        particles=particle_shapes,
+        drawn_measured=for_drawing(agglomerate_outlines.select(~is_excluded)),
+        drawn_excluded=for_drawing(agglomerate_outlines.select(is_excluded)),
+        drawn_particles=for_drawing(particle_shapes),
+        particle_ids=particles.ids,
+        particle_agglomerate=particles.agglomerate,
+        particle_xy=np.stack([particles.x, particles.y], axis=1),
+        particle_boxes=particle_shapes.boxes,
+        particle_radius=np.maximum(particles.diameter_px / 2, 0.5),
+    )
