@@ -270,50 +270,39 @@ def run(arguments: list[str]) -> int:
 
 
 def measure(paths: list[Path]) -> int:
-    """Size the primary particles through the command line and print the distribution."""
+    """Size the primary particles through the command line, which prints GMD and GSD; add a histogram."""
     with tempfile.TemporaryDirectory(prefix="nanoai-") as folder:
         command: list[str | Path] = [PYTHON, "-m", "nanoai_gui", "size", *paths, "--out", folder]
         for method in METHODS:
             command += ["--method", method]
         status = subprocess.run(command, check=False).returncode
-        if not (Path(folder) / "summary.json").exists():
-            return status or 1
-        print_distribution(Path(folder), SAMPLES / "truth.csv" if paths == [SAMPLES] else None)
+        if (Path(folder) / "summary.json").exists():
+            print_distribution(Path(folder))
+            if paths == [SAMPLES]:
+                print_truth(Path(folder))
     return status
 
 
-def print_distribution(folder: Path, truth: Path | None) -> None:
-    """Print GMD and GSD of each method with 95 % intervals, and the histogram of the first.
+def print_distribution(results: Path) -> None:
+    """Print the histogram of the first method."""
+    with (results / "particles.csv").open(encoding="utf-8", newline="") as table:
+        rows = [row for row in csv.DictReader(table) if row["method"] == METHODS[0]]
+    unit = "nm" if all(row["diameter_nm"] for row in rows) else "px"
+    values = [float(row[f"diameter_{unit}"]) for row in rows]
+    print_histogram(values, f"Diameter in {unit} by {METHODS[0]}, number share")
 
-    ``truth`` lists the particles that are really in the images, where that is known.
-    """
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    print()
-    for method, of_method in summary["methods"].items():
-        pooled = of_method["pooled"]
-        unit = "nm" if pooled["gmd_nm"] is not None else "px"
-        gmd, gsd = pooled[f"gmd_{unit}"], pooled["gsd"]
-        if gmd is None:
-            print(f"{method:18s} no particles")
-            continue
-        low, high = pooled["gmd_ci95"] or (float("nan"),) * 2
-        gsd_low, gsd_high = pooled["gsd_ci95"] or (float("nan"),) * 2
-        print(
-            f"{method:18s} GMD {gmd:.2f} {unit} [{low:.2f}, {high:.2f}]   "
-            f"GSD {gsd:.3f} [{gsd_low:.3f}, {gsd_high:.3f}]   "
-            f"{pooled['n_particles']} particles in {pooled['n_agglomerates']} agglomerates"
-        )
-    first = next(iter(summary["methods"]))
-    nm_per_px = summary["methods"][first]["pooled"]["nm_per_px"]
-    if truth is not None and nm_per_px is not None:
-        with truth.open(encoding="utf-8", newline="") as table:
-            logs = [math.log(nm_per_px * float(row["diameter_px"])) for row in csv.DictReader(table)]
-        gmd, gsd = math.exp(statistics.fmean(logs)), math.exp(statistics.pstdev(logs))
-        print(f"{'truth':18s} GMD {gmd:.2f} nm   GSD {gsd:.3f}   (the sample is synthetic; all particles)")
-    with (folder / "particles.csv").open(encoding="utf-8", newline="") as table:
-        rows = [row for row in csv.DictReader(table) if row["method"] == first]
-    column = "diameter_nm" if rows and all(row["diameter_nm"] for row in rows) else "diameter_px"
-    print_histogram([float(row[column]) for row in rows], f"{column.replace('_', ' in ')} ({first})")
+
+def print_truth(results: Path) -> None:
+    """Print what is really in the samples, in the pixel size that was used."""
+    summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+    nm_per_px = summary["methods"][METHODS[0]]["pooled"]["nm_per_px"]
+    with (SAMPLES / "truth.csv").open(encoding="utf-8", newline="") as table:
+        logs = [math.log(nm_per_px * float(row["diameter_px"])) for row in csv.DictReader(table)]
+    gmd, gsd = math.exp(statistics.fmean(logs)), math.exp(statistics.pstdev(logs))
+    print(
+        f"\nThe samples are synthetic. All {len(logs)} particles in them, hidden ones too: "
+        f"GMD {gmd:.2f} nm, GSD {gsd:.3f}."
+    )
 
 
 def print_histogram(values: list[float], title: str, n_bins: int = 16, width: int = 50) -> None:
@@ -325,7 +314,7 @@ def print_histogram(values: list[float], title: str, n_bins: int = 16, width: in
     counts = [0] * n_bins
     for value in values:
         counts[min(int((value - low) / step), n_bins - 1)] += 1
-    print(f"\n{title}, number share")
+    print(f"\n{title}")
     for i, count in enumerate(counts):
         bar = "#" * round(width * count / max(counts))
         print(
