@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files import hdf5, pictures, rosetta, tiff
+from nanoai_gui.core.files.data_bar import find_data_bar
 from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
 from nanoai_gui.core.files.judgement import Judgement, judge, stretch
 from nanoai_gui.core.files.pixels import to_grey
@@ -225,12 +226,11 @@ def _check_two_axes(pixels: NDArray[Any], path: Path) -> None:
 
 
 def _data_bar_top(pixels: NDArray[Any], frame: Frame, judgement: Judgement) -> int | None:
-    """First row of the data bar: where the metadata put it."""
-    height = pixels.shape[0]
+    """First row of the data bar: where the metadata put it, else where it is seen."""
     if frame.image_height is not None:
         top = round(frame.image_height * judgement.stretch_y)
-        return top if 0 < top < height else None
-    return None
+        return top if 0 < top < pixels.shape[0] else None
+    return find_data_bar(pixels)
 
 
 def _shrink(pixels: NDArray[Any], step: int) -> NDArray[np.float32]:

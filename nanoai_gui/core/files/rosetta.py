@@ -60,7 +60,7 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
     else:
         try:
             signals = reader(str(path), lazy=True)
-        except NotImplementedError:  # colours, for one, are read at once or not at all
+        except (NotImplementedError, ValueError):  # colours are read at once or not at all
             signals = reader(str(path))
     frames: list[Frame] = []
     refused: ReadError | None = None

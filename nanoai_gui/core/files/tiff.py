@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,31 @@ def _frames(tiff: TiffFile, path: Path) -> list[Frame]:
     if not frames:
         assert refused is not None
         raise refused
-    return _share_pixel_size(frames)
+    return _share_pixel_size(_prefer_clean(frames))
+
+
+def _prefer_clean(frames: list[Frame]) -> list[Frame]:
+    """Of two pages that show the same image, prefer the one without anything burned in.
+
+    Only two pages of one kind have to be decoded for this; where the kinds differ (raw 16-bit values
+    and an 8-bit colour copy, as JEOL writes them), the kind decides.
+    """
+    if len(frames) != 2:
+        return frames
+    first, second = frames
+    if first.shape != second.shape or first.preference != second.preference:
+        return frames
+    one, other = first.load(), second.load()
+    if one.shape != other.shape or one.ndim != 2 or one.dtype != other.dtype:
+        return frames
+    differing = one != other
+    share = float(differing.mean())
+    if not 0 < share < 0.3:
+        return frames
+    # Letters and bars have few values, an image has many.
+    if len(np.unique(other[differing])) > len(np.unique(one[differing])):
+        return [first, replace(second, preference=second.preference + 1)]
+    return frames
 
 
 def _full_pages(tiff: TiffFile) -> list[TiffPage]:
@@ -155,8 +180,6 @@ def _slice(stack: NDArray[Any], index: int) -> NDArray[Any]:
 
 def _share_pixel_size(frames: list[Frame]) -> list[Frame]:
     """Let pages without a scale take that of a calibrated page of the same size in px."""
-    from dataclasses import replace
-
     known = {frame.shape: frame.pixel_size for frame in reversed(frames) if frame.pixel_size.x_nm}
     shared = []
     for frame in frames:
