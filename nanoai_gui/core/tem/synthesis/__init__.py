@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from nanoai_gui.core.tem.synthesis.image import SyntheticImage, TrueParticles, make_image
-from nanoai_gui.core.tem.synthesis.spec import Aggregation, ContrastKind, SynthesisSpec
+from nanoai_gui.core.tem.synthesis.crops import make_crops
+from nanoai_gui.core.tem.synthesis.image import make_image
+from nanoai_gui.core.tem.synthesis.spec import (
+    Aggregation,
+    BitDepth,
+    Caption,
+    ContrastKind,
+    Shape,
+    SynthesisSpec,
+)
+from nanoai_gui.core.tem.synthesis.truth import SyntheticImage, TrueParticles
 
-__all__ = ["Aggregation", "ContrastKind", "SynthesisSpec", "SyntheticImage", "TrueParticles", "make_image"]
+__all__ = [
+    "Aggregation",
+    "BitDepth",
+    "Caption",
+    "ContrastKind",
+    "Shape",
+    "SynthesisSpec",
+    "SyntheticImage",
+    "TrueParticles",
+    "make_crops",
+    "make_image",
+]

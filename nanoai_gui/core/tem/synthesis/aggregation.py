@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.tem.synthesis.shapes import Body
 from nanoai_gui.core.tem.synthesis.spec import Aggregation
 
 Floats = NDArray[np.float64]
@@ -80,6 +81,38 @@ def aggregate(
     if kind in (Aggregation.BALLISTIC_CLUSTER, Aggregation.DIFFUSIVE_CLUSTER):
         return _by_clusters(radii, kind is Aggregation.DIFFUSIVE_CLUSTER, overlap, rng)
     return _by_particles(radii, kind is Aggregation.DIFFUSIVE_PARTICLE, overlap, rng)
+
+
+def settle(cluster: Cluster, bodies: Sequence[Body], overlap: float, flatness: float) -> Floats:
+    """Give the (n, 3) centres after every bond is closed for the true bodies and laid down on the film.
+
+    The bonds keep their directions, except that ``flatness`` takes this share of their height away;
+    along each, the surfaces meet with the overlap coefficient. Particles without a bond may then
+    overlap, which the projection counts once.
+    """
+    n = len(bodies)
+    neighbours: list[list[int]] = [[] for _ in range(n)]
+    for i, j in cluster.bonds.tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    centres = np.zeros((n, 3))
+    placed = {0}
+    front = [0]
+    while front:
+        i = front.pop()
+        for j in neighbours[i]:
+            if j in placed:
+                continue
+            bond = (cluster.centres[j] - cluster.centres[i]) * (1.0, 1.0, 1.0 - flatness)
+            length = float(np.linalg.norm(bond))
+            # A bond exactly along the beam has no direction left once it is flat.
+            unit = bond / length if length > 0 else np.array([1.0, 0.0, 0.0])
+            reach = bodies[i].extent(unit) + bodies[j].extent(-unit)
+            centres[j] = centres[i] + (1.0 - overlap) * reach * unit
+            placed.add(j)
+            front.append(j)
+    around_mean: Floats = centres - centres.mean(axis=0)
+    return around_mean
 
 
 def _single(radius: float) -> Cluster:

@@ -2,78 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.synthesis.aggregation import aggregate
-from nanoai_gui.core.tem.synthesis.background import illumination
+from nanoai_gui.core.tem.synthesis.background import film, holes, illumination
 from nanoai_gui.core.tem.synthesis.camera import expose
-from nanoai_gui.core.tem.synthesis.projection import Projection, project
-from nanoai_gui.core.tem.synthesis.shapes import Ball
-from nanoai_gui.core.tem.synthesis.spec import ContrastKind, SynthesisSpec, check_spec
+from nanoai_gui.core.tem.synthesis.caption import caption_height, draw_caption, scale_bar_box
+from nanoai_gui.core.tem.synthesis.optics import blur, defocus, halo
+from nanoai_gui.core.tem.synthesis.pieces import Piece, pieces
+from nanoai_gui.core.tem.synthesis.population import vary
+from nanoai_gui.core.tem.synthesis.spec import Caption, SynthesisSpec, check_spec
+from nanoai_gui.core.tem.synthesis.truth import SyntheticImage, TrueParticles
 
 TRIES = 60
 """Places tried for an agglomerate before it is given up as not fitting."""
 MISSES = 5
 """Agglomerates that may fail to fit before the image counts as full."""
 GAP_PX = 4.0
-"""Free space between agglomerates, beside what the blur fills."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrueParticles:
-    """What is really in a synthetic micrograph: one row for each primary particle.
-
-    Parameters
-    ----------
-    agglomerate
-        (n,) int32, as in the label image, from 1.
-    particle
-        (n,) int32, from 1 through the whole image.
-    x_px, y_px, z_px
-        (n,) float64, centre; z towards the viewer, 0 at the middle of its agglomerate.
-    diameter_px, area_px
-        (n,) float64, of the particle's own projected outline, hidden parts included; the diameter is
-        that of the circle of the same area.
-    visible_fraction
-        (n,) float64, share of that outline which no other particle overlaps.
-    """
-
-    agglomerate: NDArray[np.int32]
-    particle: NDArray[np.int32]
-    x_px: NDArray[np.float64]
-    y_px: NDArray[np.float64]
-    z_px: NDArray[np.float64]
-    diameter_px: NDArray[np.float64]
-    area_px: NDArray[np.float64]
-    visible_fraction: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.particle)
-
-
-@dataclass(frozen=True, eq=False)
-class SyntheticImage:
-    """A synthetic micrograph, its truth, and the label image (int32, 0 background) of its agglomerates."""
-
-    micrograph: Micrograph
-    truth: TrueParticles
-    labels: NDArray[np.int32]
-    spec: SynthesisSpec
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """One agglomerate before it has a place."""
-
-    projection: Projection
-    centres: NDArray[np.float64]
-    areas: NDArray[np.float64]
+"""Free space between agglomerates, beside what blur and fringes fill."""
+DARK_LEVEL = 0.15
+"""Background of an image of scattered electrons, as a share of its brightest particles."""
 
 
 def make_image(spec: SynthesisSpec, seed: int, cancelled: Cancelled = never_cancelled) -> SyntheticImage:
@@ -90,69 +41,118 @@ def make_image(spec: SynthesisSpec, seed: int, cancelled: Cancelled = never_canc
     """
     check_spec(spec)
     rng = np.random.default_rng(seed)
-    shape = spec.height_px, spec.width_px
-    transmission = np.ones(shape, dtype=np.float32)
-    labels = np.zeros(shape, dtype=np.int32)
-    occupied = np.zeros(shape, dtype=bool)
+    spec = vary(spec, rng)
+    shape = spec.height_px - caption_height(spec), spec.width_px
+    transmission, labels, truth = _fill(shape, spec, rng, cancelled)
+    checkpoint(cancelled)
+    pixels = expose(_light(transmission, spec, rng), spec, rng)
+    pixels = draw_caption(pixels, spec)
+    if pixels.shape != labels.shape:
+        labels = np.pad(labels, ((0, pixels.shape[0] - shape[0]), (0, 0)))
+    return SyntheticImage(synthetic_micrograph(pixels, f"synthetic {seed}", seed, spec), truth, labels, spec)
+
+
+def synthetic_micrograph(
+    pixels: NDArray[np.integer], name: str, seed: int, spec: SynthesisSpec
+) -> Micrograph:
+    """Wrap pixels as a calibrated micrograph that says it is synthetic."""
+    return Micrograph(
+        pixels,
+        name=name,
+        calibration=Calibration.typed(spec.nm_per_px),
+        data_bar_top=spec.height_px - caption_height(spec) if caption_height(spec) else None,
+        metadata={"Origin": "synthetic, made by NanoAI", "Seed": str(seed)},
+    )
+
+
+def _light(
+    transmission: NDArray[np.float32], spec: SynthesisSpec, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Give the intensity on the camera, 1 = mean empty background (or brightest particle, if bright)."""
+    shape = transmission.shape[0], transmission.shape[1]
+    light = illumination(shape, spec, rng)
+    texture = film(shape, spec, rng)
+    around = halo(transmission, spec.halo_percent / 100, spec.gmd_px)
+    if spec.holes:
+        amount, passed = holes(shape, spec, rng)
+        transmission = transmission * passed
+        texture = 1 + amount * (texture - 1)
+    if spec.has_fringes:
+        transmission = defocus(transmission, spec.fringe_px)
+    transmission = blur(transmission, spec.blur_px)
+    if spec.bright_particles:
+        scattered = DARK_LEVEL * texture + (1 - DARK_LEVEL) * (1 - transmission)
+        return np.asarray(scattered * light, dtype=np.float32)
+    return np.asarray(transmission * light * texture * around, dtype=np.float32)
+
+
+def _fill(
+    shape: tuple[int, int], spec: SynthesisSpec, rng: np.random.Generator, cancelled: Cancelled
+) -> tuple[NDArray[np.float32], NDArray[np.int32], TrueParticles]:
+    """Place agglomerates until enough is covered: transmission, labels, truth."""
+    # Where agglomerates may be cut off, they are placed on a larger field of which the middle is kept.
+    edge = int(2 * spec.gmd_px) if spec.cut_at_border else 0
+    full = shape[0] + 2 * edge, shape[1] + 2 * edge
+    transmission = np.ones(full, dtype=np.float32)
+    labels = np.zeros(full, dtype=np.int32)
+    occupied = np.zeros(full, dtype=bool)
+    if spec.caption is Caption.SCALE_BAR:
+        y0, x0, y1, x1 = scale_bar_box(spec)
+        occupied[y0 + edge : y1 + edge, x0 + edge : x1 + edge] = True
     wanted = spec.coverage_percent / 100 * labels.size
     covered, misses = 0.0, 0
-    columns: list[NDArray[np.float64]] = []
+    rows: list[NDArray[np.float64]] = []
     while covered < wanted and misses < MISSES:
-        for piece in _agglomerates(spec, _expected_number(spec, wanted - covered), rng):
+        for piece in pieces(spec, _expected_number(spec, wanted - covered), rng):
             checkpoint(cancelled)
-            place = _find_place(piece.projection.mask, occupied, spec, rng)
+            place = _find_place(piece.projection.mask, occupied, rng)
             if place is None:
                 misses += 1
                 if misses >= MISSES:
                     break
                 continue
-            label = len(columns) + 1
+            label = len(rows) + 1
             _put(piece, place, label, transmission, labels, occupied, spec)
-            columns.append(_rows(piece, place, label))
+            rows.append(piece.rows(place[1] - edge, place[0] - edge, label))
             covered += float(piece.projection.mask.sum())
             if covered >= wanted:
                 break
-    light = illumination(shape, spec, rng)
-    checkpoint(cancelled)
-    pixels = expose(transmission * light, spec, rng)
-    micrograph = Micrograph(
-        pixels,
-        name=f"synthetic {seed}",
-        calibration=Calibration.typed(spec.nm_per_px),
-        metadata={"Origin": "synthetic, made by NanoAI", "Seed": str(seed)},
-    )
-    return SyntheticImage(micrograph, _table(columns), labels, spec)
+    if edge:
+        inner = slice(edge, -edge), slice(edge, -edge)
+        transmission, labels = transmission[inner], labels[inner]
+        rows, labels = _keep_seen(rows, labels)
+    return transmission, labels, TrueParticles.from_rows(rows)
+
+
+def _keep_seen(
+    rows: list[NDArray[np.float64]], labels: NDArray[np.int32]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int32]]:
+    """Drop what lies outside and number the agglomerates that are left from 1.
+
+    A particle stays if its centre lies in the image.
+    """
+    height, width = labels.shape
+    seen = np.flatnonzero(np.bincount(labels.ravel(), minlength=len(rows) + 1)[1:]) + 1
+    number = np.zeros(len(rows) + 1, dtype=np.int32)
+    number[seen] = np.arange(1, len(seen) + 1)
+    kept = []
+    for label in seen:
+        table = rows[label - 1].copy()
+        table[:, 0] = number[label]
+        x, y = table[:, 1], table[:, 2]
+        kept.append(table[(x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)])
+    return kept, number[labels]
 
 
 def _expected_number(spec: SynthesisSpec, area: float) -> int:
+    """How many agglomerates cover about this area (they overlap, so rather too few)."""
     per_particle = np.pi / 4 * (spec.gmd_px * np.exp(np.log(spec.gsd) ** 2)) ** 2
     per_agglomerate = per_particle * (spec.min_particles + spec.max_particles) / 2
     return int(np.clip(np.ceil(area / per_agglomerate), 1, 200))
 
 
-def _agglomerates(spec: SynthesisSpec, n: int, rng: np.random.Generator) -> list[_Piece]:
-    counts = rng.integers(spec.min_particles, spec.max_particles, size=n, endpoint=True)
-    radii = [
-        0.5 * spec.gmd_px * np.exp(np.log(spec.gsd) * rng.standard_normal(int(count))) for count in counts
-    ]
-    per_px = -np.log1p(-spec.contrast) / spec.gmd_px
-    pieces = []
-    for cluster in aggregate(radii, spec.aggregation, np.full(n, spec.overlap), rng):
-        bodies = [Ball(float(r)) for r in cluster.radii]
-        opaque = spec.contrast_kind is ContrastKind.SILHOUETTE
-        projection = project(
-            bodies,
-            cluster.centres,
-            np.full(len(bodies), per_px),
-            opaque_depth=-np.log1p(-spec.contrast) if opaque else 0.0,
-            shift=(float(rng.random()), float(rng.random())),
-        )
-        pieces.append(_Piece(projection, cluster.centres, np.array([b.area for b in bodies])))
-    return pieces
-
-
 def _find_place(
-    mask: NDArray[np.bool_], occupied: NDArray[np.bool_], spec: SynthesisSpec, rng: np.random.Generator
+    mask: NDArray[np.bool_], occupied: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[int, int] | None:
     """Give the upper left corner of a free place inside the image, or nothing."""
     height, width = mask.shape
@@ -166,7 +166,7 @@ def _find_place(
 
 
 def _put(
-    piece: _Piece,
+    piece: Piece,
     place: tuple[int, int],
     label: int,
     transmission: NDArray[np.float32],
@@ -182,37 +182,9 @@ def _put(
     window = slice(y, y + height), slice(x, x + width)
     transmission[window] *= piece.projection.transmission
     labels[window][mask] = label
-    gap = int(np.ceil(GAP_PX + 4 * spec.blur_px))
+    fringe = 2 * spec.fringe_px if spec.has_fringes else 0.0
+    gap = int(np.ceil(GAP_PX + 4 * spec.blur_px + fringe))
     y0, x0 = max(y - gap, 0), max(x - gap, 0)
     wide = slice(y0, y + height + gap), slice(x0, x + width + gap)
     far = ndimage.distance_transform_edt(labels[wide] != label)
     occupied[wide] |= far <= gap
-
-
-def _rows(piece: _Piece, place: tuple[int, int], label: int) -> NDArray[np.float64]:
-    y, x = place
-    c = piece.centres
-    return np.column_stack(
-        [
-            np.full(len(c), label),
-            c[:, 0] + piece.projection.origin_x + x,
-            c[:, 1] + piece.projection.origin_y + y,
-            c[:, 2],
-            piece.areas,
-            piece.projection.visible,
-        ]
-    )
-
-
-def _table(columns: list[NDArray[np.float64]]) -> TrueParticles:
-    rows = np.concatenate(columns) if columns else np.empty((0, 6))
-    return TrueParticles(
-        agglomerate=rows[:, 0].astype(np.int32),
-        particle=np.arange(1, len(rows) + 1, dtype=np.int32),
-        x_px=rows[:, 1],
-        y_px=rows[:, 2],
-        z_px=rows[:, 3],
-        diameter_px=np.sqrt(4 / np.pi * rows[:, 4]),
-        area_px=rows[:, 4],
-        visible_fraction=rows[:, 5],
-    )

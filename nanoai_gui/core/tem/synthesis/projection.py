@@ -1,14 +1,37 @@
-"""From bodies in space to the optical depth that the beam meets, as a union and not as a sum."""
+"""From bodies in space to the share of the beam that passes: paths count as a union, not as a sum."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.tem.synthesis.shapes import Body
+from nanoai_gui.core.tem.synthesis.shapes import Body, Rays
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """How n particles take from the beam.
+
+    Parameters
+    ----------
+    absorption
+        (n,) float64, optical depth per px of path in each particle. Where particles overlap, the path
+        counts once, for the particle that is met first.
+    bands
+        (n, 5) float64 or ``None``: diffraction bands of each particle, which multiply its absorption by
+        1 + amplitude x sin(phase + qx x + qy y + bend (x^2 + y^2)), x and y in px from its centre;
+        columns amplitude, phase, qx, qy, bend.
+    opaque_depth
+        If positive, every ray that meets material has this optical depth instead (a silhouette).
+    """
+
+    absorption: NDArray[np.float64]
+    bands: NDArray[np.float64] | None = None
+    opaque_depth: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +57,27 @@ class Projection:
     visible: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class _Shadow:
+    """One particle in its own box of rays.
+
+    ``window`` places the box in the whole; ``low`` and ``high`` are where each ray enters and leaves,
+    ``inside`` whether it does, ``per_px`` the optical depth per px of path.
+    """
+
+    window: tuple[slice, slice]
+    low: Rays
+    high: Rays
+    inside: NDArray[np.bool_]
+    per_px: Rays | np.float32
+
+
 def project(
     bodies: Sequence[Body],
     centres: NDArray[np.float64],
-    absorption: NDArray[np.float64],
+    material: Material,
     *,
-    opaque_depth: float = 0.0,
+    margin: int = 1,
     oversampling: int = 2,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Projection:
@@ -49,95 +87,124 @@ def project(
     ----------
     bodies, centres
         n particles and their (n, 3) centres in px.
-    absorption
-        (n,) absorption per px of path in each particle. Where particles overlap, the path counts once,
-        for the particle that is met first.
-    opaque_depth
-        If positive, every ray that meets material has this optical depth instead (a silhouette).
+    material
+        What they do to the beam.
+    margin
+        Empty px on every side of the window, at least 1.
     oversampling
         Rays per px along x and y; the transmitted intensity, not the path, is averaged over them.
     shift
-        Part of a px by which the whole is moved.
+        Part of a px in [0, 1) by which the whole is moved along x and y.
     """
     half = np.array([b.half_size for b in bodies])
-    low = np.floor((centres[:, :2] - half).min(axis=0)) - 1
-    high = np.ceil((centres[:, :2] + half).max(axis=0)) + 2
-    width, height = (high - low).astype(int)
-    origin = -low + shift
-    s = oversampling
-    rows, columns = height * s, width * s
-    pixel, start, stop, owner = _trace(bodies, centres, origin, s, columns)
-    hits = np.bincount(pixel, minlength=rows * columns)
-    if opaque_depth > 0:
-        depth = np.where(hits > 0, np.float32(opaque_depth), np.float32(0))
+    low = np.floor((centres[:, :2] - half).min(axis=0)) - margin
+    high = np.ceil((centres[:, :2] + half).max(axis=0)) + margin + 1
+    width, height = (int(n) for n in high - low)
+    origin = shift - low
+    rows, columns = height * oversampling, width * oversampling
+    count = np.zeros((rows, columns), dtype=np.int32)
+    shadows = []
+    for k, body in enumerate(bodies):
+        shadow = _cast(body, k, centres[k], material, origin, oversampling)
+        count[shadow.window] += shadow.inside
+        shadows.append(shadow)
+    covered = count > 0
+    if material.opaque_depth > 0:
+        depth = covered * np.float32(material.opaque_depth)
     else:
-        depth = _union(pixel, start, stop, absorption.astype(np.float32)[owner], hits)
-    alone = np.bincount(owner, weights=hits[pixel] == 1, minlength=len(bodies))
-    rays = np.bincount(owner, minlength=len(bodies))
-    transmission = np.exp(-depth).reshape(rows, columns)
-    covered = (hits > 0).reshape(rows, columns)
-    if s > 1:
-        transmission = transmission.reshape(height, s, width, s).mean(axis=(1, 3))
-        covered = covered.reshape(height, s, width, s).mean(axis=(1, 3), dtype=np.float32) >= 0.5
+        depth = _union(shadows, count)
     return Projection(
-        transmission,
-        covered,
+        _bin(np.exp(-depth), oversampling),
+        _bin(covered.view(np.uint8), oversampling) * 2 >= oversampling**2,
         float(origin[0]),
         float(origin[1]),
-        # A particle too small to meet a ray hides nothing that could be seen of it.
-        np.divide(alone, rays, out=np.ones(len(bodies)), where=rays > 0),
+        np.array([_alone(shadow, count) for shadow in shadows]),
     )
 
 
-def _trace(
-    bodies: Sequence[Body], centres: NDArray[np.float64], origin: NDArray[np.float64], s: int, columns: int
-) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """List, for every particle and ray that meet: the ray, entry, exit, and the particle."""
-    pixels, starts, stops, owners = [], [], [], []
+def _alone(shadow: _Shadow, count: NDArray[np.int32]) -> float:
+    rays = int(np.count_nonzero(shadow.inside))
+    # A particle too small to meet a ray has nothing hidden that could be seen.
+    return int(np.count_nonzero(shadow.inside & (count[shadow.window] == 1))) / rays if rays else 1.0
+
+
+def _bin(image: NDArray[Any], s: int) -> NDArray[Any]:
+    """Average s x s px of a float image, or add them up in one of integers.
+
+    Adding strided views is much quicker than a mean over two short axes.
+    """
+    if s == 1:
+        return image
+    total = image[::s, ::s].copy()
+    for k in range(1, s * s):
+        total += image[k // s :: s, k % s :: s]
+    if total.dtype.kind == "f":
+        total *= total.dtype.type(1 / s**2)
+    return total
+
+
+def _cast(
+    body: Body,
+    k: int,
+    centre: NDArray[np.float64],
+    material: Material,
+    origin: NDArray[np.float64],
+    s: int,
+) -> _Shadow:
+    """Find where the rays of a particle's own box enter and leave it."""
     # Ray i stands at (i + 0.5) / s - 0.5 px, so that pixel centres lie at integers.
     bias = 0.5 / s - 0.5
-    for k, body in enumerate(bodies):
-        x0, y0 = centres[k, 0] + origin[0], centres[k, 1] + origin[1]
-        rx, ry = body.half_size
-        first_x, last_x = int((x0 - rx - bias) * s), int((x0 + rx - bias) * s) + 1
-        first_y, last_y = int((y0 - ry - bias) * s), int((y0 + ry - bias) * s) + 1
-        x = ((np.arange(first_x, last_x + 1) / s + bias) - x0).astype(np.float32)
-        y = ((np.arange(first_y, last_y + 1) / s + bias) - y0).astype(np.float32)
-        low, high = body.span(x[None, :], y[:, None])
-        inside = np.flatnonzero(high > low)
-        row, column = np.divmod(inside, len(x))
-        pixels.append((row + first_y) * columns + column + first_x)
-        z = np.float32(centres[k, 2])
-        starts.append(low.ravel()[inside] + z)
-        stops.append(high.ravel()[inside] + z)
-        owners.append(np.full(len(inside), k, dtype=np.intp))
-    return np.concatenate(pixels), np.concatenate(starts), np.concatenate(stops), np.concatenate(owners)
+    x0, y0 = float(centre[0] + origin[0]), float(centre[1] + origin[1])
+    rx, ry = body.half_size
+    columns = slice(int((x0 - rx - bias) * s), int((x0 + rx - bias) * s) + 2)
+    rows = slice(int((y0 - ry - bias) * s), int((y0 + ry - bias) * s) + 2)
+    x = (np.arange(columns.start, columns.stop, dtype=np.float32) * (1 / s) + (bias - x0))[None, :]
+    y = (np.arange(rows.start, rows.stop, dtype=np.float32) * (1 / s) + (bias - y0))[:, None]
+    low, high = body.span(x, y)
+    z = np.float32(centre[2])
+    per_px: Rays | np.float32 = np.float32(material.absorption[k])
+    if material.bands is not None:
+        per_px = per_px * _bands(x, y, material.bands[k].astype(np.float32))
+    return _Shadow((rows, columns), low + z, high + z, high > low, per_px)
 
 
-def _union(
-    pixel: NDArray[np.intp],
-    start: NDArray[np.float32],
-    stop: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    hits: NDArray[np.intp],
-) -> NDArray[np.float32]:
-    """Sum weight x length over each pixel's union of intervals.
+def _bands(x: Rays, y: Rays, band: Rays) -> Rays:
+    amplitude, phase, qx, qy, bend = band
+    wave = np.sin((phase + qy * y + bend * (y * y)) + (qx * x + bend * (x * x)))
+    factor: Rays = np.maximum(1 + amplitude * wave, np.float32(0.05))
+    return factor
 
-    The intervals of all shared pixels are laid end to end on one line, each pixel at its own stretch,
-    so that one sort and one running maximum do for all of them.
+
+def _union(shadows: Sequence[_Shadow], count: NDArray[np.int32]) -> Rays:
+    """Sum optical depth over each ray's union of intervals, in the shape of ``count``.
+
+    A ray that meets one particle needs no union. The intervals of all others are laid end to end on one
+    line, each ray on its own stretch, so that one sort and one running maximum do for all of them.
     """
-    single = hits[pixel] == 1
-    depth = np.zeros(len(hits), dtype=np.float32)
-    depth[pixel[single]] = weight[single] * (stop[single] - start[single])
-    shared = np.flatnonzero(~single)
-    if len(shared):
-        p = pixel[shared]
-        base = p * (2.0 * float(stop.max() - start.min()) + 1.0)
-        a, b = base + start[shared], base + stop[shared]
-        order = np.argsort(a)
-        a, b = a[order], b[order]
-        met = np.maximum.accumulate(b)
-        a[1:] = np.maximum(a[1:], met[:-1])
-        gained = np.maximum(b - a, 0) * weight[shared[order]]
-        depth += np.bincount(p[order], weights=gained, minlength=len(hits)).astype(np.float32)
+    depth = np.zeros(count.shape, dtype=np.float32)
+    crowded = np.flatnonzero(count > 1)
+    n_shared = len(crowded)
+    number = np.zeros(count.shape, dtype=np.int32)
+    number.ravel()[crowded] = np.arange(n_shared, dtype=np.int32)
+    rays, lows, highs, rates = [], [], [], []
+    for shadow in shadows:
+        met = count[shadow.window]
+        gain = (shadow.high - shadow.low) * shadow.per_px
+        np.copyto(depth[shadow.window], gain, where=shadow.inside & (met == 1))
+        if n_shared:
+            shared = shadow.inside & (met > 1)
+            rays.append(number[shadow.window][shared])
+            lows.append(shadow.low[shared])
+            highs.append(shadow.high[shared])
+            rates.append(np.broadcast_to(shadow.per_px, shared.shape)[shared])
+    if n_shared:
+        ray, low, high, rate = (np.concatenate(part) for part in (rays, lows, highs, rates))
+        stretch = ray * (float(high.max() - low.min()) + 1.0)
+        start, stop = stretch + low, stretch + high
+        order = np.argsort(start)
+        start, stop = start[order], stop[order]
+        reached = np.maximum.accumulate(stop)
+        np.maximum(start[1:], reached[:-1], out=start[1:])
+        gained = np.maximum(stop - start, 0) * rate[order]
+        depth.ravel()[crowded] = np.bincount(ray[order], weights=gained, minlength=n_shared)
     return depth

@@ -1,0 +1,68 @@
+"""A new population and a new look for every image, so that a network cannot learn one by heart."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from nanoai_gui.core.tem.synthesis.spec import Aggregation, ContrastKind, Shape, SynthesisSpec
+
+SIZE_FACTOR = 2.0
+"""The mean diameter of an image lies within this factor of the spec's, uniform in its logarithm."""
+GSD_RANGE = 1.05, 1.8
+OVERLAP_RANGE = 0.0, 0.3
+CONTRAST_RANGE = 0.1, 0.98
+DOSE_RANGE = 30.0, 5000.0
+
+
+def vary(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    """Draw the spec of one image from the mix that ``vary_population`` and ``vary_look`` ask for.
+
+    Sizes keep to a range around the spec's mean diameter; numbers of particles, picture size, brightness,
+    caption and pixel size stay as they are. Everything else is drawn from ranges wide enough to hold the
+    micrographs we know.
+    """
+    if spec.vary_population:
+        spec = _vary_population(spec, rng)
+    if spec.vary_look:
+        spec = _vary_look(spec, rng)
+    return spec
+
+
+def _vary_population(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    shapes = tuple(Shape)
+    return dataclasses.replace(
+        spec,
+        vary_population=False,
+        gmd_px=float(spec.gmd_px * SIZE_FACTOR ** rng.uniform(-1, 1)),
+        gsd=float(rng.uniform(*GSD_RANGE)),
+        aggregation=tuple(Aggregation)[rng.integers(len(Aggregation))],
+        overlap=float(rng.uniform(*OVERLAP_RANGE)),
+        # Half of the images keep their depth, the others lie more or less flat.
+        flatness=float(max(rng.uniform(-1, 1), 0.0)),
+        # Spheres are the commonest, so they get half.
+        shape=Shape.SPHERE if rng.random() < 0.5 else shapes[rng.integers(1, len(shapes))],
+        aspect_ratio=float(1 + rng.exponential(0.5)),
+        roughness=float(max(rng.uniform(-0.06, 0.06), 0.0)),
+    )
+
+
+def _vary_look(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    return dataclasses.replace(
+        spec,
+        vary_look=False,
+        contrast_kind=tuple(ContrastKind)[rng.integers(len(ContrastKind))],
+        contrast=float(rng.uniform(*CONTRAST_RANGE)),
+        defocused=bool(rng.random() < 0.3),
+        fringe_px=float(rng.uniform(1, 5)),
+        halo_percent=float(max(rng.uniform(-10, 10), 0.0)),
+        brightness=float(rng.uniform(0.45, 0.85)),
+        gradient_percent=float(rng.uniform(0, 25)),
+        film_percent=float(rng.exponential(1.5)),
+        film_grain_px=float(rng.uniform(1, 6)),
+        blur_px=float(rng.uniform(0.5, 2.0)),
+        dose=float(np.exp(rng.uniform(*np.log(DOSE_RANGE)))),
+        read_noise=float(rng.uniform(0, 5)),
+        detector_blur_px=float(rng.uniform(0, 0.9)),
+    )
