@@ -442,9 +442,8 @@ class MicrographCanvas(CanvasEvents, QWidget):
         self._selected_agglomerates.paint(painter, view, size)
         self._selected_particles.paint(painter, view, size)
         if self._data_bar_top is not None:
-            canvas_decor.paint_data_bar(
-                painter, view, size, self.image_shape, self._data_bar_top, self.font()
-            )
+            font = self.font() if self.is_moving_data_bar else None
+            canvas_decor.paint_data_bar(painter, view, size, self.image_shape, self._data_bar_top, font)
         if self._line is not None:
             canvas_decor.paint_scale_line(painter, view, size, self._line, self.font())
         if self._band is not None:

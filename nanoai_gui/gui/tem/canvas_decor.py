@@ -16,9 +16,14 @@ _FAINT_HINT = "#A9ADB1"
 
 
 def paint_data_bar(
-    painter: QPainter, view: View, canvas: Size, shape: tuple[int, int], top: int, font: QFont
+    painter: QPainter,
+    view: View,
+    canvas: Size,
+    shape: tuple[int, int],
+    top: int,
+    font: QFont | None,
 ) -> None:
-    """Shade the data bar and draw its upper edge with a grip."""
+    """Shade the data bar and draw its upper edge with a grip; with a ``font``, say what it is."""
     left, y = view.to_screen(-0.5, top - 0.5, canvas)
     right, bottom = view.to_screen(shape[1] - 0.5, shape[0] - 0.5, canvas)
     bar = QRectF(QPointF(left, y), QPointF(right, bottom)) & QRectF(0, 0, *canvas)
@@ -38,7 +43,9 @@ def paint_data_bar(
     painter.setPen(QPen(QColor(60, 40, 0), 1))
     for dy in (-1.5, 1.5):
         painter.drawLine(QLineF(grip.left() + 9, y + dy, grip.right() - 9, y + dy))
-    paint_tag(painter, "data bar, not analysed", QPointF(bar.left() + 8, y + 8), font, canvas)
+    if font is not None:
+        text = f"Data bar from row {top}: not analysed"
+        paint_tag(painter, text, QPointF(grip.right() + 12, y - 28), font, canvas)
     painter.restore()
 
 

@@ -61,6 +61,11 @@ class CanvasEvents(QWidget):
         """Whether all but the image is hidden for a moment."""
         return self._peek_key is not None
 
+    @property
+    def is_moving_data_bar(self) -> bool:
+        """Whether the edge of the data bar is being moved, or could be at once."""
+        return isinstance(self._gesture, tools.MoveDataBar) or self._canvas.tool is tools.Tool.DATA_BAR
+
     # ---- mouse --------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

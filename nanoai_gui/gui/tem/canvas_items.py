@@ -109,7 +109,10 @@ class Raster:
         values = crop(self._levels, level, box)
         if values.dtype != np.uint8:
             assert self._contrast is not None
-            values = self._contrast.positions(values)
+            if values.dtype == np.uint16:
+                values = self._contrast.positions(np.arange(1 << 16))[values]
+            else:
+                values = self._contrast.positions(values)
         self._cached = indexed_image(values, self._table)
         self._cached_level, self._cached_box = level, box
         return self._cached

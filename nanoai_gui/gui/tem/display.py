@@ -83,7 +83,7 @@ class GreyStatistics:
         The percentiles :data:`AUTO_PERCENTILES` of the part above the data bar (a bar of black and white
         letters would spoil them).
     counts, edges
-        Histogram; (n,) and (n + 1,).
+        Histogram of the values the contrast is about; (n,) and (n + 1,), n <= 256.
     """
 
     minimum: float = 0.0
@@ -115,20 +115,28 @@ def grey_statistics(pixels: NDArray[Any], field_rows: int | None = None) -> Grey
     if values.size == 0:
         return GreyStatistics()
     minimum, maximum = float(values.min()), float(values.max())
-    seen = np.asarray(subsample(pixels[:field_rows]), dtype=np.float64).ravel()
-    seen = seen[np.isfinite(seen)]
+    seen = values
+    if field_rows is not None:
+        seen = np.asarray(subsample(pixels[:field_rows]), dtype=np.float64).ravel()
+        seen = seen[np.isfinite(seen)]
     low, high = np.percentile(seen if seen.size else values, AUTO_PERCENTILES)
     if not high > low:  # a flat image, or nearly: show something grey rather than noise
         low, high = minimum, maximum
     if not high > low:
         low, high = minimum - 1.0, maximum + 1.0
+    # Around what the contrast is about: a few hot pixels must not squeeze all others into one bin.
+    span = high - low
+    first, last = max(minimum, low - span), min(maximum, high + span)
     n_bins = HISTOGRAM_BINS
-    if np.issubdtype(pixels.dtype, np.integer) and maximum - minimum < n_bins:
-        # One bin for each grey level, else empty bins between levels look like structure.
-        n_bins = int(maximum - minimum) + 1
-        counts, edges = np.histogram(values, n_bins, (minimum - 0.5, maximum + 0.5))
-    else:
-        counts, edges = np.histogram(values, n_bins, (minimum, max(maximum, minimum + 1e-9)))
+    if np.issubdtype(pixels.dtype, np.integer):
+        # Whole numbers in bins of whole width, else bins that catch one value more look like structure.
+        width = max(1, int(np.ceil((last - first + 1) / HISTOGRAM_BINS)))
+        first = np.floor(first) - 0.5
+        n_bins = max(1, int(np.ceil((last + 0.5 - first) / width)))
+        last = first + n_bins * width
+    elif not last > first:
+        first, last = low, high
+    counts, edges = np.histogram(values, n_bins, (first, last))
     return GreyStatistics(minimum, maximum, float(low), float(high), counts, edges)
 
 
