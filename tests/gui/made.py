@@ -36,8 +36,8 @@ def made_agglomerates(n: int) -> Agglomerates:
     return Agglomerates(
         labels=labels,
         ids=ids,
-        x=x0 + 7.5,
-        y=y0 + 7.5,
+        x=(x0 + 7.5).astype(np.float64),
+        y=(y0 + 7.5).astype(np.float64),
         area_px=np.full(n, 256, dtype=np.int64),
         boxes=np.stack([y0, x0, y0 + 16, x0 + 16], axis=1).astype(np.int32),
         excluded=("",) * (n - 1) + (TOUCHES_BORDER,),

@@ -58,7 +58,7 @@ def preview_mask(
     ReadError
         If the file cannot or should not be read.
     """
-    global _last  # noqa: PLW0603 - the memory of this worker process
+    global _last
     # What the flattened image depends on; pixel size and threshold are not among it.
     source = replace(request, calibration=None, generation=0)
     cause = parameters.polarity, parameters.flatten, parameters.denoise_px

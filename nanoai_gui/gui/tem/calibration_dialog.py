@@ -92,13 +92,19 @@ class CalibrationDialog(QDialog):
         """The images it is for."""
         return ApplyTo(self.scope_box.currentData())
 
-    def set_line(self, length_px: float) -> None:
-        """Take the length of the line that was drawn over the scale bar, and ask for the bar's length."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image in px."""
+        return self._facts.shape
+
+    def set_line(self, length_px: float | None) -> None:
+        """Take the length of the line drawn over the scale bar (``None``: there is none any more)."""
         self._line_px = length_px
         self.bar_choice.setChecked(True)
         self._update()
-        self.bar_length.setFocus()
-        self.bar_length.selectAll()
+        if length_px is not None:
+            self.bar_length.setFocus()
+            self.bar_length.selectAll()
 
     # ------------------------------------------------------------------ the form
 

@@ -1,0 +1,61 @@
+"""Keeps the overlay of the canvas in step with what was found, without holding up the window."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer
+
+from nanoai_gui.core.jobs import Failure
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.canvas import MicrographCanvas
+from nanoai_gui.gui.tem.overlay import OverlayPicture, prepare_overlay
+from nanoai_gui.gui.tem.session import TemSession
+
+
+class OverlayFeed(QObject):
+    """Prepares the overlay of the image and method shown, and hands it to the canvas."""
+
+    def __init__(
+        self, session: TemSession, jobs: JobRunner, canvas: MicrographCanvas, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._jobs = jobs
+        self._canvas = canvas
+        self._fed: tuple[object, ...] = ()
+        # Several signals come for one change; the overlay is prepared once, after the last of them.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._prepare)
+        session.labels_changed.connect(self._timer.start)
+        session.shown_method_changed.connect(self._timer.start)
+        session.current_changed.connect(self._timer.start)
+
+    def _prepare(self) -> None:
+        session = self._session
+        analysis, labels, micrograph = session.current_analysis, session.labels, session.micrograph
+        if analysis is None or labels is None or micrograph is None or labels.shape != micrograph.shape:
+            self._fed = ()
+            self._jobs.cancel(self)
+            self._canvas.set_overlay(None)
+            return
+        result = analysis.results.get(session.shown_method)
+        wanted = labels, result
+        if len(self._fed) == 2 and self._fed[0] is labels and self._fed[1] is result:
+            return
+        self._fed = wanted
+        reasons = analysis.agglomerates.excluded if result is None else result.excluded
+        excluded = [int(i) for i, why in zip(analysis.agglomerates.ids, reasons, strict=True) if why]
+        particles = None if result is None else result.particles
+
+        def show(picture: OverlayPicture) -> None:
+            # The image may have changed in between; then another overlay is on its way.
+            if self._fed is wanted and picture.shape == self._canvas.image_shape:
+                self._canvas.set_overlay(picture)
+
+        self._jobs.run_in_thread(
+            prepare_overlay, labels, excluded, particles, on_done=show, on_error=self._give_up, key=self
+        )
+
+    def _give_up(self, failure: Failure) -> None:
+        self._canvas.set_overlay(None)
+        self._jobs.failed.emit(failure)

@@ -1,0 +1,270 @@
+"""The TEM tab: images on the left, the micrograph in the middle, settings and results around it.
+
+Puts views together that know only the session. What several of them do together stands in
+:mod:`~nanoai_gui.gui.tem.calibrating`, :mod:`~nanoai_gui.gui.tem.overlay_feed` and
+:mod:`~nanoai_gui.gui.tem.preview`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from nanoai_gui.core.files.frames import FrameInfo
+from nanoai_gui.core.files.micrographs import list_frames
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.calibrating import Calibrating
+from nanoai_gui.gui.tem.calibration_line import CalibrationLine
+from nanoai_gui.gui.tem.canvas import MicrographCanvas
+from nanoai_gui.gui.tem.canvas_bar import CanvasBar
+from nanoai_gui.gui.tem.file_strip import FileStrip
+from nanoai_gui.gui.tem.frame_dialog import FrameDialog
+from nanoai_gui.gui.tem.histogram_panel import HistogramPanel
+from nanoai_gui.gui.tem.overlay_feed import OverlayFeed
+from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
+from nanoai_gui.gui.tem.particle_table import ParticleTable
+from nanoai_gui.gui.tem.preview import ThresholdPreview
+from nanoai_gui.gui.tem.result_panel import ResultPanel
+from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
+from nanoai_gui.gui.tem.session import Selection, TemSession
+from nanoai_gui.gui.tem.thumbnails import Thumbnails
+from nanoai_gui.gui.tem.tools import Tool
+from nanoai_gui.gui.widgets.contrast import ContrastPanel
+from nanoai_gui.gui.widgets.layout import column, row
+
+STRIP_WIDTH, SIDE_WIDTH = 180, 372
+HISTOGRAM_HEIGHT = 240
+CONTRAST_WIDTH = 264
+
+
+class TemTab(QWidget):
+    """Everything about micrographs.
+
+    Parameters
+    ----------
+    session
+        The model; the tab never changes it except through its methods.
+    jobs
+        Runs what takes longer than a frame.
+    thumbnails
+        Small pictures for the file strip.
+    """
+
+    def __init__(
+        self, session: TemSession, jobs: JobRunner, thumbnails: Thumbnails, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._jobs = jobs
+        self.file_strip = FileStrip(session, thumbnails)
+        self.canvas = MicrographCanvas()
+        self.canvas_bar = CanvasBar(session)
+        self.contrast = ContrastPanel()
+        self.calibration_line = CalibrationLine(session)
+        self.parameters = ParameterPanel(session)
+        self.result = ResultPanel(session)
+        self.table = ParticleTable()
+        self.histogram = HistogramPanel(session, jobs)
+        self._overlay = OverlayFeed(session, jobs, self.canvas, self)
+        self._preview = ThresholdPreview(session, jobs, self._show_preview, self)
+        self.calibrating = Calibrating(session, self.canvas, self)
+        self._listed: tuple[object, float | None] = (None, None)
+        self._lay_out()
+        self._connect()
+        self._show_image()
+
+    # ------------------------------------------------------------------ what the window asks for
+
+    def calibrate(self) -> None:
+        """Ask for the pixel size of the image shown."""
+        self.calibrating.open()
+
+    def choose_frame(self) -> None:
+        """Offer the images of the file shown."""
+        entry = self._session.current_entry
+        if entry is None:
+            return
+        key, path = entry.key, entry.path
+        self._jobs.run(
+            list_frames, path, on_done=lambda frames: self._offer_frames(key, path, frames), key="frames"
+        )
+
+    def save_layout(self) -> dict[str, bytes]:
+        """Give the positions of the dividers."""
+        return {name: bytes(splitter.saveState().data()) for name, splitter in self._splitters.items()}
+
+    def restore_layout(self, state: dict[str, bytes]) -> None:
+        """Put the dividers back; what does not fit is ignored."""
+        for name, splitter in self._splitters.items():
+            if name in state:
+                splitter.restoreState(QByteArray(state[name]))
+
+    def shut_down(self) -> None:
+        """Stop threads; nothing may be shown after this."""
+        if self.calibrating.dialog is not None:
+            self.calibrating.dialog.reject()
+        self.canvas.shut_down()
+
+    # ------------------------------------------------------------------ how it is put together
+
+    def _lay_out(self) -> None:
+        middle = QWidget()
+        layout = column(middle, spacing=0)
+        layout.addWidget(self.canvas_bar)
+        image = row(spacing=0)
+        image.addWidget(self.canvas, 1)
+        image.addWidget(self.contrast)
+        layout.addLayout(image, 1)
+        self.contrast.setFixedWidth(CONTRAST_WIDTH)
+        self.contrast.hide()
+        centre = _splitter(Qt.Orientation.Vertical, (middle, 1), (self.histogram, 0))
+        centre.setSizes([10_000, HISTOGRAM_HEIGHT])
+
+        results = QWidget()
+        layout = column(results, spacing=0)
+        layout.addWidget(self.result)
+        layout.addWidget(self.table, 1)
+        halves = _splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
+        side = QWidget()
+        layout = column(side, spacing=0)
+        layout.addWidget(self.calibration_line)
+        layout.addWidget(halves, 1)
+
+        across = _splitter(Qt.Orientation.Horizontal, (self.file_strip, 0), (centre, 1), (side, 0))
+        across.setSizes([STRIP_WIDTH, 10_000, SIDE_WIDTH])
+        self.file_strip.setMinimumWidth(120)
+        side.setMinimumWidth(280)
+        self._splitters = {"across": across, "centre": centre, "side": halves}
+        column(self, spacing=0).addWidget(across)
+
+    def _connect(self) -> None:
+        session, canvas = self._session, self.canvas
+        session.current_changed.connect(self._show_image)
+        session.selection_changed.connect(self._show_selection)
+        session.shown_method_changed.connect(self._list_particles)
+        session.entry_changed.connect(self._entry_changed)
+        self.file_strip.chosen_changed.connect(
+            lambda: self.histogram.set_selected_keys(self.file_strip.chosen_keys())
+        )
+        self.table.particles_chosen.connect(self._chosen_in_table)
+        canvas.particle_clicked.connect(
+            lambda i, modifiers: self._clicked(of_particles(self._particles(), [i]), modifiers)
+        )
+        canvas.agglomerate_clicked.connect(
+            lambda i, modifiers: self._clicked(of_agglomerates(self._particles(), [i]), modifiers)
+        )
+        canvas.background_clicked.connect(lambda modifiers: self._clicked(Selection(), modifiers))
+        canvas.selection_rectangle.connect(self._selected_by_rectangle)
+        canvas.data_bar_moved.connect(self._data_bar_moved)
+        canvas.data_bar_reset.connect(lambda: self._data_bar_moved(None))
+        canvas.view_changed.connect(self.canvas_bar.set_zoom)
+        canvas.tool_left.connect(lambda: self.canvas_bar.data_bar.setChecked(False))
+        self.contrast.attach(canvas)
+        bar = self.canvas_bar
+        bar.contrast_toggled.connect(self.contrast.setVisible)
+        bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
+        bar.frames_clicked.connect(self.choose_frame)
+        self.calibration_line.calibrate_clicked.connect(self.calibrate)
+        self.calibrating.hint_changed.connect(bar.set_hint)
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _show_image(self) -> None:
+        micrograph = self._session.micrograph
+        self.canvas.set_micrograph(micrograph)
+        if micrograph is not None:
+            self.canvas.set_nm_per_px(micrograph.calibration.nm_per_px)
+            self.canvas.set_data_bar(micrograph.data_bar_top)
+        self._list_particles()
+
+    def _show_preview(self, mask: NDArray[np.bool_] | None) -> None:
+        if mask is None or mask.shape == self.canvas.image_shape:
+            self.canvas.set_preview(mask)
+
+    def _entry_changed(self, key: int) -> None:
+        if key == self._session.current:
+            self._list_particles()
+
+    def _list_particles(self) -> None:
+        """Fill the table, or say what to do; nothing happens if it lists them already."""
+        analysis = self._session.current_analysis
+        if self._session.micrograph is None:
+            self._listed = None, None
+            self.table.show_message("Open or drop images to begin.")
+            return
+        result = None if analysis is None else analysis.results.get(self._session.shown_method)
+        if analysis is None or result is None:
+            self._listed = None, None
+            self.table.show_message("Analyse this image to see its primary particles.")
+            return
+        nm_per_px = analysis.calibration.nm_per_px
+        if self._listed[0] is not result or self._listed[1] != nm_per_px:
+            self._listed = result, nm_per_px
+            self.table.show_particles(result.particles, nm_per_px)
+        self.table.select(self._session.selection.particles)
+
+    # ------------------------------------------------------------------ the one selection
+
+    def _particles(self) -> Particles:
+        analysis = self._session.current_analysis
+        result = None if analysis is None else analysis.results.get(self._session.shown_method)
+        return Particles.empty() if result is None else result.particles
+
+    def _clicked(self, clicked: Selection, modifiers: Qt.KeyboardModifier) -> None:
+        self._session.select(combine(self._session.selection, clicked, modifiers))
+
+    def _selected_by_rectangle(
+        self, agglomerates: frozenset[int], particles: frozenset[int], modifiers: Qt.KeyboardModifier
+    ) -> None:
+        own = of_particles(self._particles(), particles)
+        chosen = Selection(own.agglomerates | agglomerates, own.particles)
+        self._clicked(chosen, modifiers)
+
+    def _chosen_in_table(self, ids: NDArray[np.int64]) -> None:
+        self._session.select(of_particles(self._particles(), ids))
+        self.canvas.reveal_selection()
+
+    def _show_selection(self) -> None:
+        selection = self._session.selection
+        self.canvas.set_selection(selection)
+        self.table.select(selection.particles)
+
+    # ------------------------------------------------------------------ what a person sets
+
+    def _data_bar_moved(self, row: int | None) -> None:
+        if self._session.current is not None:
+            self._session.set_data_bar(self._session.current, row)
+
+    def _offer_frames(self, key: int, path: Path, frames: tuple[FrameInfo, ...]) -> None:
+        if key not in self._session:
+            return
+        micrograph = self._session.micrograph
+        current = micrograph.frame if micrograph is not None and self._session.current == key else None
+        dialog = FrameDialog(path, frames, current, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._use_frames(key, path, dialog.chosen))
+        dialog.open()
+
+    def _use_frames(self, key: int, path: Path, chosen: tuple[int, ...]) -> None:
+        if key not in self._session or not chosen:
+            return
+        if len(chosen) == 1:
+            self._session.set_frame(key, chosen[0])
+        else:
+            self._session.add_frames(path, chosen)
+
+
+def _splitter(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
+    """Put widgets side by side, each with its share of new room."""
+    splitter = QSplitter(orientation)
+    splitter.setChildrenCollapsible(False)
+    splitter.setHandleWidth(5)
+    for i, (widget, stretch) in enumerate(parts):
+        splitter.addWidget(widget)
+        splitter.setStretchFactor(i, stretch)
+    return splitter
