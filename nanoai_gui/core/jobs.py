@@ -369,7 +369,7 @@ class WorkerPool:
             try:
                 process = process or self._start_process()
                 process.to.send(("run", job.number, job._payload))
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 if process is not None:
                     self._forget(process)
                 sentence = f"A worker process could not be started ({error})."
@@ -381,7 +381,7 @@ class WorkerPool:
         while len(self._processes) < self._to_warm:
             try:
                 self._start_process()
-            except OSError:
+            except (OSError, RuntimeError):
                 log.exception("a worker process could not be warmed up")
                 self._to_warm = 0
 
@@ -409,7 +409,7 @@ class WorkerPool:
         )
         try:
             process.start()
-        except OSError:
+        except (OSError, RuntimeError):
             orders.close()
             answers.close()
             raise

@@ -120,7 +120,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo(
         "choose_frame", "Choose image of the &stack...", "image", 1, (), "", 0, "",
-        "Take another image of a file that holds several, or add more of them", when=When.CHOSEN,
+        "Take another image of a file that holds several, or add more of them", when=When.SHOWN,
     ),
     ActionInfo(
         "show_in_folder", "Show in f&older", "image", 2, (), "", 0, "", "Open the folder of the chosen image",
@@ -282,3 +282,12 @@ def fill_toolbar(
             bar.addSeparator()
         section = info.toolbar
         bar.addAction(actions[info.key])
+
+
+def update_enabled(
+    actions: Mapping[str, QAction], held: Iterable[When], table: Iterable[ActionInfo] = ACTIONS
+) -> None:
+    """Enable the actions whose condition holds."""
+    conditions = {When.ALWAYS, *held}
+    for info in table:
+        actions[info.key].setEnabled(info.when in conditions)

@@ -1,0 +1,134 @@
+"""Starts the window: everything that exists once in a running program is made here and handed on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+import nanoai_gui
+from nanoai_gui.gui.errors import ErrorReporter, ExceptionHooks, start_logging
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.main_window import MainWindow
+from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.theme import Theme
+
+SWITCH_SECONDS = 0.001
+"""How long a helper thread may hold the interpreter while the window waits for it (Python's own: 5 ms)."""
+
+
+class Application:
+    """The running program.
+
+    Attributes
+    ----------
+    qt
+        The Qt application.
+    window
+        The main window.
+    """
+
+    def __init__(
+        self,
+        qt: QApplication,
+        store: SettingsStore,
+        runner: JobRunner,
+        hooks: ExceptionHooks | None,
+        stop_logging: Callable[[], None] | None,
+        reporter: ErrorReporter,
+    ) -> None:
+        self.qt = qt
+        self.store = store
+        self.runner = runner
+        self.reporter = reporter
+        self._hooks = hooks
+        self._stop_logging = stop_logging
+        self.theme = Theme(qt, store.values.theme)
+        self.window = MainWindow(store, runner, self.theme, reporter)
+
+    def show(self, files: Iterable[Path] = ()) -> None:
+        """Show the window, and only then begin with files and workers."""
+        wanted = list(files)
+
+        def begin() -> None:
+            self.runner.warm_up()
+            self.window.open_paths(wanted)
+
+        self._first_paint = FirstPaint(self.window, begin)
+        self.window.show()
+
+    def close(self) -> None:
+        """Put everything back; the window is closed by then."""
+        self.runner.close()
+        if self._hooks is not None:
+            self._hooks.remove()
+        if self._stop_logging is not None:
+            self._stop_logging()
+
+
+class FirstPaint(QObject):
+    """Calls back once, when a window has been painted for the first time."""
+
+    def __init__(self, window: QObject, then: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._then = then
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Wait for the paint event, then for it to be over."""
+        if event.type() is QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self, self._then)
+        return False
+
+
+def create_app(
+    arguments: Sequence[str] = (),
+    *,
+    store: SettingsStore | None = None,
+    runner: JobRunner | None = None,
+    install_hooks: bool = True,
+    log_to: Path | None = None,
+    with_log: bool = True,
+) -> Application:
+    """Make the program without showing it.
+
+    Parameters
+    ----------
+    arguments
+        For Qt, such as ``-platform offscreen``; the first is the program's name.
+    store, runner
+        Settings and workers; the user's own and the default ones if ``None``.
+    install_hooks
+        Whether uncaught exceptions are shown (and no longer end the program).
+    with_log, log_to
+        Whether to write a log file, and where (``None``: the user's log folder).
+    """
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    existing = QApplication.instance()
+    qt = existing if isinstance(existing, QApplication) else QApplication(list(arguments) or ["nanoai-gui"])
+    qt.setApplicationName("nanoai-gui")
+    qt.setApplicationDisplayName("NanoAI")
+    qt.setApplicationVersion(nanoai_gui.__version__)
+    qt.setDesktopFileName("nanoai-gui")
+    stop_logging = start_logging(log_to) if with_log else None
+    reporter = ErrorReporter()
+    hooks = ExceptionHooks(reporter) if install_hooks else None
+    return Application(
+        qt, SettingsStore() if store is None else store, runner or JobRunner(), hooks, stop_logging, reporter
+    )
+
+
+def run_window(files: Sequence[Path]) -> int:
+    """Open the window on files and stay until it is closed; returns the exit code."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    application = create_app([sys.argv[0]])
+    application.show(files)
+    try:
+        return int(application.qt.exec())
+    finally:
+        application.close()

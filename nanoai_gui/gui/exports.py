@@ -1,0 +1,137 @@
+"""Results to files: asks where, has them written outside of the window's thread, says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from nanoai_gui.core.callbacks import Cancelled
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.widgets.notice import NoticeArea
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
+
+
+class Exports(QObject):
+    """The three exports of the TEM tab."""
+
+    def __init__(
+        self,
+        session: TemSession,
+        runner: JobRunner,
+        store: SettingsStore,
+        notices: NoticeArea,
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._session = session
+        self._runner = runner
+        self._store = store
+        self._notices = notices
+        self._window = window
+
+    def ask_for_tables(self) -> None:
+        """Ask for a folder and write the three tables there."""
+        folder = QFileDialog.getExistingDirectory(
+            self._window, "Export results to a folder", self._store.values.export_folder
+        )
+        if folder:
+            self.write_tables(Path(folder))
+
+    def write_tables(self, folder: Path) -> None:
+        """Write particles.csv, agglomerates.csv and summary.json."""
+        session = self._session
+        errors = [(str(entry.path), entry.error) for entry in session.entries() if entry.error]
+        # In a thread, not a worker: the results are here, and sending all of them away takes longer.
+        self._runner.run_in_thread(
+            _write_tables, folder, session.analyses(), session.settings, errors,
+            on_done=lambda n: self._tell(f"{_results(n)} written to {folder.name or folder}.", folder),
+        )  # fmt: skip
+        self._remember(folder)
+
+    def ask_for_overlay(self) -> None:
+        """Ask for a file and save the overlay of the image shown."""
+        entry = self._session.current_entry
+        if entry is not None:
+            path = self._ask_for_file(f"{entry.path.stem} overlay.png", "PNG (*.png);;TIFF (*.tif)")
+            if path is not None:
+                self.write_overlay(path)
+
+    def write_overlay(self, path: Path) -> None:
+        """Save the overlay of the image shown at full resolution."""
+        analysis = self._session.current_analysis
+        if analysis is not None:
+            self._run(path, _write_overlay, path, analysis, self._session.shown_method)
+
+    def ask_for_histogram(self) -> None:
+        """Ask for a file and save the size distribution of all images."""
+        path = self._ask_for_file("size distribution.png", "PNG (*.png);;SVG (*.svg)")
+        if path is not None:
+            self.write_histogram(path)
+
+    def write_histogram(self, path: Path) -> None:
+        """Save the size distribution of all images and every method measured."""
+        from nanoai_gui.core.tem.distribution import common_unit, pool
+
+        analyses = self._session.analyses()
+        methods = dict.fromkeys(name for analysis in analyses for name in analysis.results)
+        unit = common_unit(analyses)
+        samples = [pool(analyses, method, unit) for method in methods]
+        self._run(path, _write_histogram, path, samples)
+
+    def _run(self, path: Path, task: Callable[..., None], *args: object) -> None:
+        self._runner.run(task, *args, on_done=lambda _: self._tell(f"{path.name} written.", path.parent))
+        self._remember(path.parent)
+
+    def _ask_for_file(self, name: str, kinds: str) -> Path | None:
+        start = str(Path(self._store.values.export_folder) / name)
+        chosen, kind = QFileDialog.getSaveFileName(self._window, "Export", start, kinds)
+        if not chosen:
+            return None
+        path = Path(chosen)
+        return path if path.suffix else path.with_suffix("." + kind.partition("*.")[2].rstrip(")"))
+
+    def _remember(self, folder: Path) -> None:
+        self._store.values.export_folder = str(folder)
+
+    def _tell(self, text: str, folder: Path) -> None:
+        url = QUrl.fromLocalFile(str(folder))
+        self._notices.show(text, command=("Show folder", lambda: QDesktopServices.openUrl(url)))
+
+
+def _results(n: int) -> str:
+    return "Results of 1 image" if n == 1 else f"Results of {n} images"
+
+
+def _write_tables(
+    folder: Path,
+    analyses: Sequence[ImageAnalysis],
+    settings: AnalysisSettings,
+    errors: Sequence[tuple[str, str]],
+) -> int:
+    from nanoai_gui.core.files.tables import write_tables
+    from nanoai_gui.core.tem.report import ItemError
+
+    write_tables(folder, analyses, settings, [ItemError(image, sentence) for image, sentence in errors])
+    return len(analyses)
+
+
+def _write_overlay(path: Path, analysis: ImageAnalysis, method: str, cancelled: Cancelled) -> None:
+    from nanoai_gui.core.files.overlay import write_overlay
+    from nanoai_gui.core.tem.analysis import load
+
+    write_overlay(path, load(analysis.request), analysis, method, cancelled)
+
+
+def _write_histogram(path: Path, samples: Sequence[object]) -> None:
+    from nanoai_gui.core.files.figures import write_histogram
+
+    write_histogram(path, samples)  # type: ignore[arg-type]

@@ -1,0 +1,384 @@
+"""The window: menus, toolbar, the TEM tab and the status bar, and what leads from one to the other."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDesktopServices,
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QGuiApplication,
+)
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar
+
+from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES, find_images
+from nanoai_gui.core.jobs import Failure
+from nanoai_gui.gui.actions import When, fill_menus, fill_toolbar, make_actions, set_icons, update_enabled
+from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
+from nanoai_gui.gui.exports import Exports
+from nanoai_gui.gui.help import AboutDialog, ShortcutSheet
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.status import make_status_bar
+from nanoai_gui.gui.tem.batch import Batch, BatchSummary
+from nanoai_gui.gui.tem.loading import ImageLoader
+from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.tem_tab import TemTab
+from nanoai_gui.gui.tem.thumbnails import Thumbnails
+from nanoai_gui.gui.theme import Theme
+from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+
+SMALLEST_VISIBLE = 100
+"""A remembered place counts only if so many px of the window's head would be seen."""
+SAVE_DELAY_MS = 2000
+
+
+class MainWindow(QMainWindow):
+    """The window of NanoAI.
+
+    Parameters
+    ----------
+    store, runner, theme, reporter
+        What the application lends it; the window closes ``runner`` when it is closed.
+    """
+
+    def __init__(
+        self, store: SettingsStore, runner: JobRunner, theme: Theme, reporter: ErrorReporter
+    ) -> None:
+        super().__init__()
+        self.setWindowTitle("NanoAI")
+        self.setAcceptDrops(True)
+        self._store = store
+        self._runner = runner
+        self._theme = theme
+        self._reporter = reporter
+        self._error_dialog: ErrorDialog | None = None
+        self.session = TemSession(self)
+        self.loader = ImageLoader(self.session, runner, self)
+        self.batch = Batch(self.session, runner, self)
+        self.tab = TemTab(self.session, runner, Thumbnails(runner, parent=self))
+        self.setCentralWidget(self.tab)
+        self.notices = NoticeArea(self.tab)
+        self.exports = Exports(self.session, runner, store, self.notices, self)
+        bar, self.readout, self.busy = make_status_bar(self.session)
+        self.setStatusBar(bar)
+        self.actions_by_key = make_actions(self, self._handlers())
+        self._build_menus_and_toolbar()
+        self._save_timer = self._single_shot(SAVE_DELAY_MS, self._save_settings)
+        self._enable_timer = self._single_shot(0, self._update_enabled)
+        self._connect()
+        self._apply_theme()
+        self._restore()
+        self._update_enabled()
+
+    # ------------------------------------------------------------------ building
+
+    def _handlers(self) -> dict[str, Callable[..., object]]:
+        canvas = self.tab.canvas
+        return {
+            "open": self._ask_for_files,
+            "open_folder": self._ask_for_folder,
+            "export_tables": self.exports.ask_for_tables,
+            "export_overlay": self.exports.ask_for_overlay,
+            "export_histogram": self.exports.ask_for_histogram,
+            "quit": self.close,
+            "previous": lambda: self.session.step(-1),
+            "next": lambda: self.session.step(1),
+            "calibrate": self.tab.calibrate,
+            "choose_frame": self.tab.choose_frame,
+            "show_in_folder": self._show_in_folder,
+            "remove": lambda: self.session.remove(self.tab.file_strip.chosen_keys()),
+            "analyse_current": self._analyse_current,
+            "analyse_chosen": lambda: self.batch.start(self.tab.file_strip.chosen_keys()),
+            "analyse_all": self._analyse_all,
+            "cancel": self.batch.cancel,
+            "zoom_fit": canvas.fit,
+            "zoom_actual": canvas.zoom_to_pixels,
+            "zoom_in": lambda: canvas.zoom(1.25),
+            "zoom_out": lambda: canvas.zoom(0.8),
+            "show_masks": canvas.set_masks_visible,
+            "show_outlines": canvas.set_outlines_visible,
+            "theme_system": lambda _: self._set_theme("system"),
+            "theme_light": lambda _: self._set_theme("light"),
+            "theme_dark": lambda _: self._set_theme("dark"),
+            "shortcuts": self._show_shortcuts,
+            "log": self._show_log,
+            "about": self._show_about,
+        }
+
+    def _build_menus_and_toolbar(self) -> None:
+        menus = fill_menus(self.menuBar(), self.actions_by_key)
+        self._recent_menu = QMenu("Open &recent", self)
+        self._recent_menu.aboutToShow.connect(self._fill_recent)
+        menus["file"].insertMenu(self.actions_by_key["export_tables"], self._recent_menu)
+        menus["file"].insertSeparator(self.actions_by_key["export_tables"])
+        toolbar = QToolBar("Commands", self)
+        toolbar.setObjectName("toolbar")
+        toolbar.setMovable(False)
+        toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        toolbar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        fill_toolbar(toolbar, self.actions_by_key)
+        self.addToolBar(toolbar)
+        strip_menu = ("analyse_chosen", "choose_frame", "show_in_folder", "remove")
+        self.tab.file_strip.set_menu_actions([self.actions_by_key[key] for key in strip_menu])
+
+    def _single_shot(self, milliseconds: int, slot: Callable[[], object]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _connect(self) -> None:
+        session, batch, canvas = self.session, self.batch, self.tab.canvas
+        for signal in (
+            session.entries_added, session.entries_removed, session.entry_changed, session.current_changed,
+            self.tab.file_strip.chosen_changed, batch.started,
+        ):  # fmt: skip
+            signal.connect(self._enable_timer.start)
+        batch.progress_changed.connect(self.busy.show_progress)
+        batch.finished.connect(self._on_batch_finished)
+        self.busy.stop_wanted.connect(batch.cancel)
+        self.loader.failed.connect(self._on_unreadable)
+        session.current_changed.connect(self._update_title)
+        canvas.cursor_moved.connect(self.readout.set_place)
+        canvas.masks_toggled.connect(self._remember_masks)
+        canvas.outlines_toggled.connect(self._remember_outlines)
+        self._reporter.reported.connect(self._on_failure)
+        self._runner.failed.connect(self._reporter.report)
+        self._theme.changed.connect(self._apply_theme)
+
+    # ------------------------------------------------------------------ opening
+
+    def open_paths(self, paths: Iterable[Path]) -> None:
+        """Add files, and the micrographs of folders, to the list."""
+        wanted = [Path(path) for path in paths]
+        if not wanted:
+            return
+
+        def found(result: tuple[list[Path], list[str]]) -> None:
+            files, problems = result
+            keys = self.session.add_paths(files)
+            for sentence in problems:
+                self.notices.show(sentence, Kind.WARNING)
+            if keys:
+                for path in wanted[-1:]:
+                    self._store.remember_recent(path.absolute())
+                self._save_timer.start()
+                if len(wanted) == 1 and len(keys) == 1:
+                    self.session.set_current(keys[0])
+
+        # In a worker: a folder on a network drive may take long to list.
+        self._runner.run(find_images, wanted, on_done=found)
+
+    def _ask_for_files(self) -> None:
+        kinds = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
+        files, _ = QFileDialog.getOpenFileNames(
+            self, "Open images", self._store.values.open_folder, f"Micrographs ({kinds});;All files (*)"
+        )
+        if files:
+            self._store.values.open_folder = str(Path(files[0]).parent)
+            self.open_paths(Path(file) for file in files)
+
+    def _ask_for_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a folder", self._store.values.open_folder)
+        if folder:
+            self._store.values.open_folder = folder
+            self.open_paths([Path(folder)])
+
+    def _fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for text in self._store.values.recent:
+            action = self._recent_menu.addAction(text.replace("&", "&&"))
+            action.setData(text)
+            action.triggered.connect(lambda _=False, path=text: self.open_paths([Path(path)]))
+        if not self._store.values.recent:
+            self._recent_menu.addAction("Nothing opened yet").setEnabled(False)
+            return
+        self._recent_menu.addSeparator()
+        self._recent_menu.addAction("&Clear this list").triggered.connect(self._clear_recent)
+
+    def _clear_recent(self) -> None:
+        self._store.values.recent = []
+        self._save_timer.start()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders, wherever on the window."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Keep taking them while they move."""
+        event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        event.acceptProposedAction()
+        self.open_paths(Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile())
+
+    def _on_unreadable(self, key: int, failure: Failure) -> None:
+        if failure.is_known:
+            self.notices.show(str(failure), Kind.WARNING)
+        else:
+            self._reporter.report(failure)
+
+    def _show_in_folder(self) -> None:
+        keys = self.tab.file_strip.chosen_keys()
+        if keys:
+            folder = self.session.entry(keys[0]).path.parent
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    # ------------------------------------------------------------------ analysing
+
+    def _analyse_current(self) -> None:
+        if self.session.current is not None:
+            self.batch.start([self.session.current])
+
+    def _analyse_all(self) -> None:
+        keys = [entry.key for entry in self.session.entries() if entry.state is not ImageState.DONE]
+        if keys:
+            self.batch.start(keys)
+        else:
+            self.notices.show("Every image is measured with these settings already.")
+
+    def _on_batch_finished(self, summary: BatchSummary) -> None:
+        self.busy.hide()
+        self._enable_timer.start()
+        for text, kind in batch_messages(summary):
+            self.notices.show(text, kind)
+
+    # ------------------------------------------------------------------ state of the window
+
+    def _conditions(self) -> set[When]:
+        session = self.session
+        held = {
+            When.ALWAYS: True,
+            When.IMAGES: len(session) > 0,
+            When.CHOSEN: bool(self.tab.file_strip.chosen_keys()),
+            When.SHOWN: session.current is not None,
+            When.MEASURED: any(entry.analysis is not None for entry in session.entries()),
+            When.SHOWN_MEASURED: session.current_analysis is not None,
+            When.RUNNING: self.batch.is_running,
+        }
+        return {condition for condition, holds in held.items() if holds}
+
+    def _update_enabled(self) -> None:
+        update_enabled(self.actions_by_key, self._conditions())
+
+    def _update_title(self) -> None:
+        entry = self.session.current_entry
+        self.setWindowTitle("NanoAI" if entry is None else f"{entry.name} - NanoAI")
+
+    def _set_theme(self, mode: str) -> None:
+        self._store.values.theme = mode
+        self._theme.set_mode(mode)
+        self._save_timer.start()
+
+    def _apply_theme(self) -> None:
+        set_icons(self.actions_by_key, self._theme.tokens)
+        self.actions_by_key[f"theme_{self._theme.mode}"].setChecked(True)
+
+    def _remember_masks(self, shown: bool) -> None:
+        self.actions_by_key["show_masks"].setChecked(shown)
+        self._store.values.show_masks = shown
+
+    def _remember_outlines(self, shown: bool) -> None:
+        self.actions_by_key["show_outlines"].setChecked(shown)
+        self._store.values.show_outlines = shown
+
+    def _on_failure(self, failure: Failure) -> None:
+        if failure.is_known:
+            self.notices.show(str(failure), Kind.WARNING)
+            return
+        if self._error_dialog is None:
+            self._error_dialog = ErrorDialog(default_log_path(), self)
+        self._error_dialog.add(failure)
+
+    def _show_shortcuts(self) -> None:
+        sheet = ShortcutSheet(parent=self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    def _show_log(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(default_log_path().parent)))
+
+    def _show_about(self) -> None:
+        about = AboutDialog(self._store.path, default_log_path(), self)
+        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        about.open()
+
+    # ------------------------------------------------------------------ remembering
+
+    def _restore(self) -> None:
+        values = self._store.values
+        canvas = self.tab.canvas
+        canvas.set_masks_visible(values.show_masks)
+        canvas.set_outlines_visible(values.show_outlines)
+        self.tab.restore_layout({k: base64.b64decode(v, validate=False) for k, v in values.layout.items()})
+        self.actions_by_key["show_masks"].setChecked(values.show_masks)
+        self.actions_by_key["show_outlines"].setChecked(values.show_outlines)
+        saved = QByteArray(base64.b64decode(values.geometry, validate=False)) if values.geometry else None
+        if saved is None or not self.restoreGeometry(saved) or not self._is_on_screen():
+            self._place_by_default()
+
+    def _is_on_screen(self) -> bool:
+        head = self.frameGeometry()
+        head.setHeight(SMALLEST_VISIBLE)
+        return any(
+            (seen := screen.availableGeometry().intersected(head)).width() >= SMALLEST_VISIBLE
+            and seen.height() >= SMALLEST_VISIBLE // 2
+            for screen in QGuiApplication.screens()
+        )
+
+    def _place_by_default(self) -> None:
+        room = QGuiApplication.primaryScreen().availableGeometry()
+        self.resize(min(1500, round(room.width() * 0.92)), min(950, round(room.height() * 0.9)))
+        self.move(room.center() - self.rect().center())
+
+    def _save_settings(self) -> None:
+        values = self._store.values
+        values.geometry = base64.b64encode(self.saveGeometry().data()).decode("ascii")
+        layout = self.tab.save_layout()
+        values.layout = {name: base64.b64encode(state).decode("ascii") for name, state in layout.items()}
+        self._store.save()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop the work, remember the window, and leave no process behind."""
+        self.batch.cancel()
+        for timer in (self._save_timer, self._enable_timer):
+            timer.stop()
+        self._save_settings()
+        self.notices.clear()
+        self.tab.shut_down()
+        self._runner.close()
+        event.accept()
+
+    def createPopupMenu(self) -> QMenu | None:
+        """Offer no menu to hide the toolbar with: nobody would find it again."""
+        return None
+
+    @property
+    def theme_actions(self) -> list[QAction]:
+        """The three actions of which one is on."""
+        return [self.actions_by_key[f"theme_{mode}"] for mode in ("system", "light", "dark")]
+
+
+def batch_messages(summary: BatchSummary) -> list[tuple[str, Kind]]:
+    """Say what a person should know at the end of a batch: nothing if all went well and fast."""
+    n, n_failed = summary.n_measured, len(summary.errors)
+    measured = "1 image measured" if n == 1 else f"{n} images measured"
+    if summary.was_cancelled:
+        return [(f"Stopped: {measured}.", Kind.INFORMATION)]
+    if n_failed == 1:
+        return [(f"{measured}, 1 failed: {next(iter(summary.errors.values()))}", Kind.WARNING)]
+    if n_failed:
+        advice = "Each says why in the list on the left."
+        return [(f"{measured}, {n_failed} failed. {advice}", Kind.WARNING)]
+    return [(f"{measured} in {summary.seconds:.0f} s.", Kind.INFORMATION)] if n > 1 else []
