@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files import hdf5, pictures, rosetta, tiff
+from nanoai_gui.core.files.burned_in import find_scale_bar
 from nanoai_gui.core.files.data_bar import find_data_bar
 from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
 from nanoai_gui.core.files.judgement import Judgement, judge, stretch
@@ -61,17 +62,21 @@ def read_micrograph(path: Path, frame: int | None = None) -> Micrograph:
         _check_two_axes(pixels, path)
         judgement = judge(chosen.pixel_size, path)
         pixels = stretch(pixels, judgement)
+    bar = _data_bar_top(pixels, chosen, judgement)
+    field = pixels if bar is None else pixels[:bar]
+    scale_bar = find_scale_bar(field)
     name = path.name if n_frames == 1 else f"{path.name} [{chosen.label or index + 1}]"
     return Micrograph(
         pixels=pixels,
         name=name,
         path=path,
         calibration=judgement.calibration,
-        data_bar_top=_data_bar_top(pixels, chosen, judgement),
+        data_bar_top=bar,
         frame=index,
         n_frames=n_frames,
         warnings=(*chosen.warnings, *warnings),
         metadata=chosen.metadata,
+        annotations=() if scale_bar is None else scale_bar.covered((field.shape[0], field.shape[1])),
     )
 
 
