@@ -113,7 +113,7 @@ def _rectangle(mask: NDArray[np.bool_]) -> Box | None:
 
 
 def _runs(mask: NDArray[np.bool_], shortest: int, longest: int) -> dict[int, list[tuple[int, int]]]:
-    """Runs of true pixels in each row with a length in the given limits."""
+    """Find the runs of true pixels in each row with a length in the given limits."""
     runs: dict[int, list[tuple[int, int]]] = {}
     for row in np.flatnonzero(np.count_nonzero(mask, axis=1) >= shortest):
         edges = np.diff(mask[row].astype(np.int8), prepend=0, append=0)

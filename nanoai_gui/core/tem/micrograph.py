@@ -57,6 +57,9 @@ class Micrograph:
         Sentences the person should see: resampled pixels, non-finite values replaced ...
     metadata
         Facts of the instrument worth showing (voltage, magnification, detector), as text.
+    annotations
+        Parts of the field of view that something was drawn over (a burned-in scale bar, its text);
+        what touches them is no particle.
     """
 
     pixels: NDArray[Any]
@@ -68,6 +71,7 @@ class Micrograph:
     n_frames: int = 1
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    annotations: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2:
