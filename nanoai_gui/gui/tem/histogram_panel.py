@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QWidget
 
 from nanoai_gui.core.jobs import Failure
@@ -12,7 +14,6 @@ from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
-from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
 from nanoai_gui.gui.tem.selecting import combine, of_particles
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
@@ -20,6 +21,11 @@ from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count, significant
 
+if TYPE_CHECKING:
+    from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
+
+PREPARE_MS = 150
+"""How long after the panel is first shown its plot is built."""
 THROTTLE_MS = 100
 """While a batch runs the panel is renewed at most ten times a second."""
 
@@ -50,22 +56,18 @@ class HistogramPanel(QWidget):
         self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
         self._timer.timeout.connect(self._submit)
 
-        self.plot = HistogramPlot()
-        self.plot.bars_chosen.connect(self._bars_chosen)
+        self._plot: HistogramPlot | None = None
         self.statistics = StatisticsPanel()
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.addWidget(self.plot)
-        splitter.addWidget(self.statistics)
-        splitter.setStretchFactor(0, 1)
-        splitter.setStretchFactor(1, 0)
-        splitter.setChildrenCollapsible(False)
+        self._splitter = QSplitter(Qt.Orientation.Horizontal)
+        self._splitter.addWidget(self.statistics)
+        self._splitter.setChildrenCollapsible(False)
         self._empty = QLabel("The size distribution appears here once an image has been analysed.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._empty.setEnabled(False)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._empty)
-        self._stack.addWidget(splitter)
+        self._stack.addWidget(self._splitter)
         layout = column(self, spacing=HALF)
         layout.addLayout(self._make_controls())
         layout.addWidget(self._stack, 1)
@@ -77,6 +79,28 @@ class HistogramPanel(QWidget):
         session.settings_changed.connect(self.refresh)
         session.selection_changed.connect(self._show_selection)
         self._known: dict[int, ImageAnalysis | None] = {}
+
+    @property
+    def plot(self) -> HistogramPlot:
+        """The histogram itself.
+
+        Built when first needed, or a moment after the first paint: loading its library takes 0.15 s, which
+        neither the start of the window nor the first result should wait for.
+        """
+        if self._plot is None:
+            from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
+
+            self._plot = HistogramPlot()
+            self._plot.bars_chosen.connect(self._bars_chosen)
+            self._splitter.insertWidget(0, self._plot)
+            self._splitter.setStretchFactor(0, 1)
+            self._splitter.setStretchFactor(1, 0)
+        return self._plot
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Build the plot soon."""
+        super().showEvent(event)
+        QTimer.singleShot(PREPARE_MS, self, lambda: self.plot)
 
     # ------------------------------------------------------------------ what is pooled
 
@@ -196,7 +220,7 @@ class HistogramPanel(QWidget):
     # ------------------------------------------------------------------ the one selection
 
     def _show_selection(self) -> None:
-        state, key = self.plot.state, self._session.current
+        state, key = None if self._plot is None else self._plot.state, self._session.current
         curve = None if state is None else state.curve(self._session.shown_method)
         if curve is not None and key is not None:
             rows = curve.rows_of(key, self._session.selection.particles)
