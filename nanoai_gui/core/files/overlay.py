@@ -220,7 +220,7 @@ def _coverage(
     draw = ImageDraw.Draw(mask)
     for line in lines:
         # The centre of pixel 0 lies in the middle of its k fine pixels.
-        points = (line - (x0, y0)) * k + (k - 1) / 2
+        points = np.rint((line - (x0, y0)) * k + (k - 1) / 2).astype(int)
         draw.line(points.ravel().tolist(), fill=255, width=max(1, round(width * k)), joint="curve")
     return np.asarray(mask.reduce(k), dtype=np.float32) / np.float32(255)
 
