@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nanoai_gui
+from nanoai_gui.cli_synthesize import add_synthesize
 
 # Nothing heavy here: --help and --version must answer at once, and threads are pinned before NumPy loads.
 
@@ -59,10 +60,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"NanoAI {nanoai_gui.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="sub-commands")
     _add_size(commands)
+    add_synthesize(commands)
     return parser
 
 
-SUB_COMMANDS = ("size",)
+SUB_COMMANDS = ("size", "synthesize")
 """Words that, as the first argument, mean the command line and not a file for the window."""
 
 

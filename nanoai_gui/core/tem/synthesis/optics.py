@@ -81,7 +81,7 @@ def halo(transmission: Image, strength: float, reach_px: float) -> Image:
     # So smooth a field needs few points.
     coarse = 1 - transmission[step // 2 :: step, step // 2 :: step]
     wide = ndimage.gaussian_filter(coarse, 1.5 * reach_px / step, mode="nearest")
-    near = np.float32(strength) * np.tanh(4 * wide)
+    near = np.float32(strength) * np.tanh(12 * wide)
     return 1 + stretch(near, (transmission.shape[0], transmission.shape[1]))
 
 

@@ -152,7 +152,7 @@ class SynthesisSpec:
         2.0, "Film grain", unit="px", minimum=0.5, maximum=50, step=0.5, advanced=True
     )
     holes: int = parameter(
-        0, "Holes in the film", minimum=0, maximum=20, help="Round holes with bright, fringed edges."
+        0, "Holes in the film", minimum=0, maximum=20, help="Round, bright, with a darker rim."
     )
     blur_px: float = parameter(
         1.0, "Blur", unit="px", minimum=0, maximum=20, step=0.1, help="Standard deviation, of the optics."
