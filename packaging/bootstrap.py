@@ -333,7 +333,7 @@ def test(arguments: list[str]) -> int:
         "Lint (ruff check)": [scripts / "ruff", "check", "."],
         "Format (ruff format)": [scripts / "ruff", "format", "--check", "."],
         "Types (mypy)": [scripts / "mypy"],
-        "Import contract (import-linter)": [scripts / "lint-imports"],
+        "Import contract (import-linter)": [scripts / "lint-imports", "--no-logo"],
         "Tests (pytest)": [PYTHON, "-m", "pytest", *arguments],
     }
     failed = []
