@@ -41,19 +41,27 @@ class Background:
     block: int
     shape: tuple[int, int]
 
-    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Background of the image rows ``start <= y < stop``, (stop - start, width) float32."""
-        across = _interpolation(self.shape[1], self.grid.shape[1], self.block)
-        left, right, weight = across
-        wide = self.grid[:, left] * (1 - weight) + self.grid[:, right] * weight
-        upper, lower, down = (part[start:stop] for part in _interpolation(
-            self.shape[0], self.grid.shape[0], self.block))  # fmt: skip
-        wide32 = wide.astype(np.float32)
-        down32 = down.astype(np.float32)[:, None]
-        out = wide32[lower]
-        out -= wide32[upper]
-        out *= down32
-        out += wide32[upper]
+    def rows(self, start: int, stop: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Background of the image rows ``start <= y < stop``, (stop - start, width) float32.
+
+        ``out``, if given, has at least that many rows and is used instead of a new array.
+        """
+        upper, lower, down = _interpolation(self.shape[0], self.grid.shape[0], self.block)
+        left, right, weight = _interpolation(self.shape[1], self.grid.shape[1], self.block)
+        top = int(upper[start])
+        grid = self.grid[top : int(lower[stop - 1]) + 1]
+        wide = (grid[:, left] * (1 - weight) + grid[:, right] * weight).astype(np.float32)
+        if out is None:
+            out = np.empty((stop - start, self.shape[1]), dtype=np.float32)
+        out = out[: stop - start]
+        # Rows between the same two block centres are one outer product: no gather of whole rows.
+        edges = np.flatnonzero(np.diff(upper[start:stop])) + 1 + start
+        for first, last in zip([start, *edges], [*edges, stop], strict=True):
+            above = wide[upper[first] - top]
+            step = wide[lower[first] - top] - above
+            part = out[first - start : last - start]
+            np.multiply(down[first:last, None].astype(np.float32), step, out=part)
+            part += above
         return out
 
 
@@ -86,8 +94,9 @@ def block_size(shape: tuple[int, int]) -> int:
 def find_polarity(pixels: NDArray[Any]) -> Polarity:
     """Find which side of the grey scale the particles are on.
 
-    The two classes of Otsu's threshold on the coarse, de-trended image are compared: the background is
-    the one that is larger, that lines the border of the image, and whose grey levels scatter less.
+    A background is fitted under both assumptions, and what stands out of it is found. The right one is
+    that in which the background explains more of the image, particles are the smaller part and keep off
+    the border, and the background itself is smooth instead of bending after the particles.
 
     Parameters
     ----------
@@ -96,27 +105,17 @@ def find_polarity(pixels: NDArray[Any]) -> Polarity:
     """
     from nanoai_gui.core.tem.threshold import otsu
 
-    coarse = block_means(pixels, max(1, -(-max(pixels.shape) // (2 * GRID))))
-    terms = _polynomial_terms(coarse.shape, 2)
-    weight = np.ones(coarse.size)
-    flat = coarse.ravel()
-    for _ in range(4):
-        residual = flat - terms @ _solve(terms, flat, weight)
-        spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
-        weight = 1.0 / (1.0 + (residual / (2 * spread)) ** 2)
-    residual_image = residual.reshape(coarse.shape)
-    level = otsu(residual)
-    bright = residual_image > level
-    n_bright = int(bright.sum())
-    if n_bright in (0, bright.size):
-        return Polarity.DARK
-    edge = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
-    high, low = residual[residual > level], residual[residual <= level]
-    scatter_high = float(np.median(np.abs(high - np.median(high))))
-    scatter_low = float(np.median(np.abs(low - np.median(low))))
-    tightness = (scatter_low - scatter_high) / (scatter_low + scatter_high + 1e-12)
-    votes = (2 * n_bright / bright.size - 1) + (2 * float(edge.mean()) - 1) + 0.5 * tightness
-    return Polarity.DARK if votes >= 0 else Polarity.BRIGHT
+    coarse = block_means(pixels, block_size((pixels.shape[0], pixels.shape[1])))
+    likeness = {}
+    for polarity in (Polarity.DARK, Polarity.BRIGHT):
+        values = -coarse if polarity is Polarity.DARK else coarse
+        surface, free = _fit_polynomial(values, _DEGREE)
+        above = values - surface
+        particle = above > max(otsu(above), 0.0)
+        edge = np.concatenate([particle[0], particle[-1], particle[:, 0], particle[:, -1]])
+        bending = min(float(np.ptp(surface)) / max(float(np.ptp(values)), 1e-300), 1.0)
+        likeness[polarity] = float(free.mean()) - float(particle.mean()) - float(edge.mean()) - bending
+    return max(likeness, key=lambda polarity: likeness[polarity])
 
 
 def estimate_background(pixels: NDArray[Any], polarity: Polarity, flatten: bool = True) -> Background:
@@ -133,37 +132,40 @@ def estimate_background(pixels: NDArray[Any], polarity: Polarity, flatten: bool 
     """
     shape = (pixels.shape[0], pixels.shape[1])
     block = block_size(shape)
-    coarse = block_means(pixels, block)
     # Upside down for dark particles: below, the background is always the lower envelope.
     sign = -1.0 if polarity is Polarity.DARK else 1.0
-    values = sign * coarse.ravel()
-    terms = _polynomial_terms(coarse.shape, _DEGREE if flatten else 0)
+    values = sign * block_means(pixels, block)
+    surface, free = _fit_polynomial(values, _DEGREE if flatten else 0)
+    if flatten:
+        surface = surface + _smooth_correction(values - surface, free)
+    return Background(grid=sign * surface, block=block, shape=shape)
+
+
+def _fit_polynomial(image: NDArray[np.float64], degree: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Fit the lower envelope of a coarse image; also tells which blocks are free of particles."""
+    values = image.ravel()
+    terms = _polynomial_terms(image.shape, degree)
     weight = np.ones(values.size)
     fit = np.full(values.size, values.mean())
     for _ in range(12):
-        coefficients = _solve(terms, values, weight)
-        fit = terms @ coefficients
+        fit = terms @ _solve(terms, values, weight)
         new = np.where(values > fit, _ASYMMETRY, 1.0)
         if np.array_equal(new, weight):
             break
         weight = new
-    noise = _coarse_noise(coarse)
+    noise = _coarse_noise(image)
     free = np.ones(values.size, dtype=bool)
     for _ in range(8):
         residual = values - fit
-        below = residual[residual < 0]
-        sigma = max(noise, float(np.sqrt(np.mean(below**2))) if below.size else 0.0)
-        new_free = residual < 2.5 * sigma
+        below = -residual[residual < 0]
+        # The median keeps burned-in white text from widening the band.
+        sigma = max(noise, 1.4826 * float(np.median(below)) if below.size else 0.0)
+        new_free = np.abs(residual) < 2.5 * sigma
         if new_free.sum() < max(4 * terms.shape[1], 0.02 * values.size) or np.array_equal(new_free, free):
             break
         free = new_free
         fit = terms @ _solve(terms, values, free.astype(float))
-    surface = fit.reshape(coarse.shape)
-    if flatten:
-        surface = surface + _smooth_correction(
-            values.reshape(coarse.shape) - surface, free.reshape(coarse.shape)
-        )
-    return Background(grid=sign * surface, block=block, shape=shape)
+    return fit.reshape(image.shape), free.reshape(image.shape)
 
 
 def _polynomial_terms(shape: tuple[int, int], degree: int) -> NDArray[np.float64]:

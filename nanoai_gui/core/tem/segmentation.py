@@ -14,11 +14,11 @@ from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, Polar
 from nanoai_gui.core.tem.background import estimate_background, find_polarity
 from nanoai_gui.core.tem.edge_profile import edge_level
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, typical_radius
+from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, thinned, typical_radius
 
 NOISE_FACTOR = 4.0
 """An automatic threshold is at least this many standard deviations of the background above it."""
-_ROWS = 512
+_ROWS = 128
 """Rows handled at a time, so that no temporary array is as large as the image."""
 
 
@@ -127,9 +127,11 @@ def prepare(
     # Illumination multiplies; but where the background comes near zero (an offset was taken off), a
     # quotient would blow up, and the difference alone is honest.
     divide = lowest > 0.25 * typical > 0
+    # One buffer for all strips: fresh memory costs more than the arithmetic.
+    buffer = np.empty((min(_ROWS, height), width), dtype=np.float32)
     for start in range(0, height, _ROWS):
         stop = min(start + _ROWS, height)
-        level = background.rows(start, stop)
+        level = background.rows(start, stop, buffer)
         strip = out[start:stop]
         if polarity is Polarity.DARK:
             np.subtract(level, field[start:stop], out=strip, casting="unsafe")
@@ -143,8 +145,7 @@ def prepare(
         for axis in (0, 1):
             ndimage.gaussian_filter1d(out, p.denoise_px, axis=axis, output=out, mode="nearest", truncate=3.0)
             checkpoint(cancelled)
-    step = max(1, int(np.sqrt(out.size / 1e6)))
-    full_scale = float(np.percentile(out[::step, ::step], 99.9))
+    full_scale = float(np.percentile(thinned(out), 99.9))
     return PreparedContrast(contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0))
 
 
@@ -188,9 +189,10 @@ def particle_mask(
         np.greater(field, level, out=mask[: prepared.field_shape[0]])
         return mask
     surface = local_threshold(field, level, NOISE_FACTOR * prepared.noise)
+    buffer = np.empty((min(_ROWS, len(field)), field.shape[1]), dtype=np.float32)
     for start in range(0, len(field), _ROWS):
         stop = min(start + _ROWS, len(field))
-        np.greater(field[start:stop], surface.rows(start, stop), out=mask[start:stop])
+        np.greater(field[start:stop], surface.rows(start, stop, buffer), out=mask[start:stop])
     return mask
 
 

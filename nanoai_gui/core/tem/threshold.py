@@ -12,12 +12,19 @@ from nanoai_gui.core.tem.background import Background, block_means, block_size
 _BINS = 1024
 
 
+def thinned(values: NDArray[Any]) -> NDArray[Any]:
+    """Take about a million evenly spread values of an image, or all of a smaller array."""
+    step = int(np.sqrt(values.size / 1e6))
+    return values[::step, ::step] if values.ndim == 2 and step > 1 else values
+
+
 def otsu(values: NDArray[Any]) -> float:
     """Level of the largest between-class variance (N. Otsu, IEEE Trans. SMC 9 (1979) 62).
 
-    The brightest and darkest 0.01 % do not stretch the histogram. Gives the only level of a constant input.
+    The brightest and darkest 0.01 % do not stretch the histogram; of a large image, every n-th pixel is
+    looked at. Gives the only level of a constant input.
     """
-    flat = values.ravel()
+    flat = thinned(values).ravel()
     low, high = (float(v) for v in np.percentile(flat, [0.01, 99.99]))
     if not high > low:
         low, high = float(flat.min()), float(flat.max())
@@ -50,8 +57,7 @@ def noise_level(contrast: NDArray[np.float32]) -> float:
 
     Only the side away from the particles is looked at, which they cannot widen.
     """
-    step = max(1, int(np.sqrt(contrast.size / 1e6)))
-    sample = contrast[::step, ::step]
+    sample = thinned(contrast)
     negative = sample[sample < 0]
     if negative.size == 0:
         return 0.0

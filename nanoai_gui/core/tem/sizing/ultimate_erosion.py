@@ -14,6 +14,7 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.core.tem.sizing.silhouettes import silhouettes
+from nanoai_gui.core.tem.sizing.summits import distance_map, find_basins
 
 NAME = "ultimate-erosion"
 TITLE = "Ultimate erosion"
@@ -27,11 +28,15 @@ class UltimateErosionParameters:
     neck: float = parameter(
         0.05, "Neck depth", minimum=0, maximum=0.9, step=0.01,
         help="Two summits of the distance map are two particles when the saddle between them is lower than "
-        "the smaller one by this share of its radius.",
+        "the smaller one by this share of its radius. Larger values give fewer particles.",
+    )  # fmt: skip
+    step_px: float = parameter(
+        0.2, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
+        help="... and by at least this many pixels, against summits made by a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(
-        1.0, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.5,
-        help="Width of the smoothing of the distance map, against summits made by a ragged outline.",
+        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.5, advanced=True,
+        help="Width of the smoothing of the distance map.",
     )  # fmt: skip
     minimum_diameter_px: float = parameter(
         4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
@@ -51,26 +56,25 @@ def size(
     """Measure the primary particles by ultimate erosion."""
     from scipy import ndimage
 
-    from nanoai_gui.core.tem.sizing.watershed import _summits
-
     check(parameters)
     owner: list[int] = []
-    xs: list[float] = []
-    ys: list[float] = []
-    radii: list[float] = []
+    xs: list[NDArray[np.float64]] = []
+    ys: list[NDArray[np.float64]] = []
+    radii: list[NDArray[np.float64]] = []
     for silhouette in silhouettes(agglomerates, progress, cancelled):
-        distance = ndimage.distance_transform_edt(silhouette.mask).astype(np.float32)
-        smooth = ndimage.gaussian_filter(distance, parameters.smoothing_px)
-        markers = _summits(smooth, silhouette.mask, parameters.neck)
-        for i in range(1, int(markers.max()) + 1):
-            y, x = np.nonzero(markers == i)
-            best = int(np.argmax(distance[y, x]))
-            r = float(distance[y[best], x[best]]) - 0.5
-            if 2 * r < parameters.minimum_diameter_px:
-                continue
-            owner.append(silhouette.id)
-            xs.append(float(x.mean()) + silhouette.x0)
-            ys.append(float(y.mean()) + silhouette.y0)
-            radii.append(r)
-    radius: NDArray[np.float64] = np.asarray(radii, dtype=np.float64)
-    return SizingResult.from_particles(NAME, agglomerates, Particles.from_circles(owner, xs, ys, radius))
+        distance = distance_map(silhouette, agglomerates.threshold)
+        smooth = distance
+        if parameters.smoothing_px:
+            smooth = ndimage.gaussian_filter(distance, parameters.smoothing_px, truncate=3)
+        basins = find_basins(smooth, silhouette.mask, parameters.neck, parameters.step_px)
+        # The summit itself is blunted by the smoothing: its height is that of the distance map.
+        radius = distance[basins.y.astype(np.intp), basins.x.astype(np.intp)].astype(np.float64)
+        large = 2 * radius >= parameters.minimum_diameter_px
+        owner += [silhouette.id] * int(large.sum())
+        xs.append(basins.x[large] + silhouette.x0)
+        ys.append(basins.y[large] + silhouette.y0)
+        radii.append(radius[large])
+    if not owner:
+        return SizingResult.from_particles(NAME, agglomerates, Particles.empty())
+    particles = Particles.from_circles(owner, np.concatenate(xs), np.concatenate(ys), np.concatenate(radii))
+    return SizingResult.from_particles(NAME, agglomerates, particles)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.callbacks import Cancelled, Progress, never_cancelled, no_progress
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.core.tem.sizing.silhouettes import Silhouette, silhouettes
+from nanoai_gui.core.tem.sizing.summits import distance_map, find_basins
 
 NAME = "watershed"
 TITLE = "Watershed"
@@ -24,13 +26,17 @@ class WatershedParameters:
     """What a person can set of the watershed."""
 
     neck: float = parameter(
-        0.10, "Neck depth", minimum=0, maximum=0.9, step=0.01,
+        0.05, "Neck depth", minimum=0, maximum=0.9, step=0.01,
         help="A neck parts two particles when it is narrower than the smaller one by this share of its "
         "radius. Larger values give fewer, larger particles.",
     )  # fmt: skip
+    step_px: float = parameter(
+        0.2, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
+        help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
+    )  # fmt: skip
     smoothing_px: float = parameter(
-        1.0, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.5,
-        help="Width of the smoothing of the distance map, against splitting at a ragged outline.",
+        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.5, advanced=True,
+        help="Width of the smoothing of the distance map.",
     )  # fmt: skip
     minimum_diameter_px: float = parameter(
         4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
@@ -50,59 +56,73 @@ def size(
 ) -> SizingResult:
     """Measure the primary particles by watershed."""
     from scipy import ndimage
-    from skimage.measure import find_contours
-    from skimage.segmentation import watershed
 
     check(parameters)
-    minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
     owner: list[int] = []
     xs: list[float] = []
     ys: list[float] = []
     areas: list[float] = []
     outlines: list[NDArray[np.float32]] = []
-    for row in np.flatnonzero(agglomerates.measured):
-        checkpoint(cancelled)
-        progress(row / len(agglomerates), "Parting particles")
-        y0, x0, y1, x1 = (int(v) for v in agglomerates.boxes[row])
-        mask = np.pad(agglomerates.labels[y0:y1, x0:x1] == agglomerates.ids[row], 1)
-        distance = ndimage.distance_transform_edt(mask).astype(np.float32)
-        smooth = distance
+    minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
+    for silhouette in silhouettes(agglomerates, progress, cancelled):
+        distance = distance_map(silhouette, agglomerates.threshold)
         if parameters.smoothing_px:
-            smooth = ndimage.gaussian_filter(distance, parameters.smoothing_px)
-        markers = _summits(smooth, mask, parameters.neck)
-        parts = watershed(-smooth, markers, mask=mask)
-        for label in range(1, int(parts.max()) + 1):
-            region = parts == label
-            area = float(region.sum())
+            distance = ndimage.gaussian_filter(distance, parameters.smoothing_px, truncate=3)
+        basins = find_basins(distance, silhouette.mask, parameters.neck, parameters.step_px)
+        for outline in _outlines(silhouette, basins.labels, agglomerates.threshold):
+            area, x, y = _polygon(outline)
             if area < minimum_area:
                 continue
-            yy, xx = np.nonzero(region)
-            contour = max(find_contours(np.pad(region, 1).astype(np.float32), 0.5), key=len)
-            owner.append(int(agglomerates.ids[row]))
-            xs.append(float(xx.mean()) + x0 - 1)
-            ys.append(float(yy.mean()) + y0 - 1)
+            owner.append(silhouette.id)
+            xs.append(x + silhouette.x0)
+            ys.append(y + silhouette.y0)
             areas.append(area)
-            outlines.append((contour[:-1, ::-1] - 1 + (x0 - 1, y0 - 1)).astype(np.float32))
+            outlines.append(outline + np.array([silhouette.x0, silhouette.y0], dtype=np.float32))
     particles = Particles.from_areas(owner, xs, ys, areas, outlines=outlines)
-    progress(1.0, "Parting particles")
     return SizingResult.from_particles(NAME, agglomerates, particles)
 
 
-def _summits(distance: NDArray[np.float32], mask: NDArray[np.bool_], neck: float) -> NDArray[np.int32]:
-    """Label the summits of the distance map that stand ``neck`` of their height above the next saddle."""
-    from scipy import ndimage
-    from skimage.morphology import reconstruction
+def _outlines(silhouette: Silhouette, labels: NDArray[np.int32], level: float) -> list[NDArray[np.float32]]:
+    """Trace the outline of every part: (k, 2) of x, y in px of the cut-out.
 
-    # On the logarithm of the distance a share of the radius is a constant height.
-    height = np.where(mask, np.log(np.maximum(distance, 0.5)), np.log(0.5)).astype(np.float32)
-    lowered = reconstruction(height - np.float32(-np.log1p(-neck) + 1e-4), height)
-    level = reconstruction(lowered, lowered + 1e-6)
-    tops = (height - lowered) > 0
-    del level
-    peaks = ndimage.maximum_filter(lowered, size=3) == lowered
-    plateau, n = ndimage.label(peaks & tops & mask, np.ones((3, 3)))
-    if n == 0:
-        plateau = np.zeros(mask.shape, dtype=np.int32)
-        plateau.ravel()[int(np.argmax(distance))] = 1
-    markers: NDArray[np.int32] = plateau.astype(np.int32)
-    return markers
+    Against the background it runs where the contrast crosses ``level``, between the pixels; along a cut
+    half-way between the pixels of both sides.
+    """
+    from scipy import ndimage
+    from skimage.measure import find_contours
+
+    grey = silhouette.contrast if np.isfinite(level) else None
+    out = []
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        y0, x0 = max(box[0].start - 1, 0), max(box[1].start - 1, 0)
+        window = slice(y0, box[0].stop + 1), slice(x0, box[1].stop + 1)
+        part = labels[window]
+        mine = part == label
+        if grey is None:
+            field = np.where(mine, np.float32(1), np.float32(-1))
+        else:
+            above = grey[window] - np.float32(level)
+            # Inside always positive, outside always negative; a neighbour mirrors it, so that the
+            # zero lies half-way.
+            size_of = np.maximum(np.abs(above), np.float32(1e-3 * level))
+            field = np.where(mine, size_of, -size_of)
+            field[~mine & (part > 0)] = -size_of[~mine & (part > 0)]
+        contours = find_contours(field, 0.0)
+        longest = max(contours, key=len)
+        out.append((longest[:-1, ::-1] + (x0, y0)).astype(np.float32))
+    return out
+
+
+def _polygon(outline: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Area and centroid (x, y) of a closed polygon."""
+    origin = outline[0].astype(np.float64)
+    x, y = outline[:, 0] - origin[0], outline[:, 1] - origin[1]
+    x2, y2 = np.roll(x, -1), np.roll(y, -1)
+    cross = x * y2 - x2 * y
+    area = cross.sum() / 2
+    if abs(area) < 1e-9:
+        return 0.0, float(outline[:, 0].mean()), float(outline[:, 1].mean())
+    cx, cy = ((x + x2) * cross).sum() / (6 * area), ((y + y2) * cross).sum() / (6 * area)
+    return abs(float(area)), float(cx + origin[0]), float(cy + origin[1])

@@ -1,0 +1,182 @@
+"""Distance maps of silhouettes, their summits, and the basins that drain to them.
+
+A particle shows in the distance map as a summit whose height is its radius. Ragged outlines and pixels
+make many more summits than there are particles; those that stand hardly above the saddle to a higher
+neighbour are joined to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.sizing.silhouettes import Silhouette
+
+_NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Basins:
+    """The parts of a silhouette, one for each summit.
+
+    Parameters
+    ----------
+    labels
+        (h, w) int32, 0 outside, 1..n in the basins.
+    x, y
+        (n,) float64, position of the summits in px of the cut-out.
+    height
+        (n,) float64, distance to the outline there in px.
+    """
+
+    labels: NDArray[np.int32]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    height: NDArray[np.float64]
+
+
+def distance_map(silhouette: Silhouette, level: float) -> NDArray[np.float32]:
+    """Distance of every pixel of a silhouette to its outline, in px.
+
+    Where grey levels are at hand, the outline is placed between the pixels, where the contrast crosses
+    ``level``; else (``level`` NaN, or an outline drawn by hand) half-way between the last pixel inside and
+    the first one outside.
+    """
+    from scipy import ndimage
+
+    mask = silhouette.mask
+    nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
+    y, x = np.nonzero(mask)
+    ny, nx = nearest[0][y, x], nearest[1][y, x]
+    distance = np.hypot((y - ny).astype(np.float32), (x - nx).astype(np.float32))
+    beyond = np.full(len(y), 0.5, dtype=np.float32)
+    contrast = silhouette.contrast
+    if contrast is not None and np.isfinite(level):
+        beyond = _beyond_outline(mask, contrast, np.float32(level), ny, nx)
+    out = np.zeros(mask.shape, dtype=np.float32)
+    out[y, x] = np.maximum(distance - beyond, np.float32(0.05))
+    return out
+
+
+def _beyond_outline(
+    mask: NDArray[np.bool_],
+    contrast: NDArray[np.float32],
+    level: np.float32,
+    y: NDArray[np.integer],
+    x: NDArray[np.integer],
+) -> NDArray[np.float32]:
+    """How far the background pixels (y, x) lie outside the outline, in px, between 0 and 1."""
+    h, w = mask.shape
+    gy = contrast[np.minimum(y + 1, h - 1), x] - contrast[np.maximum(y - 1, 0), x]
+    gx = contrast[y, np.minimum(x + 1, w - 1)] - contrast[y, np.maximum(x - 1, 0)]
+    slope = np.hypot(gx, gy) / 2
+    short = level - contrast[y, x]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = np.where(slope > 0, short / slope, np.float32(0.5))
+    # Against the grey levels (a filled hole, an outline corrected by hand) the pixels decide.
+    beyond[short < 0] = 0.5
+    return np.clip(beyond, 0, 1).astype(np.float32)
+
+
+def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: float, step_px: float) -> Basins:
+    """Part a silhouette into the basins of its summits.
+
+    Every pixel drains along the steepest ascent. A summit is joined to its higher neighbour when the
+    saddle between them is lower than the summit by less than the share ``neck`` of its height, or by less
+    than ``step_px``.
+
+    Parameters
+    ----------
+    height
+        (h, w), the distance map, smoothed or not; 0 on a rim of one pixel.
+    mask
+        (h, w), false on a rim of one pixel.
+    """
+    h, w = mask.shape
+    flat_height = height.ravel()
+    pixel = np.flatnonzero(mask)
+    if not len(pixel):
+        none = np.empty(0)
+        return Basins(np.zeros((h, w), dtype=np.int32), none, none, none)
+    here = flat_height[pixel]
+    steepest = np.zeros(len(pixel), dtype=np.float32)
+    target = pixel.copy()
+    for dy, dx in _NEIGHBOURS:
+        neighbour = pixel + (dy * w + dx)
+        slope = flat_height[neighbour] - here
+        if dy and dx:
+            slope *= np.float32(0.70710678)
+        better = slope > steepest
+        steepest[better] = slope[better]
+        target[better] = neighbour[better]
+    place = np.empty(h * w, dtype=np.int32)
+    place[pixel] = np.arange(len(pixel), dtype=np.int32)
+    uphill = place[target]
+    while True:
+        further = uphill[uphill]
+        if np.array_equal(further, uphill):
+            break
+        uphill = further
+    summit_pixel, basin = np.unique(uphill, return_inverse=True)
+    peak = here[summit_pixel].astype(np.float64)
+    root = _join(place, pixel, basin.astype(np.int32), here, peak, w, mask, neck, step_px)
+    kept, number = np.unique(root, return_inverse=True)
+    labels = np.zeros(h * w, dtype=np.int32)
+    labels[pixel] = number[basin] + 1
+    y, x = np.divmod(pixel[summit_pixel[kept]], w)
+    return Basins(labels.reshape(h, w), x.astype(np.float64), y.astype(np.float64), peak[kept])
+
+
+def _join(
+    place: NDArray[np.int32],
+    pixel: NDArray[np.intp],
+    basin: NDArray[np.int32],
+    height: NDArray[np.float32],
+    peak: NDArray[np.float64],
+    width: int,
+    mask: NDArray[np.bool_],
+    neck: float,
+    step_px: float,
+) -> NDArray[np.intp]:
+    """Give for every basin the basin it is joined to in the end (its highest summit)."""
+    n = len(peak)
+    inside = mask.ravel()
+    keys: list[NDArray[np.int64]] = []
+    saddles: list[NDArray[np.float32]] = []
+    for dy, dx in _NEIGHBOURS[4:]:
+        neighbour = pixel + (dy * width + dx)
+        mine = np.flatnonzero(inside[neighbour])
+        other = place[neighbour[mine]]
+        a, b = basin[mine], basin[other]
+        apart = a != b
+        mine, other, a, b = mine[apart], other[apart], a[apart], b[apart]
+        keys.append(np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b))
+        saddles.append(np.minimum(height[mine], height[other]))
+    key, saddle = np.concatenate(keys), np.concatenate(saddles)
+    order = np.lexsort((-saddle, key))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = key[order][1:] != key[order][:-1]
+    best = order[first]
+    best = best[np.argsort(-saddle[best], kind="stable")]
+    parent = list(range(n))
+
+    def top(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    left, right = np.divmod(key[best], n)
+    for first_basin, second_basin, s in zip(
+        left.tolist(), right.tolist(), saddle[best].tolist(), strict=True
+    ):
+        high, low = top(first_basin), top(second_basin)
+        if high == low:
+            continue
+        if peak[high] < peak[low]:
+            high, low = low, high
+        if s > (1 - neck) * peak[low] or peak[low] - s < step_px:
+            parent[low] = high
+    return np.array([top(i) for i in range(n)], dtype=np.intp)
