@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="NanoAI sizes primary particles in electron micrographs.",
         epilog="Without a sub-command the window opens: nanoai-gui [FILE ...]",
     )
-    parser.add_argument("--version", action="version", version=f"NanoAI {nanoai_gui.__version__}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {nanoai_gui.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="sub-commands")
     _add_size(commands)
     add_synthesize(commands)

@@ -145,6 +145,17 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert describe(sample, seed=1).gmd_ci95 != describe(sample).gmd_ci95
 
 
+def test_the_order_of_images_does_not_matter() -> None:
+    d, groups = clustered(np.random.default_rng(0), 50, 0.2, 0.2)
+    order = np.random.default_rng(1).permutation(len(d))
+    there, back = (
+        describe(Sample.of_diameters(d, groups)),
+        describe(Sample.of_diameters(d[order], groups[order])),
+    )
+    assert there.gmd_ci95 == pytest.approx(back.gmd_ci95, rel=1e-9)
+    assert there.gsd_ci95 == pytest.approx(back.gsd_ci95, rel=1e-9)
+
+
 def test_the_interval_of_independent_particles_is_the_textbook_one() -> None:
     d = describe(Sample.of_diameters(lognormal_grid(900, gsd=1.6)), n_bootstrap=4000)
     assert d.relative_half_width == pytest.approx(1.96 * math.log(1.6) / 30, rel=0.04)

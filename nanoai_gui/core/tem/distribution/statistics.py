@@ -235,7 +235,9 @@ def _sums_per_group(sample: Sample) -> NDArray[np.float64]:
     x = np.log(sample.diameters)
     u = x - x.mean()
     sums = np.stack([np.bincount(sample.groups, w) for w in (np.ones_like(u), u, u * u)], axis=1)
-    return np.asarray(sums[sums[:, 0] > 0], dtype=np.float64)
+    sums = sums[sums[:, 0] > 0]
+    # In an order of their own, so that that of the images does not change what is drawn.
+    return np.asarray(sums[np.lexsort(sums.T)], dtype=np.float64)
 
 
 def _design_effect(sums: NDArray[np.float64], sigma: float) -> float:
