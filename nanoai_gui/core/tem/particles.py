@@ -95,6 +95,7 @@ class Particles:
         area_px: Sequence[float] | NDArray[np.floating],
         score: Sequence[float] | NDArray[np.floating] | None = None,
         outlines: Sequence[NDArray[np.float32]] | None = None,
+        uncertainty_px: Sequence[float] | NDArray[np.floating] | None = None,
     ) -> Particles:
         """Make particles from their projected areas in px (and outlines, where known), numbered from 1."""
         n = len(area_px)
@@ -106,7 +107,9 @@ class Particles:
             y=np.asarray(y, dtype=np.float64),
             area_px=np.asarray(area_px, dtype=np.float64),
             score=np.full(n, np.nan) if score is None else np.asarray(score, dtype=np.float64),
-            uncertainty_px=np.full(n, np.nan),
+            uncertainty_px=np.full(n, np.nan)
+            if uncertainty_px is None
+            else np.asarray(uncertainty_px, dtype=np.float64),
             status=np.zeros(n, dtype=np.int8),
             outlines=(no_outline,) * n if outlines is None else tuple(outlines),
         )

@@ -1,0 +1,110 @@
+"""What the two network methods share: features in, particles out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, part
+from nanoai_gui.core.parameters import check, parameter
+from nanoai_gui.core.resources import resource
+from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.features import extract
+from nanoai_gui.core.tem.networks.model import TemModel, load_tem_model
+from nanoai_gui.core.tem.networks.placement import place_circles
+from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.sizing import SizingResult
+
+TOO_MANY = f"more than {LARGEST_COUNT} particles"
+"""Reason of exclusion: the networks of the founding method count no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkParameters:
+    """What a person can set of the network methods."""
+
+    too_many_percent: float = parameter(
+        0.0, "Left out above", unit="%", minimum=0, maximum=100, step=1, advanced=True,
+        help="Probability of more than five particles above which an agglomerate is left out; "
+        "0 takes the limit that the model found in training.",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, modified: float) -> TemModel:
+    return load_tem_model(path)
+
+
+def shipped_model(name: str) -> TemModel:
+    """Load a model that ships with NanoAI (kept in memory once loaded).
+
+    Raises
+    ------
+    ReadError
+        If it is missing or damaged.
+    """
+    path = resource("models", f"{name}.zip")
+    return _load(path, path.stat().st_mtime)
+
+
+def size_with_networks(
+    method: str,
+    model: TemModel,
+    agglomerates: Agglomerates,
+    parameters: NetworkParameters,
+    progress: Progress,
+    cancelled: Cancelled,
+) -> SizingResult:
+    """Measure the agglomerates with the networks of a model.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    check(parameters)
+    table = extract(agglomerates, model.feature_set, None, part(progress, 0.0, 0.7), cancelled)
+    prediction = model.predict(table.values)
+    limit = parameters.too_many_percent / 100 or model.gate_threshold
+    rows = np.flatnonzero(agglomerates.measured)
+    probabilities = np.full((len(agglomerates), LARGEST_COUNT), np.nan)
+    probabilities[rows] = prediction.probabilities
+    excluded = list(agglomerates.excluded)
+    columns: list[NDArray[np.float64]] = []
+    for i, row in enumerate(rows):
+        if i % 32 == 0:
+            checkpoint(cancelled)
+            progress(0.7 + 0.3 * i / len(rows), "Placing particles")
+        if prediction.too_many[i] > limit:
+            excluded[row] = TOO_MANY
+            continue
+        n = int(prediction.count[i])
+        area = prediction.shares[i, :n] * agglomerates.area_px[row]
+        y0, x0, y1, x1 = (int(v) for v in agglomerates.boxes[row])
+        mask = agglomerates.labels[y0:y1, x0:x1] == agglomerates.ids[row]
+        xy = place_circles(mask, np.sqrt(area / np.pi)) + np.array([x0, y0])
+        diameter = np.sqrt(4 / np.pi * area)
+        columns.append(
+            np.column_stack(
+                [
+                    np.full(n, agglomerates.ids[row]),
+                    xy,
+                    area,
+                    np.full(n, prediction.probabilities[i, n - 1]),
+                    # d goes with the square root of the area: half the relative error.
+                    0.5 * prediction.errors[i, :n] * diameter,
+                ]
+            )
+        )
+    table_of = np.concatenate(columns) if columns else np.empty((0, 6))
+    particles = Particles.from_areas(
+        table_of[:, 0].astype(np.int32), table_of[:, 1], table_of[:, 2], table_of[:, 3], score=table_of[:, 4],
+        uncertainty_px=table_of[:, 5],
+    )  # fmt: skip
+    progress(1.0, "Measuring particles")
+    return SizingResult.from_particles(method, agglomerates, particles, probabilities, tuple(excluded))
