@@ -11,15 +11,18 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStacke
 
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.distribution import SizeDistribution
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
+from nanoai_gui.gui.tem.legend import Legend, LegendEntry
 from nanoai_gui.gui.tem.selecting import combine, of_particles
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count, significant
+from nanoai_gui.gui.widgets.warning import set_warning
 
 if TYPE_CHECKING:
     from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
@@ -134,12 +137,16 @@ class HistogramPanel(QWidget):
         self.scope_box.currentIndexChanged.connect(self._images_changed)
         self.weighting_box.currentIndexChanged.connect(self.refresh)
         self.scale_box.currentIndexChanged.connect(self.refresh)
-        self.legend = ElidedLabel()
-        self.legend.setObjectName("legend")
-        self.legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.legend = Legend()
+        self.caution = ElidedLabel()
+        self.caution.setObjectName("caution")
+        self.caution.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        set_warning(self.caution, True)
+        self.caution.hide()
         for box in (self.scope_box, self.weighting_box, self.scale_box):
             line.addWidget(box)
-        line.addWidget(self.legend, 1)
+        line.addWidget(self.legend, 2)
+        line.addWidget(self.caution, 1)
         return line
 
     def _pooled_keys(self) -> list[int]:
@@ -193,7 +200,8 @@ class HistogramPanel(QWidget):
         request = self._request()
         if not request.images:
             self._stack.setCurrentWidget(self._empty)
-            self.legend.setText("")
+            self.legend.set_entries(())
+            self.caution.hide()
             self._epoch += 1
             self.updated.emit()
             return
@@ -205,13 +213,28 @@ class HistogramPanel(QWidget):
         shown = self._session.shown_method
         self.plot.set_state(state, shown, tuple(METHOD_MODULES))
         curve = state.curve(shown)
-        self.statistics.show_distribution(None if curve is None else curve.distribution)
-        self.legend.setText(_legend(state))
+        self.statistics.show_distribution(
+            None if curve is None else curve.distribution,
+            get_method(shown).TITLE if len(state.curves) > 1 else "",
+        )
+        self._show_legend(state)
         self._stack.setCurrentIndex(1)
         self._show_selection()
         self.updated.emit()
         if self._is_stale:
             self.refresh()
+
+    def _show_legend(self, state: HistogramState) -> None:
+        entries = tuple(
+            LegendEntry(
+                self.plot.colour(curve.method), get_method(curve.method).TITLE, _in_short(curve.distribution)
+            )
+            for curve in state.curves
+        )
+        self.legend.set_entries(entries if len(entries) > 1 else ())
+        n = state.n_uncalibrated
+        self.caution.setText(f"⚠ Left out, as not calibrated: {count(n, 'image')}")
+        self.caution.setVisible(n > 0)
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False
@@ -244,14 +267,5 @@ def _choice(name: str, texts: list[str], tip: str) -> QComboBox:
     return box
 
 
-def _legend(state: HistogramState) -> str:
-    parts = []
-    if len(state.curves) > 1:
-        parts = [
-            f"{get_method(curve.method).TITLE} {significant(curve.distribution.gmd)} {state.unit}"
-            f" / {significant(curve.distribution.gsd)}"
-            for curve in state.curves
-        ]
-    if state.n_uncalibrated:
-        parts.append(f"⚠ {count(state.n_uncalibrated, 'image')} without pixel size left out")
-    return "   ".join(parts)
+def _in_short(d: SizeDistribution) -> str:
+    return f"{significant(d.gmd)} {d.unit} / {significant(d.gsd)}"

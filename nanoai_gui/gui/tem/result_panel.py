@@ -97,6 +97,11 @@ class ResultPanel(QWidget):
         self.reason.setVisible(bool(reason))
 
 
+def area_text(nm2: float) -> str:
+    """Write an area in nm², or in µm² where that is the shorter number."""
+    return f"{significant(nm2, 4)} nm²" if nm2 < 1e5 else f"{significant(nm2 / 1e6)} µm²"
+
+
 def _of_image(analysis: ImageAnalysis, result: SizingResult) -> tuple[str, list[tuple[str, str]], str]:
     reasons = Counter(reason for reason in result.excluded if reason)
     measured = len(result.agglomerate_ids) - reasons.total()
@@ -123,7 +128,7 @@ def _of_selection(
     nm_per_px = analysis.calibration.nm_per_px
     area = f"{grouped(round(area_px))} px²"
     if nm_per_px is not None:
-        area = f"{significant(area_px * nm_per_px**2, 4)} nm² ({area})"
+        area = f"{area_text(area_px * nm_per_px**2)} ({area})"
     facts.append(("Projected area", area))
     if len(rows) == 1:
         x, y = analysis.agglomerates.x[rows[0]], analysis.agglomerates.y[rows[0]]

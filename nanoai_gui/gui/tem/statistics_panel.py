@@ -28,6 +28,10 @@ class StatisticsPanel(QScrollArea):
         grid.setHorizontalSpacing(GRID)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
+        self._title = QLabel()
+        self._title.setObjectName("title")
+        self._title.hide()
+        layout.addWidget(self._title)
         layout.addLayout(grid)
         self._values: dict[str, QLabel] = {}
         for i, (key, title, tip) in enumerate(_ROWS):
@@ -79,8 +83,10 @@ class StatisticsPanel(QScrollArea):
         """Say what was left out, and why."""
         return self._excluded
 
-    def show_distribution(self, distribution: SizeDistribution | None) -> None:
-        """Show the statistics of a distribution, or dashes."""
+    def show_distribution(self, distribution: SizeDistribution | None, title: str = "") -> None:
+        """Show the statistics of a distribution, or dashes; ``title`` says whose, where it is not plain."""
+        self._title.setText(title)
+        self._title.setVisible(bool(title))
         self._distribution = distribution
         texts = {} if distribution is None else _texts(distribution)
         for key, label in self._values.items():

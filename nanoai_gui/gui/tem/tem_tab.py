@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nanoai_gui.core.files.frames import FrameInfo
@@ -37,9 +38,9 @@ from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.widgets.contrast import ContrastPanel
 from nanoai_gui.gui.widgets.layout import column, row
 
-STRIP_WIDTH, SIDE_WIDTH = 180, 372
+STRIP_WIDTH, SIDE_WIDTH = 200, 372
 HISTOGRAM_HEIGHT = 240
-CONTRAST_WIDTH = 264
+CONTRAST_WIDTH = 296
 
 
 class TemTab(QWidget):
@@ -110,6 +111,12 @@ class TemTab(QWidget):
             self.calibrating.dialog.reject()
         self.canvas.shut_down()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Let keys mean the image, not the filter over the list, until a person clicks elsewhere."""
+        super().showEvent(event)
+        if self.window().focusWidget() is None:
+            self.canvas.setFocus()
+
     # ------------------------------------------------------------------ how it is put together
 
     def _lay_out(self) -> None:
@@ -118,10 +125,14 @@ class TemTab(QWidget):
         layout.addWidget(self.canvas_bar)
         image = row(spacing=0)
         image.addWidget(self.canvas, 1)
-        image.addWidget(self.contrast)
+        self._contrast_side = QWidget()
+        beside = column(self._contrast_side, spacing=0)
+        beside.addWidget(self.contrast)
+        beside.addStretch(1)
+        image.addWidget(self._contrast_side)
         layout.addLayout(image, 1)
-        self.contrast.setFixedWidth(CONTRAST_WIDTH)
-        self.contrast.hide()
+        self._contrast_side.setFixedWidth(CONTRAST_WIDTH)
+        self._contrast_side.hide()
         centre = _splitter(Qt.Orientation.Vertical, (middle, 1), (self.histogram, 0))
         centre.setSizes([10_000, HISTOGRAM_HEIGHT])
 
@@ -166,7 +177,7 @@ class TemTab(QWidget):
         canvas.tool_left.connect(lambda: self.canvas_bar.data_bar.setChecked(False))
         self.contrast.attach(canvas)
         bar = self.canvas_bar
-        bar.contrast_toggled.connect(self.contrast.setVisible)
+        bar.contrast_toggled.connect(self._contrast_side.setVisible)
         bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
         bar.frames_clicked.connect(self.choose_frame)
         self.calibration_line.calibrate_clicked.connect(self.calibrate)

@@ -29,14 +29,15 @@ class _Keeper(QObject):
     """Renews the colour when the theme changes."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ApplicationPaletteChange and isinstance(watched, QWidget):
+        if event.type() == QEvent.Type.PaletteChange and isinstance(watched, QWidget):
             self.colour(watched)
         return False
 
     def colour(self, widget: QWidget) -> None:
         """Set the colour that suits the background the widget stands on."""
         colour = QColor(tokens(widget.palette()).warning)
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.WindowText, colour)
-        palette.setColor(QPalette.ColorRole.Text, colour)
-        widget.setPalette(palette)
+        if widget.palette().color(QPalette.ColorRole.WindowText) != colour:
+            palette = QPalette()
+            palette.setColor(QPalette.ColorRole.WindowText, colour)
+            palette.setColor(QPalette.ColorRole.Text, colour)
+            widget.setPalette(palette)
