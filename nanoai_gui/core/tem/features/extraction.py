@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nanoai_gui.core.tem.features.sets import FeatureSet
 
 _GROUPS = {"shape": shape, "distance map": distance_map, "outline": outline, "intensity": intensity}
-LARGEST_CUT_PX = 256
+LARGEST_CUT_PX = 96
 """Agglomerates longer than this are described on every second, third ... pixel: the features are
 dimensionless, and nothing they tell is finer than that."""
 

@@ -89,7 +89,8 @@ def shape(cut: Cut) -> dict[str, float]:
     y, x = np.nonzero(cut.mask)
     xc, yc = x - x.mean(), y - y.mean()
     # 1/12: second moment of a pixel about its own centre.
-    xx, yy, xy = float((xc * xc).mean()) + 1 / 12, float((yc * yc).mean()) + 1 / 12, float((xc * yc).mean())
+    xx, yy = float(np.dot(xc, xc)) / len(x) + 1 / 12, float(np.dot(yc, yc)) / len(x) + 1 / 12
+    xy = float(np.dot(xc, yc)) / len(x)
     root = np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     large, small = (xx + yy) / 2 + root, max((xx + yy) / 2 - root, 1 / 12)
     hull_area, hull_perimeter, longest, narrowest = _hull(cut.mask)
@@ -99,6 +100,7 @@ def shape(cut: Cut) -> dict[str, float]:
     angle = 0.5 * np.arctan2(2 * xy, xx - yy)
     along = xc * np.cos(angle) + yc * np.sin(angle)
     across = yc * np.cos(angle) - xc * np.sin(angle)
+    along2, across2, n = along * along, across * across, len(along)
     return {
         "solidity": cut.area / hull_area,
         "eccentricity": float(np.sqrt(1 - small / large)),
@@ -108,9 +110,9 @@ def shape(cut: Cut) -> dict[str, float]:
         "convexity": hull_perimeter / perimeter,
         "maximum Feret": longest / d,
         "minimum Feret": narrowest / d,
-        "skewness along": abs(float((along**3).mean())) / float(large) ** 1.5,
-        "flatness along": float((along**4).mean()) / float(large) ** 2,
-        "flatness across": float((across**4).mean()) / float(small) ** 2,
+        "skewness along": abs(float(np.dot(along2, along))) / n / float(large) ** 1.5,
+        "flatness along": float(np.dot(along2, along2)) / n / float(large) ** 2,
+        "flatness across": float(np.dot(across2, across2)) / n / float(small) ** 2,
     }
 
 
@@ -131,9 +133,9 @@ def _hull(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     left = mask[rows].argmax(axis=1)
     right = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
     # The corners of the first and last pixel of each row hold the hull of all pixel squares.
-    points = np.concatenate(
-        [np.column_stack([c, r]) for c in (left, right) for r in (rows, rows + 1)]
-    ).astype(np.float64)
+    points = np.empty((4 * len(rows), 2))
+    points[:, 0] = np.concatenate([left, left, right, right])
+    points[:, 1] = np.concatenate([rows, rows + 1, rows, rows + 1])
     hull = ConvexHull(points)
     corners = points[hull.vertices]
     edges = np.roll(corners, -1, axis=0) - corners
@@ -214,21 +216,23 @@ def intensity(cut: Cut) -> dict[str, float]:
     """Optical depth inside the agglomerate and its steps, which show particles above each other."""
     scaled = cut.depths / cut.full_depth
     mean, spread = float(scaled.mean()), float(scaled.std())
-    centred = (scaled - mean) / max(spread, 1e-6)
+    centred = ((scaled - mean) / max(spread, 1e-6)).astype(np.float64)
+    squared = centred * centred
     out = {
         "mean depth": mean,
         "depth spread": spread,
-        "depth skewness": float((centred**3).mean()),
-        "depth kurtosis": float((centred**4).mean()),
+        "depth skewness": float(np.dot(squared, centred)) / len(centred),
+        "depth kurtosis": float(np.dot(squared, squared)) / len(centred),
         "maximum depth": min(float(scaled[-1]), 5.0),
         "opacity": float(1 - np.exp(-cut.full_depth)),
     }
     for q in (0.1, 0.25, 0.5, 0.75):
         out[f"depth {q:.0%}"] = _quantile(scaled, q)
-    gy, gx = np.gradient(cut.depth)
-    slope = np.hypot(gx, gy) * (cut.scale / cut.full_depth)
-    inner = cut.distance > max(0.12 * cut.scale / 2, 2.0)
-    steps = np.sort(slope[inner]) if inner.any() else np.zeros(1, dtype=np.float32)
+    inner = cut.distance[1:-1, 1:-1] > max(0.12 * cut.scale / 2, 2.0)
+    gx = (cut.depth[1:-1, 2:] - cut.depth[1:-1, :-2])[inner]
+    gy = (cut.depth[2:, 1:-1] - cut.depth[:-2, 1:-1])[inner]
+    slope = np.sqrt(gx * gx + gy * gy) * (0.5 * cut.scale / cut.full_depth)
+    steps = np.sort(slope) if slope.size else np.zeros(1, dtype=np.float32)
     out["inner slope 50%"] = _quantile(steps, 0.5)
     out["inner slope 90%"] = _quantile(steps, 0.9)
     widest = cut.distance[cut.mask] / max(float(cut.distance.max()), 1e-6)
