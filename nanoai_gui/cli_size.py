@@ -34,7 +34,10 @@ OVERLAY_FOLDER = "overlays"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image: its analysis, or the sentence that says why there is none."""
+    """What became of one image: its analysis, or else the sentence that says why there is none.
+
+    There are both when the image was measured but its overlay could not be written.
+    """
 
     path: Path
     analysis: ImageAnalysis | None
@@ -115,12 +118,13 @@ def _measure_all(tasks: Sequence[Task], prefixes: Mapping[Path, str], jobs: int,
     try:
         for outcome in outcomes:
             prefix = prefixes[outcome.path]
-            if outcome.analysis is None:
-                _fail(tables, prefix + outcome.path.name, outcome.problem)
-            else:
+            name = prefix + outcome.path.name
+            if outcome.analysis is not None:
                 name = prefix + outcome.analysis.name
                 tables.add(name, outcome.analysis)
                 _tell(f"[{done + 1}/{len(tasks)}] {name}: {_short(outcome.analysis)}")
+            if outcome.problem:
+                _fail(tables, name, outcome.problem)
             done += 1
     except KeyboardInterrupt:
         complain("stopping; what is measured so far is kept.")
@@ -149,18 +153,16 @@ def _short(analysis: ImageAnalysis) -> str:
 def _in_turn(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
     for task in tasks:
         try:
-            analysis = measure(task)
+            yield measure(task)
         except Exception as error:
             message, advice, *_ = describe_error(error)
             yield Outcome(task.path, None, f"{message} {advice}".strip())
-        else:
-            yield Outcome(task.path, analysis)
 
 
 def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Generator[Outcome, None, None]:
     """Measure in several processes; outcomes come in the order of the images, a few at a time in memory."""
     waiting = iter(tasks)
-    running: deque[tuple[Task, Job[ImageAnalysis]]] = deque()
+    running: deque[tuple[Task, Job[Outcome]]] = deque()
     with WorkerPool(min(n_jobs, len(tasks))) as pool:
         while True:
             while len(running) < 3 * n_jobs and (task := next(waiting, None)) is not None:
@@ -171,17 +173,20 @@ def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Generator[Outcome, None
             # Woken now and then, as a wait without end would not see Ctrl+C on every system.
             while not job.wait(0.5):
                 pass
-            yield Outcome(task.path, job.value, "" if job.failure is None else str(job.failure))
+            yield job.value or Outcome(task.path, None, str(job.failure))
 
 
-def measure(task: Task) -> ImageAnalysis:
+def measure(task: Task) -> Outcome:
     """Measure one image and draw its overlays, if they are wanted."""
     micrograph = load(task.request)
     analysis = analyse_micrograph(micrograph, task.request, task.settings)
     if task.overlay is not None:
         from nanoai_gui.core.files.overlay import write_overlay
 
-        for method in analysis.results:
-            path = task.overlay.with_name(f"{task.overlay.name}.{method}.png")
-            write_overlay(path, micrograph, analysis, method)
-    return analysis
+        try:
+            for method in analysis.results:
+                path = task.overlay.with_name(f"{task.overlay.name}.{method}.png")
+                write_overlay(path, micrograph, analysis, method)
+        except WriteError as error:
+            return Outcome(task.path, analysis, str(error))
+    return Outcome(task.path, analysis)

@@ -216,6 +216,20 @@ def test_overlays_are_drawn_on_request_and_not_measured_next_time(images: Path, 
     assert summary(tmp_path / "out")["methods"]["hough"]["pooled"]["n_images"] == 1
 
 
+def test_an_overlay_that_cannot_be_written_does_not_cost_the_measurement(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # With ".watershed.png" behind it the name is longer than any file system allows.
+    path = tmp_path / ("n" * 245 + ".tif")
+    shutil.copy(images / NAMES[1], path)
+    assert run("size", path, "--out", tmp_path / "out", "--overlay") == 1
+    assert summary(tmp_path / "out")["methods"]["watershed"]["pooled"]["n_images"] == 1
+    (error,) = summary(tmp_path / "out")["errors"]
+    assert error["image"] == path.name
+    assert len(table(tmp_path / "out" / "particles.csv")) > 5
+    assert "nnn.tif" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -245,6 +259,19 @@ def test_wrong_usage_is_told_with_code_2(
 def test_every_sub_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"nanoai-gui {command} " in capsys.readouterr().out.split("example:")[1]
+
+
+def test_a_person_sees_one_line_for_each_image(images: Path, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "nanoai_gui", "size", str(images), "--out", str(tmp_path)]
+    subprocess.run(command, stderr=theirs, stdout=subprocess.DEVNULL, check=True, timeout=60)
+    os.close(theirs)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    for i, name in enumerate(NAMES, start=1):
+        assert re.search(rf"\[\d/3\] {re.escape(name)}: watershed \d+ particles \(\d", said)
+        assert f"[{i}/3]" in said
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

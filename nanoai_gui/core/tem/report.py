@@ -108,6 +108,8 @@ def notes(records: Sequence[ImageRecord]) -> list[str]:
             f"The pixel size of {_some(unknown)} is not known: pooled results are in px, and their nm values "
             "are empty."
         )
+    if doubtful := [r.image for r in records if r.warnings]:
+        found.append(f'There are warnings about {_some(doubtful)}: see "images" in the summary.')
     if len(sizes) > 1:
         found.append("The pixel sizes of the images differ, so pooled values in px mix different scales.")
     return found

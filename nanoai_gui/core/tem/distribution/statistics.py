@@ -17,7 +17,7 @@ FEWEST_GROUPS_FOR_INTERVAL = 5
 """Below this many agglomerates no interval is given at all."""
 FEWEST_GROUPS_FOR_TRUST = 10
 """Below this many agglomerates an interval rests more on the formula than on the data."""
-MOST_RESAMPLED_GROUPS = 1000
+MOST_RESAMPLED_GROUPS = 500
 """More agglomerates than this are first joined at random into this many equal bundles."""
 FEWEST_PARTICLES_FOR_FIT = 8
 """The p-value of the Anderson-Darling test below holds from here on (D'Agostino and Stephens 1986)."""
@@ -269,7 +269,7 @@ def _intervals(
         return (gmd, gmd), (1.0, 1.0)
     rng = np.random.default_rng(seed)
     if len(sums) > MOST_RESAMPLED_GROUPS:
-        # Bundles of independent agglomerates are as independent, and 20 times fewer draws are enough.
+        # Bundles of independent agglomerates are as independent, and far fewer draws are enough.
         order = rng.permutation(len(sums)) % MOST_RESAMPLED_GROUPS
         sums = np.stack([np.bincount(order, column) for column in sums.T], axis=1)
     m = len(sums)
