@@ -61,14 +61,15 @@ class Projection:
 class _Shadow:
     """One particle in its own box of rays.
 
-    ``window`` places the box in the whole; ``low`` and ``high`` are where each ray enters and leaves,
-    ``inside`` whether it does, ``per_px`` the optical depth per px of path.
+    ``window`` places the box in the whole; ``low`` and ``high`` are where each ray enters and leaves, from
+    its centre at ``z``, ``inside`` whether it does, ``per_px`` the optical depth per px of path.
     """
 
     window: tuple[slice, slice]
     low: Rays
     high: Rays
     inside: NDArray[np.bool_]
+    z: np.float32
     per_px: Rays | np.float32
 
 
@@ -102,7 +103,7 @@ def project(
     width, height = (int(n) for n in high - low)
     origin = shift - low
     rows, columns = height * oversampling, width * oversampling
-    count = np.zeros((rows, columns), dtype=np.int32)
+    count = np.zeros((rows, columns), dtype=np.uint16)
     shadows = []
     for k, body in enumerate(bodies):
         shadow = _cast(body, k, centres[k], material, origin, oversampling)
@@ -122,7 +123,7 @@ def project(
     )
 
 
-def _alone(shadow: _Shadow, count: NDArray[np.int32]) -> float:
+def _alone(shadow: _Shadow, count: NDArray[np.uint16]) -> float:
     rays = int(np.count_nonzero(shadow.inside))
     # A particle too small to meet a ray has nothing hidden that could be seen.
     return int(np.count_nonzero(shadow.inside & (count[shadow.window] == 1))) / rays if rays else 1.0
@@ -161,11 +162,10 @@ def _cast(
     x = (np.arange(columns.start, columns.stop, dtype=np.float32) * (1 / s) + (bias - x0))[None, :]
     y = (np.arange(rows.start, rows.stop, dtype=np.float32) * (1 / s) + (bias - y0))[:, None]
     low, high = body.span(x, y)
-    z = np.float32(centre[2])
     per_px: Rays | np.float32 = np.float32(material.absorption[k])
     if material.bands is not None:
         per_px = per_px * _bands(x, y, material.bands[k].astype(np.float32))
-    return _Shadow((rows, columns), low + z, high + z, high > low, per_px)
+    return _Shadow((rows, columns), low, high, high > low, np.float32(centre[2]), per_px)
 
 
 def _bands(x: Rays, y: Rays, band: Rays) -> Rays:
@@ -175,29 +175,30 @@ def _bands(x: Rays, y: Rays, band: Rays) -> Rays:
     return factor
 
 
-def _union(shadows: Sequence[_Shadow], count: NDArray[np.int32]) -> Rays:
+def _union(shadows: Sequence[_Shadow], count: NDArray[np.uint16]) -> Rays:
     """Sum optical depth over each ray's union of intervals, in the shape of ``count``.
 
     A ray that meets one particle needs no union. The intervals of all others are laid end to end on one
     line, each ray on its own stretch, so that one sort and one running maximum do for all of them.
     """
     depth = np.zeros(count.shape, dtype=np.float32)
-    crowded = np.flatnonzero(count > 1)
-    n_shared = len(crowded)
+    crowded = count > 1
+    places = np.flatnonzero(crowded)
     number = np.zeros(count.shape, dtype=np.int32)
-    number.ravel()[crowded] = np.arange(n_shared, dtype=np.int32)
+    number.ravel()[places] = np.arange(len(places), dtype=np.int32)
     rays, lows, highs, rates = [], [], [], []
     for shadow in shadows:
-        met = count[shadow.window]
-        gain = (shadow.high - shadow.low) * shadow.per_px
-        np.copyto(depth[shadow.window], gain, where=shadow.inside & (met == 1))
-        if n_shared:
-            shared = shadow.inside & (met > 1)
-            rays.append(number[shadow.window][shared])
-            lows.append(shadow.low[shared])
-            highs.append(shadow.high[shared])
-            rates.append(np.broadcast_to(shadow.per_px, shared.shape)[shared])
-    if n_shared:
+        path = shadow.high - shadow.low
+        path *= shadow.inside
+        path *= shadow.per_px
+        depth[shadow.window] += path
+        shared = np.flatnonzero(shadow.inside & crowded[shadow.window])
+        if len(shared):
+            rays.append(number[shadow.window].ravel()[shared])
+            lows.append(shadow.low.ravel()[shared] + shadow.z)
+            highs.append(shadow.high.ravel()[shared] + shadow.z)
+            rates.append(np.broadcast_to(shadow.per_px, path.shape).ravel()[shared])
+    if len(places):
         ray, low, high, rate = (np.concatenate(part) for part in (rays, lows, highs, rates))
         stretch = ray * (float(high.max() - low.min()) + 1.0)
         start, stop = stretch + low, stretch + high
@@ -206,5 +207,5 @@ def _union(shadows: Sequence[_Shadow], count: NDArray[np.int32]) -> Rays:
         reached = np.maximum.accumulate(stop)
         np.maximum(start[1:], reached[:-1], out=start[1:])
         gained = np.maximum(stop - start, 0) * rate[order]
-        depth.ravel()[crowded] = np.bincount(ray[order], weights=gained, minlength=n_shared)
+        depth.ravel()[places] = np.bincount(ray[order], weights=gained, minlength=len(places))
     return depth

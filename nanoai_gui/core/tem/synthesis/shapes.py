@@ -13,8 +13,8 @@ from nanoai_gui.core.tem.synthesis.spec import Shape, SynthesisSpec
 Rays = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
-MEASURING_GRID = 64
-"""Points across a body whose projected area has no formula (error of the diameter about 0.1 %)."""
+MEASURING_GRID = 40
+"""Points across a body whose projected area has no formula (error of the diameter about 0.15 %)."""
 ROUGH_ORDERS = np.arange(2, 13)
 """Harmonics of a rough outline: 1 would only move it, more than 12 are finer than a real image shows."""
 _TABLE = 1024
@@ -34,7 +34,10 @@ class Body(Protocol):
         ...
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays through ``x`` and ``y`` (broadcast); low > high outside."""
+        """Lowest and highest z on the rays through ``x`` and ``y`` (broadcast).
+
+        Outside low >= high, both finite.
+        """
         ...
 
     def extent(self, direction: Vector) -> float:
@@ -59,7 +62,7 @@ class Ball:
         return self.radius, self.radius
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         room = (np.float32(self.radius**2) - y * y) - x * x
         np.maximum(room, 0, out=room)
         high = np.sqrt(room, out=room)
@@ -94,7 +97,7 @@ class Ellipsoid:
         return float(np.sqrt(inverse[0, 0])), float(np.sqrt(inverse[1, 1]))
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         a = self.matrix.astype(np.float32)
         c = a[2, 2]
         middle = -(a[0, 2] * x + a[1, 2] * y) / c
@@ -127,7 +130,7 @@ class Polyhedron:
         return self.core.half_size
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         low, high = self.core.span(x, y)
         for (nx, ny, nz), d in zip(
             self.normals.astype(np.float32), self.distances.astype(np.float32), strict=True
@@ -170,7 +173,7 @@ class Rod:
         return float(ends[0]), float(ends[1])
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         ux, uy, uz = (np.float32(v) for v in self.axis)
         if abs(uz) < 1e-4:
             uz = np.float32(1e-4)
@@ -193,6 +196,8 @@ class Rod:
             there = top > bottom
             np.minimum(low, bottom + side * uz, out=low, where=there)
             np.maximum(high, top + side * uz, out=high, where=there)
+        missed = high < low
+        low[missed] = high[missed] = 0
         return low, high
 
     def extent(self, direction: Vector) -> float:
@@ -229,7 +234,7 @@ class Rough:
         return self.table[(np.arctan2(y, x) * np.float32(_TABLE / (2 * np.pi))).astype(np.intp)]
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         factor = self._factor(x, y)
         return self.smooth.span(x / factor, y / factor)
 
@@ -256,7 +261,7 @@ class Scaled:
         return x * self.scale, y * self.scale
 
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
-        """Lowest and highest z on the rays; low > high outside."""
+        """Lowest and highest z on the rays; low >= high outside."""
         s = np.float32(self.scale)
         low, high = self.unit.span(x / s, y / s)
         return low * s, high * s
