@@ -226,7 +226,7 @@ def install(extra: str) -> None:
     else:
         make_venv()
     STAMP.unlink(missing_ok=True)
-    pip = [*pip_command(), "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    pip = [*pip_command(), "install", "-qq", "--no-input", "--disable-pip-version-check"]
     pip += ["--constraint", CONSTRAINTS]
     say("Installing the pinned packages (some 300 MB; a few minutes the first time)")
     started = time.monotonic()
