@@ -93,7 +93,7 @@ class HistogramPlot(pg.PlotWidget):
         for method, items in self._items.items():
             if state.curve(method) is None:
                 for item in (items.outline, items.fit, items.cumulative):
-                    item.setData([], [])
+                    _empty(item)
         for curve in state.curves:
             self._draw_curve(curve, edges, top)
         shares = self._shown.histogram.fraction * 100 if self._shown else np.zeros(len(edges) - 1)
@@ -208,11 +208,11 @@ class HistogramPlot(pg.PlotWidget):
                 self.addItem(item, ignoreBounds=True)
         is_shown = curve is self._shown
         if is_shown:
-            items.outline.setData([], [])
+            _empty(items.outline)
         else:
             items.outline.setData(edges, curve.histogram.fraction * 100, stepMode="center")
         if curve.fit is None:
-            items.fit.setData([], [])
+            _empty(items.fit)
         else:
             items.fit.setData(self._positions(curve.fit[0]), curve.fit[1] * 100, stepMode=None)
         diameters, share = curve.cumulative
@@ -247,6 +247,11 @@ class HistogramPlot(pg.PlotWidget):
             items.outline.setPen(pg.mkPen(line, width=1))
             items.fit.setPen(pg.mkPen(line, width=2))
             items.cumulative.setPen(pg.mkPen(line, width=1, style=Qt.PenStyle.DashLine))
+
+
+def _empty(item: pg.PlotCurveItem) -> None:
+    # A curve drawn in steps before would expect one x more than y.
+    item.setData([], [], stepMode=None)
 
 
 def _mixed(one: QColor, other: QColor, share: float) -> QColor:
