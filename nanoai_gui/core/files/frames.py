@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -132,6 +133,8 @@ def reading(path: Path) -> Iterator[None]:
             ) from error
         except Exception as error:
             logger.info("%s could not be read", path, exc_info=error)
+            # Libraries leave files open when they fail; this closes them now, not at some later time.
+            traceback.clear_frames(error.__traceback__)
             raise ReadError(
                 f"{path.name} cannot be read: it is damaged, incomplete or of an unknown variant.",
                 "Copy it again, or export it as TIFF from the microscope's software.",

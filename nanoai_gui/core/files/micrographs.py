@@ -50,7 +50,8 @@ def read_micrograph(path: Path, frame: int | None = None) -> Micrograph:
     ReadError
         If the file cannot or should not be read, or has no such frame.
     """
-    with reading(path), _open(path) as frames:
+    with reading(path), _open(path) as found:
+        frames = _usable(found, path)
         index = _recommended(frames) if frame is None else frame
         if not 0 <= index < len(frames):
             raise ReadError(
@@ -59,7 +60,6 @@ def read_micrograph(path: Path, frame: int | None = None) -> Micrograph:
         chosen = frames[index]
         pixels, warnings = to_grey(chosen.load(), path)
         n_frames = len(frames)
-        _check_two_axes(pixels, path)
         judgement = judge(chosen.pixel_size, path)
         pixels = stretch(pixels, judgement)
     bar = _data_bar_top(pixels, chosen, judgement)
@@ -88,7 +88,8 @@ def list_frames(path: Path) -> tuple[FrameInfo, ...]:
     ReadError
         If the file cannot or should not be read.
     """
-    with reading(path), _open(path) as frames:
+    with reading(path), _open(path) as found:
+        frames = _usable(found, path)
         best = _recommended(frames)
         return tuple(
             FrameInfo(i, frame.label or f"{i + 1}", frame.shape, i == best) for i, frame in enumerate(frames)
@@ -148,7 +149,19 @@ def _images_below(folder: Path) -> list[Path]:
         # macOS leaves resource forks "._name" on foreign drives; hidden files are nobody's data.
         if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file():
             found.append(path)
+    found = _without_parts(found)
     return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+
+
+def _without_parts(found: list[Path]) -> list[Path]:
+    """Leave out .ser files whose .emi is there too: they would be measured twice."""
+    whole = {path.with_suffix("") for path in found if path.suffix.lower() == ".emi"}
+    kept = []
+    for path in found:
+        part = re.fullmatch(r"(.+)_\d", path.stem) if path.suffix.lower() == ".ser" else None
+        if part is None or path.with_name(part[1]) not in whole:
+            kept.append(path)
+    return kept
 
 
 def natural_key(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
@@ -220,14 +233,27 @@ def _recommended(frames: list[Frame]) -> int:
     return max(range(len(frames)), key=lambda i: (frames[i].preference, -i))
 
 
-def _check_two_axes(pixels: NDArray[Any], path: Path) -> None:
-    check_claimed_size(path, pixels.shape)
-    if min(pixels.shape) < 2:
-        height, width = pixels.shape
-        raise ReadError(
-            f"{path.name} is {width} x {height} px: a single point or line, not an image.",
-            "Open an image with many pixels in both directions.",
-        )
+def _usable(frames: list[Frame], path: Path) -> list[Frame]:
+    """Keep the frames that can be measured; where none can, say why the first one cannot."""
+    kept: list[Frame] = []
+    refused: ReadError | None = None
+    for frame in frames:
+        try:
+            check_claimed_size(path, frame.shape)
+            if min(frame.shape) < 2:
+                height, width = frame.shape
+                raise ReadError(
+                    f"{path.name} is {width} x {height} px: a single point or line, not an image.",
+                    "Open an image with many pixels in both directions.",
+                )
+            judge(frame.pixel_size, path)
+        except ReadError as error:
+            refused = refused or error
+        else:
+            kept.append(frame)
+    if not kept:
+        raise refused or ReadError(f"{path.name} holds no image.", "Export the image as TIFF.")
+    return kept
 
 
 def _data_bar_top(pixels: NDArray[Any], frame: Frame, judgement: Judgement) -> int | None:

@@ -67,7 +67,8 @@ def _from_colour(pixels: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
         for i, weight in enumerate(LUMINANCE):
             mixed += np.float32(weight) * colour[..., i]
         grey = mixed if colour.dtype.kind == "f" else np.rint(mixed).astype(colour.dtype)
-        said.append("The colours were turned into grey values (luminance).")
+        if _is_colourful(colour):
+            said.append("The colours were turned into grey values (luminance).")
     if alpha is not None and alpha.size and alpha.min() != alpha.max() and alpha.dtype.kind in "bu":
         full = 1 if alpha.dtype.kind == "b" else np.iinfo(alpha.dtype).max
         share = alpha.astype(np.float32) / full
@@ -83,6 +84,13 @@ def _equal_channels(colour: NDArray[Any]) -> bool:
         if not (np.array_equal(part[..., 0], part[..., 1]) and np.array_equal(part[..., 0], part[..., 2])):
             return False
     return True
+
+
+def _is_colourful(colour: NDArray[Any]) -> bool:
+    """Whether more than one pixel in a hundred has a colour worth mentioning (compression leaves some)."""
+    sample = colour[:: max(colour.shape[0] // 256, 1), :: max(colour.shape[1] // 256, 1)].astype(np.float32)
+    span = max(float(sample.max() - sample.min()), 1e-30)
+    return float(np.mean(np.ptp(sample, axis=2) > 0.1 * span)) > 0.01
 
 
 def _plain_numbers(

@@ -7,6 +7,7 @@ refused with the reason that its first signal gives.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten
+from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten, truncated
 from nanoai_gui.core.files.length_units import is_energy, is_reciprocal
 from nanoai_gui.core.files.tiff_calibration import as_number, diffraction, disagree, from_axes
 
@@ -36,6 +37,8 @@ PLUGINS: Mapping[str, str] = {
 JEOL_MAGIC = b"4\0\0\0JED-2200:Li"
 """The endings ``.img`` and ``.map`` are used by many programs; this is how JEOL's begin."""
 SER_MAGIC = b"II\x97\x01"
+_MRC_BYTES: Mapping[int, float] = {0: 1, 1: 2, 2: 4, 4: 8, 6: 2, 12: 2}
+"""Bytes of a value in each mode of the MRC2014 standard that RosettaSciIO reads."""
 
 SPECTRA = ("EELS", "EDS_TEM", "EDS_SEM", "EDS", "CL", "Luminescence", "XAS")
 _X_RAY_LINE = re.compile(r"^[A-Z][a-z]? [KLM][a-z]?\d*$")
@@ -51,8 +54,9 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
     ReadError
         If it holds no image of particles.
     """
-    reader = importlib.import_module(f"rsciio.{plugin}").file_reader
+    importlib.import_module("rsciio")
     quieten("rsciio")
+    reader = importlib.import_module(f"rsciio.{plugin}").file_reader
     if plugin == "jeol":
         signals = reader(str(path))
     elif plugin == "mrc":
@@ -71,7 +75,14 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
             refused = refused or error
     if not frames:
         raise refused or _nothing(path)
-    yield frames
+    try:
+        yield frames
+    finally:
+        if plugin == "mrc":
+            # Its reader leaves the file open in a cycle of references.
+            frames.clear()
+            del signals, signal
+            gc.collect()
 
 
 def _frames(signal: Mapping[str, Any], path: Path) -> list[Frame]:
@@ -252,7 +263,19 @@ def _mrc_options(path: Path) -> dict[str, Any]:
             f"{path.name} holds the diffraction patterns of a scan (4D-STEM), not images.",
             "Open an image computed from the scan.",
         )
-    return {"endianness": ">" if big < 256 <= little else "<", "metadata_file": None}
+    order = ">" if big < 256 <= little else "<"
+    columns, rows, sections, mode = (int(n) for n in np.frombuffer(header[:16], dtype=f"{order}i4"))
+    extended = int(np.frombuffer(header[92:96], dtype=f"{order}i4")[0])
+    if min(columns, rows, sections) <= 0:
+        raise ReadError(f"{path.name} holds an image without pixels.", "Export the image again.")
+    if mode not in _MRC_BYTES:
+        raise ReadError(
+            f"{path.name} is no MRC file, or of a variant that NanoAI does not know.", "Export it as TIFF."
+        )
+    check_claimed_size(path, (rows, columns))
+    if extended < 0 or 1024 + extended + columns * rows * sections * _MRC_BYTES[mode] > path.stat().st_size:
+        raise truncated(path)
+    return {"endianness": order, "metadata_file": None}
 
 
 def _is_scan(info: Path) -> bool:
