@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.agglomerates import Polarity
 
-GRID = 256
+GRID = 128
 """Blocks along the longer side of the image at most."""
 _DEGREE = 3
 _ASYMMETRY = 0.02
