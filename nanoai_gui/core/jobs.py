@@ -15,12 +15,11 @@ import logging
 import multiprocessing
 import os
 import pickle
-import queue
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from multiprocessing import connection
@@ -482,17 +481,6 @@ def _tell(listener: Callable[..., None], *args: object) -> None:
         listener(*args)
     except Exception:
         log.exception("a listener of a job failed")
-
-
-def as_completed(jobs: Iterable[Job[T]]) -> Iterator[Job[T]]:
-    """Give each job as it ends, whichever way it ends."""
-    ended: queue.SimpleQueue[Job[T]] = queue.SimpleQueue()
-    n = 0
-    for job in jobs:
-        job.when_ended(ended.put)
-        n += 1
-    for _ in range(n):
-        yield ended.get()
 
 
 def usable_cores() -> int:

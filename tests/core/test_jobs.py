@@ -17,7 +17,7 @@ import pytest
 
 from nanoai_gui.core.callbacks import checkpoint
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.jobs import Job, JobFailed, JobState, Priority, WorkerPool, as_completed
+from nanoai_gui.core.jobs import Job, JobFailed, JobState, Priority, WorkerPool
 
 SOON = 10.0
 """Longest wait in seconds for something that takes far less on an idle machine."""
@@ -240,14 +240,6 @@ def test_large_arrays_travel_whole_and_leave_no_file(pool: WorkerPool) -> None:
 
 def test_workers_compute_with_one_thread(pool: WorkerPool) -> None:
     assert pool.submit(threads_of_blas).result(SOON) == {"OMP": "1", "BLAS": "1"}
-
-
-def test_jobs_are_given_as_they_end() -> None:
-    with WorkerPool(2) as pool:
-        jobs = [pool.submit(divide, i, i) for i in range(4)]
-        ended = list(as_completed(jobs))
-    assert {job.number for job in ended} == {job.number for job in jobs}
-    assert [job.state for job in sorted(ended)] == [JobState.FAILED] + 3 * [JobState.DONE]
 
 
 def test_a_failing_listener_does_not_stop_the_pool(
