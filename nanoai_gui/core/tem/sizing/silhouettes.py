@@ -26,6 +26,8 @@ class Silhouette:
         (h, w) float32, grey levels as in :class:`Agglomerates`, or ``None`` if they were dropped.
     x0, y0
         Position of the first pixel of the cut-out in the micrograph, in px.
+    reduction
+        Each pixel here stands for a square of this many pixels of the micrograph, on either side.
     """
 
     id: int
@@ -33,6 +35,42 @@ class Silhouette:
     contrast: NDArray[np.float32] | None
     x0: int
     y0: int
+    reduction: int = 1
+
+    def to_image(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn positions in the cut-out into positions in the micrograph (both in px, (n,))."""
+        f = self.reduction
+        return (x + 0.5) * f - 0.5 + self.x0, (y + 0.5) * f - 0.5 + self.y0
+
+    def largest_radius(self) -> float:
+        """Radius in px of about the largest disc that fits in (exact for a disc; a few ms per megapixel)."""
+        from scipy import ndimage
+
+        return float(ndimage.distance_transform_cdt(self.mask, "taxicab").max(initial=0))
+
+    def reduced(self, factor: int) -> Silhouette:
+        """Average squares of ``factor`` pixels: shapes many pixels wide lose nothing but time."""
+        if factor <= 1:
+            return self
+        h, w = self.mask.shape
+        pad_y, pad_x = -h % factor, -w % factor
+        # One more rim, since averaging may have eaten the old one.
+        rim = ((factor, pad_y + factor), (factor, pad_x + factor))
+        mask = _block_mean(np.pad(self.mask, rim).astype(np.float32), factor) > 0.5
+        contrast = None
+        if self.contrast is not None:
+            contrast = _block_mean(np.pad(self.contrast, rim, mode="edge"), factor)
+        return Silhouette(
+            self.id, mask, contrast, self.x0 - factor, self.y0 - factor, self.reduction * factor
+        )
+
+
+def _block_mean(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    h, w = image.shape
+    blocks = image.reshape(h // factor, factor, w // factor, factor)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
 
 def silhouettes(

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.sizing.silhouettes import Silhouette
 
+RADIUS_KEPT = 20.0
+"""Silhouettes are reduced as long as the largest disc in them keeps this radius in px, ..."""
+MOST_REDUCED = 4
+"""... but not further than this factor, for the sake of small particles beside large ones."""
 _NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
@@ -35,6 +39,31 @@ class Basins:
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     height: NDArray[np.float64]
+
+
+def part_silhouette(
+    silhouette: Silhouette, level: float, neck: float, step_px: float, smoothing_px: float
+) -> tuple[Silhouette, NDArray[np.float32], Basins]:
+    """Part a silhouette at its necks, at the resolution that its particles need.
+
+    ``level`` is that of the outline in the contrast; for the others see :func:`find_basins`;
+    ``smoothing_px`` is the width of the smoothing of the distance map.
+
+    Returns
+    -------
+    The silhouette (reduced where its particles are large), its distance map and its basins.
+    """
+    from scipy import ndimage
+
+    factor = int(np.clip(silhouette.largest_radius() / RADIUS_KEPT, 1, MOST_REDUCED))
+    reduced = silhouette.reduced(factor)
+    if not reduced.mask.any():
+        factor, reduced = 1, silhouette
+    distance = distance_map(reduced, level)
+    height = distance
+    if smoothing_px:
+        height = ndimage.gaussian_filter(distance, max(smoothing_px / factor, 0.5), truncate=3)
+    return reduced, distance, find_basins(height, reduced.mask, neck, step_px / factor)
 
 
 def distance_map(silhouette: Silhouette, level: float) -> NDArray[np.float32]:

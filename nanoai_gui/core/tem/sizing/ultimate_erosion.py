@@ -14,7 +14,7 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.core.tem.sizing.silhouettes import silhouettes
-from nanoai_gui.core.tem.sizing.summits import distance_map, find_basins
+from nanoai_gui.core.tem.sizing.summits import part_silhouette
 
 NAME = "ultimate-erosion"
 TITLE = "Ultimate erosion"
@@ -54,25 +54,23 @@ def size(
     cancelled: Cancelled = never_cancelled,
 ) -> SizingResult:
     """Measure the primary particles by ultimate erosion."""
-    from scipy import ndimage
-
     check(parameters)
     owner: list[int] = []
     xs: list[NDArray[np.float64]] = []
     ys: list[NDArray[np.float64]] = []
     radii: list[NDArray[np.float64]] = []
-    for silhouette in silhouettes(agglomerates, progress, cancelled):
-        distance = distance_map(silhouette, agglomerates.threshold)
-        smooth = distance
-        if parameters.smoothing_px:
-            smooth = ndimage.gaussian_filter(distance, parameters.smoothing_px, truncate=3)
-        basins = find_basins(smooth, silhouette.mask, parameters.neck, parameters.step_px)
+    for whole in silhouettes(agglomerates, progress, cancelled):
+        silhouette, distance, basins = part_silhouette(
+            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px
+        )
         # The summit itself is blunted by the smoothing: its height is that of the distance map.
         radius = distance[basins.y.astype(np.intp), basins.x.astype(np.intp)].astype(np.float64)
+        radius *= silhouette.reduction
         large = 2 * radius >= parameters.minimum_diameter_px
-        owner += [silhouette.id] * int(large.sum())
-        xs.append(basins.x[large] + silhouette.x0)
-        ys.append(basins.y[large] + silhouette.y0)
+        x, y = silhouette.to_image(basins.x[large], basins.y[large])
+        owner += [silhouette.id] * len(x)
+        xs.append(x)
+        ys.append(y)
         radii.append(radius[large])
     if not owner:
         return SizingResult.from_particles(NAME, agglomerates, Particles.empty())

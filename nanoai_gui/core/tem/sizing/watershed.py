@@ -13,8 +13,9 @@ from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
-from nanoai_gui.core.tem.sizing.silhouettes import Silhouette, silhouettes
-from nanoai_gui.core.tem.sizing.summits import distance_map, find_basins
+from nanoai_gui.core.tem.sizing.outlines import trace_outlines
+from nanoai_gui.core.tem.sizing.silhouettes import silhouettes
+from nanoai_gui.core.tem.sizing.summits import part_silhouette
 
 NAME = "watershed"
 TITLE = "Watershed"
@@ -55,74 +56,30 @@ def size(
     cancelled: Cancelled = never_cancelled,
 ) -> SizingResult:
     """Measure the primary particles by watershed."""
-    from scipy import ndimage
-
     check(parameters)
-    owner: list[int] = []
-    xs: list[float] = []
-    ys: list[float] = []
-    areas: list[float] = []
-    outlines: list[NDArray[np.float32]] = []
     minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
-    for silhouette in silhouettes(agglomerates, progress, cancelled):
-        distance = distance_map(silhouette, agglomerates.threshold)
-        if parameters.smoothing_px:
-            distance = ndimage.gaussian_filter(distance, parameters.smoothing_px, truncate=3)
-        basins = find_basins(distance, silhouette.mask, parameters.neck, parameters.step_px)
-        for outline in _outlines(silhouette, basins.labels, agglomerates.threshold):
-            area, x, y = _polygon(outline)
-            if area < minimum_area:
-                continue
-            owner.append(silhouette.id)
-            xs.append(x + silhouette.x0)
-            ys.append(y + silhouette.y0)
-            areas.append(area)
-            outlines.append(outline + np.array([silhouette.x0, silhouette.y0], dtype=np.float32))
-    particles = Particles.from_areas(owner, xs, ys, areas, outlines=outlines)
+    owner: list[int] = []
+    xs: list[NDArray[np.float64]] = []
+    ys: list[NDArray[np.float64]] = []
+    areas: list[NDArray[np.float64]] = []
+    outlines: list[NDArray[np.float32]] = []
+    for whole in silhouettes(agglomerates, progress, cancelled):
+        silhouette, _, basins = part_silhouette(
+            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px
+        )
+        parts = trace_outlines(basins.labels, silhouette.contrast, agglomerates.threshold)
+        area = parts.area_px * silhouette.reduction**2
+        large = np.flatnonzero(area >= minimum_area)
+        x, y = silhouette.to_image(parts.x[large], parts.y[large])
+        owner += [silhouette.id] * len(large)
+        xs.append(x)
+        ys.append(y)
+        areas.append(area[large])
+        corner = np.array(silhouette.to_image(np.zeros(1), np.zeros(1)), dtype=np.float32).T
+        outlines += [parts.vertices[i] * np.float32(silhouette.reduction) + corner for i in large]
+    if not owner:
+        return SizingResult.from_particles(NAME, agglomerates, Particles.empty())
+    particles = Particles.from_areas(
+        owner, np.concatenate(xs), np.concatenate(ys), np.concatenate(areas), outlines=outlines
+    )
     return SizingResult.from_particles(NAME, agglomerates, particles)
-
-
-def _outlines(silhouette: Silhouette, labels: NDArray[np.int32], level: float) -> list[NDArray[np.float32]]:
-    """Trace the outline of every part: (k, 2) of x, y in px of the cut-out.
-
-    Against the background it runs where the contrast crosses ``level``, between the pixels; along a cut
-    half-way between the pixels of both sides.
-    """
-    from scipy import ndimage
-    from skimage.measure import find_contours
-
-    grey = silhouette.contrast if np.isfinite(level) else None
-    out = []
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        y0, x0 = max(box[0].start - 1, 0), max(box[1].start - 1, 0)
-        window = slice(y0, box[0].stop + 1), slice(x0, box[1].stop + 1)
-        part = labels[window]
-        mine = part == label
-        if grey is None:
-            field = np.where(mine, np.float32(1), np.float32(-1))
-        else:
-            above = grey[window] - np.float32(level)
-            # Inside always positive, outside always negative; a neighbour mirrors it, so that the
-            # zero lies half-way.
-            size_of = np.maximum(np.abs(above), np.float32(1e-3 * level))
-            field = np.where(mine, size_of, -size_of)
-            field[~mine & (part > 0)] = -size_of[~mine & (part > 0)]
-        contours = find_contours(field, 0.0)
-        longest = max(contours, key=len)
-        out.append((longest[:-1, ::-1] + (x0, y0)).astype(np.float32))
-    return out
-
-
-def _polygon(outline: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Area and centroid (x, y) of a closed polygon."""
-    origin = outline[0].astype(np.float64)
-    x, y = outline[:, 0] - origin[0], outline[:, 1] - origin[1]
-    x2, y2 = np.roll(x, -1), np.roll(y, -1)
-    cross = x * y2 - x2 * y
-    area = cross.sum() / 2
-    if abs(area) < 1e-9:
-        return 0.0, float(outline[:, 0].mean()), float(outline[:, 1].mean())
-    cx, cy = ((x + x2) * cross).sum() / (6 * area), ((y + y2) * cross).sum() / (6 * area)
-    return abs(float(area)), float(cx + origin[0]), float(cy + origin[1])
