@@ -411,6 +411,13 @@ class MicrographCanvas(CanvasEvents, QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw all layers."""
         painter = QPainter(self)
+        try:
+            self._paint(painter)
+        finally:
+            # An error that leaves a painter open would end the whole process.
+            painter.end()
+
+    def _paint(self, painter: QPainter) -> None:
         theme = tokens(self.palette())
         size, ratio, view = self.size_f, self.devicePixelRatioF(), self._view
         painter.fillRect(self.rect(), QColor(theme.canvas))
@@ -429,7 +436,6 @@ class MicrographCanvas(CanvasEvents, QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(theme.accent), 1))
             painter.drawRect(QRectF(0, 0, size[0] - 1, size[1] - 1))
-        painter.end()
 
     def _paint_overlay(self, painter: QPainter, ratio: float) -> None:
         size, view = self.size_f, self._view

@@ -73,7 +73,8 @@ class Raster:
         if not self._levels:
             return
         level = max(0, math.floor(-math.log2(max(view.scale * ratio, 1e-6))))
-        height, width = level_shape((self._levels[0].shape[0], self._levels[0].shape[1]), level)
+        shape = self._levels[0].shape[0], self._levels[0].shape[1]
+        height, width = level_shape(shape, level)
         factor = 1 << level
         x0, y0, x1, y1 = ((edge + 0.5) / factor for edge in view.visible(canvas))
         box = (
@@ -84,13 +85,16 @@ class Raster:
             return
         image = self._image(level, box, (height, width))
         cx0, cy0, cx1, cy1 = self._cached_box
+        # The last pixel of a level may reach beyond the image: only its part inside is drawn.
+        wide, high = min(cx1, shape[1] / factor) - cx0, min(cy1, shape[0] / factor) - cy0
         left, top = view.to_screen(cx0 * factor - 0.5, cy0 * factor - 0.5, canvas)
         side = factor * view.scale
+        target = QRectF(left, top, max(wide * side, 1.0), max(high * side, 1.0))
         # Averaged levels drawn between their own pixels look best interpolated; magnified pixels must
         # stay visible as pixels, and indices have nothing between them.
         is_smooth = self._contrast is not None and view.scale * ratio < 1.0
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_smooth)
-        painter.drawImage(QRectF(left, top, (cx1 - cx0) * side, (cy1 - cy0) * side), image)
+        painter.drawImage(target, image, QRectF(0, 0, wide, high))
 
     def _image(self, level: int, box: tuple[int, int, int, int], shape: tuple[int, int]) -> QImage:
         have = self._cached_box

@@ -62,7 +62,7 @@ class ContrastPanel(QWidget):
         self.colour_map = QComboBox()
         self.colour_map.setAccessibleName("Colours")
         for colour_map in ColourMap:
-            self.colour_map.addItem(colour_map.value, colour_map)
+            self.colour_map.addItem(colour_map.value)
         self.invert = QCheckBox("Invert")
         self.invert.setToolTip("Swap dark and bright")
         self.keep = QCheckBox("Keep for other images")

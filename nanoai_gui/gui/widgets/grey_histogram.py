@@ -147,8 +147,15 @@ class GreyHistogram(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw histogram, curve, handles and the strip of colours."""
-        theme = tokens(self.palette())
         painter = QPainter(self)
+        try:
+            self._paint(painter)
+        finally:
+            # An error that leaves a painter open would end the whole process.
+            painter.end()
+
+    def _paint(self, painter: QPainter) -> None:
+        theme = tokens(self.palette())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         plot = QRectF(EDGE, 2, self.width() - 2 * EDGE, self.height() - STRIP - 7)
         painter.setPen(QPen(QColor(theme.line), 1))
@@ -156,7 +163,6 @@ class GreyHistogram(QWidget):
         painter.drawRect(plot.adjusted(-0.5, -0.5, 0.5, 0.5))
         self._paint_counts(painter, plot, theme)
         self._paint_handles(painter, plot, theme)
-        painter.end()
 
     def _paint_counts(self, painter: QPainter, plot: QRectF, theme: ThemeTokens) -> None:
         counts, edges = self._statistics.counts, self._statistics.edges
