@@ -8,6 +8,7 @@ a share of it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.evaluation import lens_area
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.core.tem.sizing.edges import Edges, find_edges
 from nanoai_gui.core.tem.sizing.silhouettes import Silhouette, silhouettes
+from nanoai_gui.core.tem.sizing.summits import distance_map
 
 NAME = "hough"
 TITLE = "Hough transform"
@@ -27,6 +31,12 @@ SUMMARY = "Finds circles whose edges the grey-level gradients point to, also whe
 
 _RADIUS_STEP = 0.07
 """Step of ln(radius) between the layers of the accumulator."""
+_SPREAD = 0.07
+"""Width of the spot in which votes for one centre fall, as a share of the radius."""
+_CELLS = 4.0
+"""Cells of the accumulator in the smallest radius."""
+_LARGEST = 1.25
+"""Largest radius looked for, as a share of that of the largest inscribed circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ def size(
     owner: list[int] = []
     circles: list[NDArray[np.float64]] = []
     for silhouette in silhouettes(agglomerates, progress, cancelled, rim=4):
-        found = _circles(silhouette, parameters, cancelled)
+        found = find_circles(silhouette, agglomerates.threshold, parameters, cancelled)
         owner += [silhouette.id] * len(found)
         circles.append(found + np.array([silhouette.x0, silhouette.y0, 0, 0]))
     table = np.concatenate(circles) if circles else np.empty((0, 4))
@@ -74,129 +84,156 @@ def size(
     return SizingResult.from_particles(NAME, agglomerates, particles)
 
 
-@dataclass(frozen=True, eq=False)
-class _Edges:
-    """Edge points: sub-pixel position and unit gradient (towards more material), each (n,)."""
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    gx: NDArray[np.float64]
-    gy: NDArray[np.float64]
-
-
-def _find_edges(silhouette: Silhouette) -> _Edges:
-    """Points where the gradient is largest along its own direction, strong enough to be no noise."""
-    from scipy import ndimage
-
-    mask = silhouette.mask
-    grey = silhouette.contrast if silhouette.contrast is not None else mask.astype(np.float32)
-    near = ndimage.binary_dilation(mask, iterations=3)
-    smooth = ndimage.gaussian_filter(grey, 0.7, truncate=3)
-    gy, gx = np.gradient(smooth)
-    size_of = np.hypot(gx, gy)
-    strong = near & (size_of > 0)
-    strong[[0, -1]] = False
-    strong[:, [0, -1]] = False
-    rim = mask & ~ndimage.binary_erosion(mask)
-    typical = float(np.median(size_of[rim])) if rim.any() else 0.0
-    yy, xx = np.nonzero(strong & (size_of > 0.3 * typical))
-    g = size_of[yy, xx]
-    ux, uy = gx[yy, xx] / g, gy[yy, xx] / g
-    before = ndimage.map_coordinates(size_of, [yy - uy, xx - ux], order=1)
-    after = ndimage.map_coordinates(size_of, [yy + uy, xx + ux], order=1)
-    top = (g >= before) & (g > after)
-    yy, xx, g, ux, uy, before, after = (v[top] for v in (yy, xx, g, ux, uy, before, after))
-    shift = 0.5 * (before - after) / np.minimum(before - 2 * g + after, -1e-12)
-    shift = np.clip(shift, -0.5, 0.5)
-    return _Edges(xx + shift * ux, yy + shift * uy, ux.astype(np.float64), uy.astype(np.float64))
-
-
-def _circles(
-    silhouette: Silhouette, parameters: HoughParameters, cancelled: Cancelled
+def find_circles(
+    silhouette: Silhouette, level: float, parameters: HoughParameters, cancelled: Cancelled
 ) -> NDArray[np.float64]:
-    """Circles of one silhouette: (n, 4) of x, y, radius, score in the frame of the cut-out."""
+    """Find the circles of one silhouette.
+
+    Returns
+    -------
+    (n, 4): x, y, radius in px of the cut-out, and the share of the edge that is seen.
+    """
+    distance = distance_map(silhouette, level)
+    inscribed = float(distance.max())
+    smallest = max(parameters.smallest_radius * inscribed, parameters.minimum_diameter_px / 2, 1.5)
+    largest = max(_LARGEST * inscribed, 1.1 * smallest)
+    edges = find_edges(silhouette, distance)
+    checkpoint(cancelled)
+    candidates = _vote(edges, silhouette.mask, smallest, largest, 0.5 * parameters.support, cancelled)
+    found = _accept(edges, candidates, smallest, largest, parameters, cancelled)
+    if found:
+        return np.asarray(found, dtype=np.float64)
+    # A shape without any round edge is taken as one particle of its own area.
+    y, x = np.nonzero(silhouette.mask)
+    return np.array([[x.mean(), y.mean(), np.sqrt(len(x) / np.pi), 0.0]])
+
+
+def _vote(
+    edges: Edges,
+    mask: NDArray[np.bool_],
+    smallest: float,
+    largest: float,
+    minimum: float,
+    cancelled: Cancelled,
+) -> NDArray[np.float64]:
+    """Let every edge point vote for centres along its gradient.
+
+    One layer of the accumulator for each radius; only the best radius of each place is kept.
+
+    Returns
+    -------
+    (n, 3): x, y, radius of the candidates, best first.
+    """
     from scipy import ndimage
 
-    distance = ndimage.distance_transform_edt(silhouette.mask)
-    largest = float(distance.max())
-    smallest = max(parameters.smallest_radius * largest, parameters.minimum_diameter_px / 2, 1.5)
-    largest = max(1.25 * largest, 1.1 * smallest)
-    radii = np.exp(np.arange(np.log(smallest), np.log(largest) + _RADIUS_STEP, _RADIUS_STEP))
-    edges = _find_edges(silhouette)
-    checkpoint(cancelled)
-    free = np.ones(len(edges.x), dtype=bool)
-    found: list[tuple[float, float, float, float]] = []
-    h, w = silhouette.mask.shape
-    layers = np.zeros((len(radii), h, w), dtype=np.float32)
-    for layer, r in zip(layers, radii, strict=True):
-        cx = np.rint(edges.x + r * edges.gx).astype(np.intp)
-        cy = np.rint(edges.y + r * edges.gy).astype(np.intp)
-        inside = (cx >= 0) & (cx < w) & (cy >= 0) & (cy < h)
-        votes = np.bincount(cy[inside] * w + cx[inside], minlength=h * w).reshape(h, w).astype(np.float32)
-        sigma = max(0.8, 0.07 * r)
+    # The smallest circles need a few cells, not more.
+    cell = max(1.0, smallest / _CELLS)
+    h, w = (int(np.ceil(n / cell)) for n in mask.shape)
+    inside = mask[(np.arange(h) * cell).astype(np.intp)][:, (np.arange(w) * cell).astype(np.intp)]
+    best = np.zeros((h, w), dtype=np.float32)
+    best_radius = np.zeros((h, w), dtype=np.float32)
+    n_layers = 1 + int(np.ceil(np.log(largest / smallest) / _RADIUS_STEP))
+    for r in np.geomspace(smallest, largest, n_layers):
+        x = np.rint((edges.x + r * edges.gx) / cell).astype(np.intp)
+        y = np.rint((edges.y + r * edges.gy) / cell).astype(np.intp)
+        hit = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        votes = np.bincount(y[hit] * w + x[hit], minlength=h * w).reshape(h, w).astype(np.float32)
+        sigma = max(0.8, _SPREAD * r / cell)
         blurred = ndimage.gaussian_filter(votes, sigma, truncate=3, mode="constant")
-        layer[...] = blurred * (2 * np.pi * sigma**2) / (2 * np.pi * r)
+        # Edge points in the spot of the Gaussian, as a share of those of a full circle.
+        blurred *= np.float32(sigma**2 / r)
+        better = blurred > best
+        best[better] = blurred[better]
+        best_radius[better] = r
         checkpoint(cancelled)
-    layers *= silhouette.mask
-    top = ndimage.maximum_filter(layers, size=(3, 5, 5))
-    k, y, x = np.nonzero((layers == top) & (layers > 0.5 * parameters.support))
-    order = np.argsort(-layers[k, y, x])
-    for i in order:
-        circle = _refine(edges, free, float(x[i]), float(y[i]), float(radii[k[i]]))
+    best *= inside
+    top = (best == ndimage.maximum_filter(best, 3)) & (best > minimum)
+    y, x = np.nonzero(top)
+    order = np.argsort(-best[y, x], kind="stable")
+    return np.column_stack([x * cell, y * cell, best_radius[y, x]])[order]
+
+
+def _accept(
+    edges: Edges,
+    candidates: NDArray[np.float64],
+    smallest: float,
+    largest: float,
+    parameters: HoughParameters,
+    cancelled: Cancelled,
+) -> list[tuple[float, float, float, float]]:
+    """Take candidates, best first; an edge point that belongs to one circle supports no other."""
+    from scipy.spatial import cKDTree
+
+    found: list[tuple[float, float, float, float]] = []
+    if not len(edges.x):
+        return found
+    tree = cKDTree(np.column_stack([edges.x, edges.y]))
+    free = np.ones(len(edges.x), dtype=bool)
+    for number, (x, y, r) in enumerate(candidates.tolist()):
+        if number % 50 == 0:
+            checkpoint(cancelled)
+        near = np.array(tree.query_ball_point((x, y), 1.7 * r + 2), dtype=np.intp)
+        circle = _fit(edges, near[free[near]], x, y, r)
         if circle is None:
             continue
-        cx0, cy0, r0, support, used = circle
-        if support < parameters.support or not smallest * 0.9 <= r0 <= largest:
+        cx, cy, cr, support, used = circle
+        cr += edges.depth
+        if support < parameters.support or not 0.9 * smallest <= cr <= largest:
             continue
-        if any(_share_inside(cx0, cy0, r0, c) > parameters.overlap for c in found):
+        if any(_share_inside(cx, cy, cr, other) > parameters.overlap for other in found):
             continue
         free[used] = False
-        found.append((cx0, cy0, r0, support))
-    if not found:
-        y_all, x_all = np.nonzero(silhouette.mask)
-        r_all = float(np.sqrt(len(x_all) / np.pi))
-        found.append((float(x_all.mean()), float(y_all.mean()), r_all, 0.0))
-    return np.asarray(found, dtype=np.float64)
+        found.append((cx, cy, cr, support))
+    return found
 
 
-def _refine(
-    edges: _Edges, free: NDArray[np.bool_], x: float, y: float, r: float
+def _fit(
+    edges: Edges, near: NDArray[np.intp], x: float, y: float, r: float
 ) -> tuple[float, float, float, float, NDArray[np.intp]] | None:
-    """Fit a circle to the edge points that belong to a candidate (I. Kasa, IEEE Trans. IM 25 (1976) 8)."""
-    used = np.empty(0, dtype=np.intp)
+    """Fit a circle to the edge points that belong to a candidate (I. Kasa, IEEE Trans. IM 25 (1976) 8).
+
+    Returns
+    -------
+    Centre, radius, the share of the edge that is seen, and the rows of the points used.
+    """
+    ex, ey, gx, gy = edges.x[near], edges.y[near], edges.gx[near], edges.gy[near]
+    used = np.zeros(len(near), dtype=bool)
     for tolerance in (0.2, 0.12, 0.1):
-        dx, dy = edges.x - x, edges.y - y
+        dx, dy = ex - x, ey - y
         rho = np.hypot(dx, dy)
-        # The gradient of a particle's own edge points at its centre.
-        aligned = -(dx * edges.gx + dy * edges.gy) > 0.85 * rho
-        used = np.flatnonzero(free & aligned & (np.abs(rho - r) < max(tolerance * r, 0.8)))
-        if len(used) < 5:
+        # The gradient at a particle's own edge points to its centre.
+        aligned = -(dx * gx + dy * gy) > 0.85 * rho
+        used = aligned & (np.abs(rho - r) < max(tolerance * r, 0.8))
+        if used.sum() < 5:
             return None
-        ex, ey = edges.x[used], edges.y[used]
-        matrix = np.stack([ex, ey, np.ones_like(ex)], axis=1)
+        # About the old centre, the normal equations are well conditioned.
+        ux, uy = dx[used], dy[used]
+        square = ux**2 + uy**2
+        matrix = np.array(
+            [
+                [ux @ ux, ux @ uy, ux.sum()],
+                [ux @ uy, uy @ uy, uy.sum()],
+                [ux.sum(), uy.sum(), float(len(ux))],
+            ]
+        )
         try:
-            a, b, c = np.linalg.lstsq(matrix, ex**2 + ey**2, rcond=None)[0]
+            a, b, c = np.linalg.solve(matrix, np.array([ux @ square, uy @ square, square.sum()])).tolist()
         except np.linalg.LinAlgError:
             return None
-        square = c + a * a / 4 + b * b / 4
-        if square <= 0 or np.hypot(a / 2 - x, b / 2 - y) > 0.5 * r:
+        radius_2 = c + a * a / 4 + b * b / 4
+        if radius_2 <= 0 or a * a + b * b > r * r:
             return None
-        x, y, r = float(a / 2), float(b / 2), float(np.sqrt(square))
-    angle = np.arctan2(edges.y[used] - y, edges.x[used] - x)
-    bins = max(8, min(64, int(2 * np.pi * r / 1.5)))
-    seen = np.unique(((angle + np.pi) / (2 * np.pi) * bins).astype(int) % bins)
-    return x, y, r, len(seen) / bins, used
+        x, y, r = x + a / 2, y + b / 2, float(np.sqrt(radius_2))
+    angle = np.arctan2(ey[used] - y, ex[used] - x)
+    n_bins = int(np.clip(2 * np.pi * r / 1.5, 8, 64))
+    seen = np.unique(((angle + np.pi) / (2 * np.pi) * n_bins).astype(int) % n_bins)
+    return x, y, r, len(seen) / n_bins, near[used]
 
 
 def _share_inside(x: float, y: float, r: float, other: tuple[float, float, float, float]) -> float:
     """Share of a circle's area that lies in another one."""
-    d = float(np.hypot(x - other[0], y - other[1]))
-    big, small = max(r, other[2]), min(r, other[2])
-    if d >= big + small:
+    distance = math.hypot(x - other[0], y - other[1])
+    if distance >= r + other[2]:
         return 0.0
-    if d <= big - small:
-        return (small / r) ** 2
-    a = small**2 * np.arccos((d * d + small**2 - big**2) / (2 * d * small))
-    b = big**2 * np.arccos((d * d + big**2 - small**2) / (2 * d * big))
-    c = 0.5 * np.sqrt((-d + small + big) * (d + small - big) * (d - small + big) * (d + small + big))
-    return float((a + b - c) / (np.pi * r * r))
+    shared = lens_area(np.array([distance]), np.array([r]), np.array([other[2]]))
+    return float(shared[0]) / (math.pi * r * r)

@@ -1,0 +1,78 @@
+"""Edge points of particles, between the pixels, each with the direction in which material begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.sizing.silhouettes import Silhouette
+
+_SMOOTHING_PX = 0.7
+_WEAKEST = 0.3
+"""An edge is at least this share as steep as the outline of the silhouette typically is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edge points of one silhouette, inner ones (of overlapping particles) included.
+
+    Parameters
+    ----------
+    x, y
+        (n,) float64, position in px of the cut-out.
+    gx, gy
+        (n,) float64, unit vector towards more material.
+    depth
+        How far behind the outline of the silhouette the steepest point of an outer edge typically lies, in
+        px: the edge of a sphere is steepest a little inside of it.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    gx: NDArray[np.float64]
+    gy: NDArray[np.float64]
+    depth: float
+
+
+def find_edges(silhouette: Silhouette, distance: NDArray[np.float32]) -> Edges:
+    """Find the points where the gradient is largest along its own direction, and strong enough.
+
+    Parameters
+    ----------
+    silhouette
+        With at least 3 px of background around.
+    distance
+        (h, w), its distance map.
+    """
+    from scipy import ndimage
+
+    mask = silhouette.mask
+    grey = silhouette.contrast if silhouette.contrast is not None else mask.astype(np.float32)
+    smooth = ndimage.gaussian_filter(grey, _SMOOTHING_PX, truncate=3)
+    gy, gx = np.gradient(smooth)
+    steepness = np.hypot(gx, gy)
+    rim = mask & (distance < 1.5)
+    weakest = _WEAKEST * float(np.median(steepness[rim])) if rim.any() else 0.0
+    near = ndimage.maximum_filter(mask, size=5)
+    near[[0, -1]] = False
+    near[:, [0, -1]] = False
+    y, x = np.nonzero(near & (steepness > max(weakest, 1e-12)))
+    here = steepness[y, x]
+    ux, uy = gx[y, x] / here, gy[y, x] / here
+    before = ndimage.map_coordinates(steepness, [y - uy, x - ux], order=1)
+    after = ndimage.map_coordinates(steepness, [y + uy, x + ux], order=1)
+    top = (here >= before) & (here > after)
+    y, x, here, ux, uy, before, after = (v[top] for v in (y, x, here, ux, uy, before, after))
+    # The summit of the parabola through the three values.
+    shift = np.clip(0.5 * (before - after) / np.minimum(before - 2 * here + after, -1e-12), -0.5, 0.5)
+    outer = distance[y, x]
+    outer = outer[outer < 4]
+    return Edges(
+        x=(x + shift * ux).astype(np.float64),
+        y=(y + shift * uy).astype(np.float64),
+        gx=ux.astype(np.float64),
+        gy=uy.astype(np.float64),
+        depth=float(np.median(outer)) if len(outer) else 0.0,
+    )
