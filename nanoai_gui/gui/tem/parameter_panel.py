@@ -38,13 +38,13 @@ class ParameterPanel(QScrollArea):
         content = QWidget()
         self._layout = column(content, margin=GRID)
         self._layout.addWidget(self._make_methods())
-        self._found = QLabel(wordWrap=True)
-        self._found.setObjectName("found")
-        self._found.setToolTip("What the segmentation found in the image shown")
+        self.found = QLabel(wordWrap=True)
+        self.found.setObjectName("found")
+        self.found.setToolTip("What the segmentation found in the image shown")
         self.segmentation_form = ParameterForm(SegmentationParameters, SEGMENTATION_RULES)
         self.segmentation_form.values_changed.connect(self._segmentation_edited)
         self._resets: list[tuple[ParameterForm, QToolButton]] = []
-        self._layout.addWidget(self._make_section("Agglomerates", self.segmentation_form, self._found))
+        self._layout.addWidget(self._make_section("Agglomerates", self.segmentation_form, self.found))
         self.method_forms: dict[str, ParameterForm] = {}
         self._method_sections: dict[str, Section] = {}
         self._layout.addStretch(1)
@@ -55,6 +55,10 @@ class ParameterPanel(QScrollArea):
         session.entry_changed.connect(self._entry_changed)
         self._show_settings()
         self._show_found()
+
+    def reset_button(self, form: ParameterForm) -> QToolButton:
+        """Give the button that sets a form back to its defaults."""
+        return next(button for other, button in self._resets if other is form)
 
     def method_tick(self, name: str) -> QCheckBox:
         """Give the tick box of a method."""
@@ -135,8 +139,8 @@ class ParameterPanel(QScrollArea):
     def _show_found(self) -> None:
         key = self._session.current
         analysis = None if key is None else self._session.entry(key).analysis
-        self._found.setText("" if analysis is None else found_text(analysis))
-        self._found.setVisible(analysis is not None)
+        self.found.setText("" if analysis is None else found_text(analysis))
+        self.found.setVisible(analysis is not None)
 
 
 def found_text(analysis: ImageAnalysis) -> str:

@@ -204,6 +204,11 @@ class ParticleTable(QWidget):
         self._stack.addWidget(self.view)
         self.show_message("")
 
+    @property
+    def message(self) -> str:
+        """What is said in place of the table."""
+        return self._empty.text()
+
     def show_message(self, text: str) -> None:
         """Say why there is nothing to see."""
         self._empty.setText(text)
