@@ -119,12 +119,13 @@ def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: floa
     Parameters
     ----------
     height
-        (h, w), the distance map, smoothed or not; 0 on a rim of one pixel.
+        (h, w), the distance map, smoothed or not.
     mask
         (h, w), false on a rim of one pixel.
     """
     h, w = mask.shape
-    flat_height = height.ravel()
+    # A smoothed map may be higher in a notch outside than beside it: nothing drains out of the mask.
+    flat_height = np.where(mask, height, np.float32(-1)).ravel()
     pixel = np.flatnonzero(mask)
     if not len(pixel):
         none = np.empty(0)
