@@ -110,7 +110,7 @@ def read_thumbnail(path: Path, size: int, frame: int | None = None) -> NDArray[n
     top = micrograph.field_of_view.y1 // step
     low, high = np.percentile(pixels[: max(top, 1)], (0.5, 99.5))
     scale = 255.0 / max(float(high - low), 1e-30)
-    small: NDArray[np.uint8] = np.clip((pixels - low) * scale, 0, 255).astype(np.uint8)
+    small: NDArray[np.uint8] = np.rint(np.clip((pixels - low) * scale, 0, 255)).astype(np.uint8)
     return small
 
 
