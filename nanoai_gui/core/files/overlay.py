@@ -256,7 +256,8 @@ def _pieces(line: Line, low: NDArray[np.float32], high: NDArray[np.float32]) -> 
     if inside.all():
         return [line]
     a, b = line[:-1], line[1:]
-    near = np.asarray(((np.maximum(a, b) >= low) & (np.minimum(a, b) <= high)).all(axis=1))
+    overlaps = (np.maximum(a, b) >= low) & (np.minimum(a, b) <= high)
+    near: NDArray[np.bool_] = overlaps[:, 0] & overlaps[:, 1]
     # Segment i goes on where segment i - 1 ended if both are near and their common point is inside.
     starts = near & ~np.concatenate([[False], near[:-1] & inside[1:-1]])
     ends = near & ~np.concatenate([near[1:] & inside[1:-1], [False]])
