@@ -252,7 +252,8 @@ def _pieces(line: Line, low: NDArray[np.float32], high: NDArray[np.float32]) -> 
     No piece leaves the rectangle and comes back: matplotlib, when it clips such a closed line, joins the
     two places by a chord.
     """
-    inside = ((line > low) & (line < high)).all(axis=1)
+    within = (line > low) & (line < high)
+    inside: NDArray[np.bool_] = within[:, 0] & within[:, 1]
     if inside.all():
         return [line]
     a, b = line[:-1], line[1:]
