@@ -21,6 +21,7 @@ class CanvasBar(QWidget):
     def __init__(self, session: TemSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._hints: dict[str, str] = {}
         self.name = ElidedLabel()
         self.name.setObjectName("imageName")
         self.frames = flat_button("", "Choose another image of this file", name="frames")
@@ -56,12 +57,13 @@ class CanvasBar(QWidget):
         session.settings_changed.connect(self._show)
         session.shown_method_changed.connect(self._show)
         session.entry_changed.connect(self._entry_changed)
-        self._hint = ""
         self._show()
 
-    def set_hint(self, hint: str) -> None:
-        """Say what to do in the image now, in place of its name."""
-        self._hint = hint
+    def set_hint(self, hint: str, topic: str = "") -> None:
+        """Say what to do in the image now, in place of its name; the last topic that has one wins."""
+        self._hints.pop(topic, None)
+        if hint:
+            self._hints[topic] = hint
         self._show_name()
 
     def set_zoom(self, scale: float) -> None:
@@ -99,8 +101,8 @@ class CanvasBar(QWidget):
 
     def _show_name(self) -> None:
         micrograph = self._session.micrograph
-        if self._hint:
-            self.name.setText(self._hint)
+        if self._hints:
+            self.name.setText(list(self._hints.values())[-1])
             self.name.set_tip("")
         elif micrograph is None:
             self.name.setText("")

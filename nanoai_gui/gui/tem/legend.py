@@ -51,11 +51,8 @@ class Legend(QWidget):
         if not self._entries:
             return
         with_detail = sum(self._widths(with_detail=True)) <= self.width()
-        widths = self._widths(with_detail)
-        spare = self.width() - sum(widths)
-        if spare < 0:
-            widths = [self.width() // len(widths)] * len(widths)
-            spare = 0
+        widths = narrowed(self._widths(with_detail), self.width())
+        spare = max(self.width() - sum(widths), 0)
         painter = QPainter(self)
         metrics, x = self.fontMetrics(), spare
         for entry, width in zip(self._entries, widths, strict=True):
@@ -72,10 +69,23 @@ class Legend(QWidget):
     def _widths(self, with_detail: bool) -> list[int]:
         metrics = self.fontMetrics()
         return [
-            SWATCH + HALF + metrics.horizontalAdvance(_text(entry, with_detail)) + 2 * GRID
+            SWATCH + HALF + metrics.horizontalAdvance(_text(entry, with_detail)) + GRID + 2
             for entry in self._entries
         ]
 
 
 def _text(entry: LegendEntry, with_detail: bool) -> str:
     return f"{entry.name} {entry.detail}" if with_detail else entry.name
+
+
+def narrowed(widths: list[int], room: int) -> list[int]:
+    """Take what is missing from the widest, so that short names stay whole."""
+    widths = list(widths)
+    while sum(widths) > room and max(widths) > 1:
+        widest = max(widths)
+        others = [width for width in widths if width < widest]
+        n = widths.count(widest)
+        missing = -(-(sum(widths) - room) // n)
+        lower = max(widest - missing, max(others, default=0), 1)
+        widths = [lower if width == widest else width for width in widths]
+    return widths

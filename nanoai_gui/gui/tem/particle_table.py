@@ -20,6 +20,7 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QStackedLayout, QTableView, QWidget
 
 from nanoai_gui.core.tem.particles import Particles, Status
+from nanoai_gui.gui.widgets.keys import keep_navigation_keys
 from nanoai_gui.gui.widgets.numbers import DASH
 
 Index = QModelIndex | QPersistentModelIndex
@@ -180,6 +181,7 @@ class ParticleTable(QWidget):
         self.view.setCornerButtonEnabled(False)
         self.view.setTabKeyNavigation(False)
         self.view.verticalHeader().hide()
+        keep_navigation_keys(self.view)
         # A fixed height: asking every row for its own would cost seconds with tens of thousands.
         self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)

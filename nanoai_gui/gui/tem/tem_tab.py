@@ -39,7 +39,8 @@ from nanoai_gui.gui.widgets.contrast import ContrastPanel
 from nanoai_gui.gui.widgets.layout import column, row
 
 STRIP_WIDTH, SIDE_WIDTH = 200, 372
-HISTOGRAM_HEIGHT = 240
+HISTOGRAM_HEIGHT = 256
+PREVIEW_HINT = "Preview: the tinted pixels count as particles. Analyse to measure them."
 CONTRAST_WIDTH = 296
 
 
@@ -181,7 +182,7 @@ class TemTab(QWidget):
         bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
         bar.frames_clicked.connect(self.choose_frame)
         self.calibration_line.calibrate_clicked.connect(self.calibrate)
-        self.calibrating.hint_changed.connect(bar.set_hint)
+        self.calibrating.hint_changed.connect(lambda hint: bar.set_hint(hint, "scale bar"))
 
     # ------------------------------------------------------------------ what is shown
 
@@ -196,6 +197,7 @@ class TemTab(QWidget):
     def _show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         if mask is None or mask.shape == self.canvas.image_shape:
             self.canvas.set_preview(mask)
+        self.canvas_bar.set_hint("" if mask is None else PREVIEW_HINT, "preview")
 
     def _entry_changed(self, key: int) -> None:
         if key == self._session.current:
@@ -211,7 +213,7 @@ class TemTab(QWidget):
         result = None if analysis is None else analysis.results.get(self._session.shown_method)
         if analysis is None or result is None:
             self._listed = None, None
-            self.table.show_message("Analyse this image to see its primary particles.")
+            self.table.show_message("Analyse this image (Ctrl+Enter) to see its primary particles.")
             return
         nm_per_px = analysis.calibration.nm_per_px
         if self._listed[0] is not result or self._listed[1] != nm_per_px:

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from nanoai_gui.core.parameters import ParameterSpec, describe
+from nanoai_gui.gui.widgets.keys import keep_navigation_keys
 from nanoai_gui.gui.widgets.layout import GRID, HALF, FoldButton, row
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ class FractionEditor(QWidget):
         layout.addWidget(self._slider, 1)
         layout.addWidget(self._spin)
         self.setFocusProxy(self._spin)
+        keep_navigation_keys(self._slider)
         guard = _WheelGuard(self)
         self._slider.installEventFilter(guard)
         self._spin.installEventFilter(guard)
