@@ -209,6 +209,23 @@ def test_an_error_leaves_the_last_results_untouched(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_ctrl_c_amid_an_image_leaves_the_whole_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows without an entry in the summary would be counted by one reader and not by the other."""
+
+    def interrupt(name: str, analysis: ImageAnalysis) -> list[tuple[str, ...]]:
+        raise KeyboardInterrupt
+
+    analysis = calibrated()
+    with SizeTables(tmp_path, AnalysisSettings()) as tables:
+        tables.add("whole.tif", analysis)
+        monkeypatch.setattr("nanoai_gui.core.files.tables.particle_rows", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tables.add("half.tif", analysis)
+    assert {row["image"] for row in read(tmp_path / "agglomerates.csv")} == {"whole.tif"}
+    assert {row["image"] for row in read(tmp_path / "particles.csv")} == {"whole.tif"}
+    assert tables.summary["methods"]["watershed"]["pooled"]["n_images"] == 1
+
+
 def test_a_foreign_error_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), SizeTables(tmp_path, SETTINGS):
         Path(tmp_path / "missing").read_bytes()

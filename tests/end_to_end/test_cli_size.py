@@ -308,8 +308,10 @@ def test_ctrl_c_keeps_what_is_measured(images: Path, tmp_path: Path, jobs: int) 
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
-        # The first rows on the disk say that images are being entered.
-        while not any(p.stat().st_size > 1000 for p in out.glob(".nanoai-*")) and time.monotonic() < deadline:
+        # So many rows are those of several images.
+        while (
+            not any(p.stat().st_size > 30_000 for p in out.glob(".nanoai-*")) and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)

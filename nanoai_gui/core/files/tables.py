@@ -77,13 +77,21 @@ class SizeTables:
         return self
 
     def add(self, name: str, analysis: ImageAnalysis) -> None:
-        """Append the rows of one image, called ``name`` in every file."""
+        """Append the rows of one image, called ``name`` in every file: all of them or, after Ctrl+C, none."""
+        record = ImageRecord.of(name, analysis)
+        streams = (self._agglomerates, self._particles)
+        starts = [stream.tell() for stream in streams]
         try:
             _append(self._agglomerates, agglomerate_rows(name, analysis))
             _append(self._particles, particle_rows(name, analysis))
         except OSError as error:
             raise write_error(self.folder / PARTICLES_FILE, error) from error
-        self.records.append(ImageRecord.of(name, analysis))
+        except KeyboardInterrupt:
+            for stream, start in zip(streams, starts, strict=True):
+                stream.seek(start)
+                stream.truncate()
+            raise
+        self.records.append(record)
 
     def fail(self, item: str, message: str) -> None:
         """Note that an item could not be done."""
