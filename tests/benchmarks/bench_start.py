@@ -62,7 +62,12 @@ def seconds(script: str, environment: dict[str, str]) -> float:
     """Run a script that prints the time of its first paint."""
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     return float(done.stdout.split()[0]) - started
 
@@ -81,7 +86,10 @@ def main() -> int:
             seconds(script, environment)
             times = [seconds(script, environment) for _ in range(options.runs)]
             medians[name] = statistics.median(times)
-            print(f"{name:20s} median {medians[name]:.3f} s, fastest {min(times):.3f} s, slowest {max(times):.3f} s")
+            print(
+                f"{name:20s} median {medians[name]:.3f} s, "
+                f"fastest {min(times):.3f} s, slowest {max(times):.3f} s"
+            )
     is_fast = medians["NanoAI window"] <= options.limit
     print(f"limit {options.limit} s: {'kept' if is_fast else 'EXCEEDED'}")
     return 0 if is_fast else 1
