@@ -152,14 +152,14 @@ FILES: dict[str, Opens | Refused] = {
     "rosettasciio/jeol/jeol_seq_eds_files.zip!1/Sample/00_View002/View002_0000002.eds": Refused("spectrum"),
     "rosettasciio/jeol/jeol_seq_eds_files.zip!1/project_folder.ico": NO_IMAGE,
     # MRC: pixel size -1.0; Direct Electron's movies are scans of patterns ("Scan - Enable = Enable").
-    "rosettasciio/mrc/20241021_00405_final.mrc": Opens((4, 8), "float32", None, doubt="-1.0 nm per px"),
+    "rosettasciio/mrc/20241021_00405_final.mrc": Opens((4, 8), "float32", None, doubt="-1 nm per px"),
     "rosettasciio/mrc/20241021_00405_info.txt": NO_IMAGE,
     "rosettasciio/mrc/20241021_00405_movie.mrc": SCAN_MOVIE,
     "rosettasciio/mrc/3DTEMDiffracting_scan_info.txt": NO_IMAGE,
     "rosettasciio/mrc/Custom_info.txt": NO_IMAGE,
     "rosettasciio/mrc/Custom_movie.mrc": SCAN_MOVIE,
     "rosettasciio/mrc/Custom_scan_coordinates.csv": NO_IMAGE,
-    "rosettasciio/mrc/ROI_Random_Scan_Sum.mrc": Opens((29, 12), "float32", None, doubt="-1.0 nm per px"),
+    "rosettasciio/mrc/ROI_Random_Scan_Sum.mrc": Opens((29, 12), "float32", None, doubt="-1 nm per px"),
     "rosettasciio/mrc/info.txt": NO_IMAGE,
     # TIA: .emi needs its .ser; .ser keeps 1/m of a pattern where metres belong.
     "rosettasciio/tia/new/128x128-TEM_search.emi": NO_SER,

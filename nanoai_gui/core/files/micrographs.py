@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files import hdf5, pictures, rosetta, tiff
+from nanoai_gui.core.files import hdf5, mrc, pictures, rosetta, tiff
 from nanoai_gui.core.files.burned_in import find_scale_bar
 from nanoai_gui.core.files.data_bar import find_data_bar
 from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
@@ -30,7 +30,21 @@ __all__ = [
 ]
 
 READABLE_SUFFIXES = frozenset(
-    (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".dm5", ".h5", ".hdf5", ".img", *rosetta.PLUGINS)
+    (
+        ".tif",
+        ".tiff",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".dm5",
+        ".h5",
+        ".hdf5",
+        ".img",
+        *rosetta.PLUGINS,
+        ".mrc",
+        ".mrcs",
+    )
 )
 """Endings (lower case) of the files that a folder is searched for."""
 
@@ -193,6 +207,9 @@ def _open(path: Path) -> Iterator[list[Frame]]:
             yield frames
     elif head.startswith(hdf5.MAGIC):
         with hdf5.open_hdf5(path) as frames:
+            yield frames
+    elif path.suffix.lower() in mrc.SUFFIXES:
+        with mrc.open_mrc(path) as frames:
             yield frames
     else:
         with rosetta.open_rosetta(path, _plugin(path, head)) as frames:

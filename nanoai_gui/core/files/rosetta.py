@@ -1,4 +1,4 @@
-"""DM3/DM4, NCEM EMD, SER/EMI, MRC and JEOL files: RosettaSciIO reads, this module finds the images.
+"""DM3/DM4, NCEM EMD, SER/EMI and JEOL files: RosettaSciIO reads, this module finds the images.
 
 A file may hold spectra, diffraction patterns, maps and images side by side. Only what has two axes of
 length (or two axes without any unit) in each frame is offered; a file without any such signal is
@@ -7,7 +7,6 @@ refused with the reason that its first signal gives.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten, truncated
+from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten
 from nanoai_gui.core.files.length_units import is_energy, is_reciprocal
 from nanoai_gui.core.files.tiff_calibration import as_number, diffraction, disagree, from_axes
 
@@ -30,15 +29,11 @@ PLUGINS: Mapping[str, str] = {
     ".emd": "emd",
     ".ser": "tia",
     ".emi": "tia",
-    ".mrc": "mrc",
-    ".mrcs": "mrc",
 }
 """Ending of a file and the RosettaSciIO plugin that reads it."""
 JEOL_MAGIC = b"4\0\0\0JED-2200:Li"
 """The endings ``.img`` and ``.map`` are used by many programs; this is how JEOL's begin."""
 SER_MAGIC = b"II\x97\x01"
-_MRC_BYTES: Mapping[int, float] = {0: 1, 1: 2, 2: 4, 4: 8, 6: 2, 12: 2}
-"""Bytes of a value in each mode of the MRC2014 standard that RosettaSciIO reads."""
 
 SPECTRA = ("EELS", "EDS_TEM", "EDS_SEM", "EDS", "CL", "Luminescence", "XAS")
 _X_RAY_LINE = re.compile(r"^[A-Z][a-z]? [KLM][a-z]?\d*$")
@@ -59,8 +54,6 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
     reader = importlib.import_module(f"rsciio.{plugin}").file_reader
     if plugin == "jeol":
         signals = reader(str(path))
-    elif plugin == "mrc":
-        signals = reader(str(path), lazy=True, **_mrc_options(path))
     else:
         try:
             signals = reader(str(path), lazy=True)
@@ -75,14 +68,7 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
             refused = refused or error
     if not frames:
         raise refused or _nothing(path)
-    try:
-        yield frames
-    finally:
-        if plugin == "mrc":
-            # Its reader leaves the file open in a cycle of references.
-            frames.clear()
-            del signals, signal
-            gc.collect()
+    yield frames
 
 
 def _frames(signal: Mapping[str, Any], path: Path) -> list[Frame]:
@@ -244,43 +230,6 @@ def _compute(data: Any, index: int | None, transposed: bool) -> NDArray[Any]:  #
         part = part.compute(scheduler="synchronous")
     pixels = np.asarray(part)
     return pixels.T if transposed else pixels
-
-
-def _mrc_options(path: Path) -> dict[str, Any]:
-    """Byte order and companions of an MRC file.
-
-    The machine stamp is often wrong, so the mode decides: it is a small number in the right order.
-    Direct Electron's ``*movie.mrc`` next to a scan's description is a 4D-STEM scan of patterns.
-    """
-    with path.open("rb") as file:
-        header = file.read(1024)
-    if len(header) < 1024:
-        raise ReadError(f"{path.name} is incomplete: its end is missing.", "Copy it again.")
-    little, big = (int.from_bytes(header[12:16], order) for order in ("little", "big"))
-    info = path.with_name(path.name.replace("_movie.mrc", "_info.txt"))
-    if info != path and info.is_file() and _is_scan(info):
-        raise ReadError(
-            f"{path.name} holds the diffraction patterns of a scan (4D-STEM), not images.",
-            "Open an image computed from the scan.",
-        )
-    order = ">" if big < 256 <= little else "<"
-    columns, rows, sections, mode = (int(n) for n in np.frombuffer(header[:16], dtype=f"{order}i4"))
-    extended = int(np.frombuffer(header[92:96], dtype=f"{order}i4")[0])
-    if min(columns, rows, sections) <= 0:
-        raise ReadError(f"{path.name} holds an image without pixels.", "Export the image again.")
-    if mode not in _MRC_BYTES:
-        raise ReadError(
-            f"{path.name} is no MRC file, or of a variant that NanoAI does not know.", "Export it as TIFF."
-        )
-    check_claimed_size(path, (rows, columns))
-    if extended < 0 or 1024 + extended + columns * rows * sections * _MRC_BYTES[mode] > path.stat().st_size:
-        raise truncated(path)
-    return {"endianness": order, "metadata_file": None}
-
-
-def _is_scan(info: Path) -> bool:
-    text = info.read_text(encoding="utf-8", errors="replace")
-    return bool(re.search(r"^Scan - Enable\s*=\s*Enable", text, re.MULTILINE))
 
 
 def _nothing(path: Path) -> ReadError:
