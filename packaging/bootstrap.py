@@ -250,8 +250,9 @@ def has_display() -> bool:
     probe = "from PySide6.QtGui import QGuiApplication; QGuiApplication([])"
     answer = subprocess.run([PYTHON, "-c", probe], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        say("A display is named, but no window can be opened on it:")
-        print(answer.stderr.strip())
+        # The lines after the first blame a library even where the display itself is gone.
+        reason = (answer.stderr.strip().splitlines() or ["Qt gives no reason"])[0]
+        say(f"A display is named, but no window can be opened on it: {reason}")
     return answer.returncode == 0
 
 
