@@ -103,12 +103,8 @@ class Calibrating(QObject):
         return [
             entry.key
             for entry in self._session.entries()
-            if entry.key == self._key or (_shape(entry) == shape and _has_none(entry))
+            if entry.key == self._key or (entry.shape == shape and _has_none(entry))
         ]
-
-
-def _shape(entry: ImageEntry) -> tuple[int, int] | None:
-    return None if entry.analysis is None else entry.analysis.shape
 
 
 def _has_none(entry: ImageEntry) -> bool:

@@ -40,7 +40,8 @@ class ImageEntry:
 
     ``key`` is stable and unique in a session; ``frame``, ``calibration`` and ``data_bar_top`` are a person's
     choices as in :class:`ImageRequest`; ``generation`` counts up with every change. What was found when
-    the file was read (``None`` before): ``file_calibration``, ``file_data_bar_top``, ``n_frames``.
+    the file was read (``None`` before): ``file_calibration``, ``file_data_bar_top``, ``n_frames``,
+    ``shape`` (height and width in px).
     ``error`` is a sentence; ``is_unreadable`` says that it came from reading, not from measuring.
     """
 
@@ -58,6 +59,7 @@ class ImageEntry:
     file_calibration: Calibration | None = None
     file_data_bar_top: int | None = None
     n_frames: int | None = None
+    shape: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -266,6 +268,7 @@ class TemSession(QObject):
         entry.file_calibration = micrograph.calibration
         entry.file_data_bar_top = micrograph.data_bar_top
         entry.n_frames = micrograph.n_frames
+        entry.shape = micrograph.shape
         entry.title = micrograph.name
         if entry.is_unreadable:
             entry.error, entry.is_unreadable = "", False
@@ -377,6 +380,7 @@ class TemSession(QObject):
         if entry is None or analysis.request.generation != entry.generation:
             return False
         entry.analysis = analysis
+        entry.shape = analysis.shape
         entry.error, entry.is_unreadable = "", False
         entry.title = analysis.name
         if entry.file_calibration is None and entry.calibration is None:

@@ -63,6 +63,7 @@ class TemTab(QWidget):
         super().__init__(parent)
         self._session = session
         self._jobs = jobs
+        self._thumbnails = thumbnails
         self.file_strip = FileStrip(session, thumbnails)
         self.canvas = MicrographCanvas()
         self.canvas_bar = CanvasBar(session)
@@ -258,7 +259,7 @@ class TemTab(QWidget):
             return
         micrograph = self._session.micrograph
         current = micrograph.frame if micrograph is not None and self._session.current == key else None
-        dialog = FrameDialog(path, frames, current, self)
+        dialog = FrameDialog(path, frames, current, self._thumbnails, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self._use_frames(key, path, dialog.chosen))
         dialog.open()
