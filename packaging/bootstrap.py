@@ -243,10 +243,13 @@ def install(extra: str) -> None:
 # ------------------------------------------------------------------------------------------ commands
 
 
-def has_display() -> bool:
-    """Whether a window can be opened: a display is named, and Qt can really connect to it."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return False
+def display_is_named() -> bool:
+    """Whether a person seems to sit in front of this (always so on Windows and macOS)."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def display_works() -> bool:
+    """Whether Qt can really connect to the display; says why if not."""
     probe = "from PySide6.QtGui import QGuiApplication; QGuiApplication([])"
     answer = subprocess.run([PYTHON, "-c", probe], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
@@ -260,12 +263,14 @@ def run(arguments: list[str]) -> int:
     """Open the window on the sample (or the files given); without a display measure it headless."""
     install("")
     lacking = provide_libraries(WINDOW_LIBRARIES)
-    if not lacking and has_display():
-        return subprocess.run(
-            [PYTHON, "-m", "nanoai_gui", *(arguments or [str(SAMPLES)])], check=False
-        ).returncode
-    if lacking:
-        say("The window cannot be opened yet. " + lacking)
+    if display_is_named():
+        if lacking:
+            raise SetupError(f"The window cannot be opened yet. {lacking}")
+        if display_works():
+            command: list[str | Path] = [PYTHON, "-m", "nanoai_gui", *(arguments or [SAMPLES])]
+            return subprocess.run(command, check=False).returncode
+    elif lacking:
+        say(f"For the window, not needed now: {lacking}")
     say("No display: measuring without a window")
     return measure([Path(name) for name in arguments] or [SAMPLES])
 
