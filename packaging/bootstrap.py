@@ -267,7 +267,7 @@ def run(arguments: list[str]) -> int:
         if lacking:
             raise SetupError(f"The window cannot be opened yet. {lacking}")
         if display_works():
-            command: list[str | Path] = [PYTHON, "-m", "nanoai_gui", *(arguments or [SAMPLES])]
+            command: list[str | Path] = [PYTHON, "-m", "nanoai_gui", *(arguments or [str(SAMPLES)])]
             return subprocess.run(command, check=False).returncode
     elif lacking:
         say(f"For the window, not needed now: {lacking}")
