@@ -37,6 +37,8 @@ from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
 SMALLEST_VISIBLE = 100
 """A remembered place counts only if so many px of the window's head would be seen."""
+SMALL_SCREEN = 1600
+"""On a screen narrower than this the window fills it, unless a person chose otherwise."""
 SAVE_DELAY_MS = 2000
 
 
@@ -77,6 +79,8 @@ class MainWindow(QMainWindow):
         self._apply_theme()
         self._restore()
         self._update_enabled()
+        # Not the filter, which would swallow the letters that are shortcuts.
+        self.tab.file_strip.view.setFocus()
 
     # ------------------------------------------------------------------ building
 
@@ -341,6 +345,8 @@ class MainWindow(QMainWindow):
         room = QGuiApplication.primaryScreen().availableGeometry()
         self.resize(min(1500, round(room.width() * 0.92)), min(950, round(room.height() * 0.9)))
         self.move(room.center() - self.rect().center())
+        if room.width() < SMALL_SCREEN:
+            self.setWindowState(Qt.WindowState.WindowMaximized)
 
     def _save_settings(self) -> None:
         values = self._store.values

@@ -110,10 +110,7 @@ class Batch(QObject):
         """Say how far it is."""
         n_finished = self._n_measured + len(self._errors)
         done = n_finished + sum(self._fractions.values())
-        elapsed = time.monotonic() - self._started_at
-        left = None
-        if done >= 0.3 and elapsed > 1.0:
-            left = elapsed * (self._n_images - done) / done
+        left = seconds_left(time.monotonic() - self._started_at, done, self._n_images)
         fraction = done / self._n_images if self._n_images else 1.0
         return BatchProgress(
             self._n_images, n_finished, len(self._errors), min(fraction, 1.0), left, self._message
@@ -205,6 +202,13 @@ class Batch(QObject):
         self._n_images -= len(gone)
         if gone:
             self._go_on()
+
+
+def seconds_left(elapsed: float, done: float, total: int) -> float | None:
+    """Estimate the seconds to go from ``done`` images in ``elapsed`` seconds; ``None`` if too early."""
+    if done < 0.3 or elapsed < 1.0:
+        return None
+    return elapsed * (total - done) / done
 
 
 def seconds_in_words(seconds: float) -> str:
