@@ -275,8 +275,8 @@ def test_twenty_thousand_particles_take_milliseconds() -> None:
     describe(sample)
     best = math.inf
     for _ in range(7):
-        started = time.perf_counter()
+        # The time of this process alone: other programs on the machine do not count.
+        started = time.process_time()
         describe(sample)
-        best = min(best, time.perf_counter() - started)
-    # 15 ms when nothing else runs; the bound leaves room for a loaded machine.
-    assert best < 0.06
+        best = min(best, time.process_time() - started)
+    assert best < 0.03

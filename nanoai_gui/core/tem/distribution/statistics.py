@@ -273,10 +273,7 @@ def _intervals(
         order = rng.permutation(len(sums)) % MOST_RESAMPLED_GROUPS
         sums = np.stack([np.bincount(order, column) for column in sums.T], axis=1)
     m = len(sums)
-    drawn = rng.integers(0, m, (n_bootstrap, m), dtype=np.int32)
-    drawn += (np.arange(n_bootstrap, dtype=np.int32) * m)[:, None]
-    times = np.bincount(drawn.ravel(), minlength=n_bootstrap * m).reshape(n_bootstrap, m)
-    count, first, second = (times.astype(np.float64) @ sums).T
+    count, first, second = _resample(sums, n_bootstrap, rng).T
     mu = first / count
     variance = second / count - mu**2
     usable = variance > 0
@@ -287,6 +284,20 @@ def _intervals(
     low, high = _interval(mu[usable], 0.0, width)
     s_low, s_high = _interval(0.5 * np.log(variance[usable]), math.log(s), width)
     return (gmd * math.exp(low), gmd * math.exp(high)), (_exp_exp(s_low), _exp_exp(s_high))
+
+
+def _resample(sums: NDArray[np.float64], n_bootstrap: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the m rows of ``sums`` (m, k) with replacement, many times; give the totals (n_bootstrap, k)."""
+    m = len(sums)
+    totals = []
+    # A few at a time: large arrays are slow only because the system must find fresh memory for them.
+    for first in range(0, n_bootstrap, 100):
+        n = min(100, n_bootstrap - first)
+        drawn = rng.integers(0, m, (n, m), dtype=np.int32)
+        drawn += (np.arange(n, dtype=np.int32) * m)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=n * m).reshape(n, m)
+        totals.append(times.astype(np.float64) @ sums)
+    return np.concatenate(totals)
 
 
 def _interval(resampled: NDArray[np.float64], estimate: float, width: float) -> tuple[float, float]:
