@@ -119,3 +119,4 @@ def test_tio2_images_have_their_bar_and_pixel_size() -> None:
         assert micrograph.data_bar_top == 712, path.name
         assert micrograph.calibration.nm_per_px == pytest.approx(7.34375)
         assert not micrograph.calibration.warnings
+        assert micrograph.annotations == ()

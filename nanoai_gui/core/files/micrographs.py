@@ -160,8 +160,10 @@ def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
 def _images_below(folder: Path) -> list[Path]:
     found = []
     for path in folder.rglob("*"):
+        # A link to a file that was moved is kept: reading it says so, where leaving it out would hide it.
+        is_file = path.is_file() or (path.is_symlink() and not path.exists())
         # macOS leaves resource forks "._name" on foreign drives; hidden files are nobody's data.
-        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and is_file:
             found.append(path)
     found = _without_parts(found)
     return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
