@@ -18,6 +18,10 @@ from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, th
 
 NOISE_FACTOR = 4.0
 """An automatic threshold is at least this many standard deviations of the background above it."""
+CLEAR_FACTOR = 6.0
+"""Smoothing goes on until Otsu's level is this many standard deviations above the background ..."""
+MOST_DENOISE_PX = 4.0
+"""... or has this width."""
 _ROWS = 128
 """Rows handled at a time, so that no temporary array is as large as the image."""
 
@@ -42,8 +46,9 @@ class SegmentationParameters:
     )
     flatten: bool = parameter(True, "Flatten background", help="Take out uneven illumination.")
     denoise_px: float = parameter(
-        1.0, "Denoise", unit="px", minimum=0, maximum=20, step=0.5, help="Width of the smoothing; 0 is off."
-    )
+        1.0, "Denoise", unit="px", minimum=0, maximum=20, step=0.5,
+        help="Width of the smoothing; 0 is off. Images full of noise are smoothed further, up to 4 px.",
+    )  # fmt: skip
     threshold: ThresholdKind = parameter(
         ThresholdKind.AUTO, "Threshold",
         help="Automatic finds the edge also of particles that are thin there; Otsu takes the half-way grey "
@@ -80,6 +85,8 @@ class PreparedContrast:
         Standard deviation of the background, in units of ``contrast``.
     full_scale
         The strongest contrast of the image (99.9th percentile): level 1 of a threshold by hand.
+    denoise_px
+        Width of the smoothing that was needed, in px.
     """
 
     contrast: NDArray[np.float32]
@@ -87,6 +94,7 @@ class PreparedContrast:
     polarity: Polarity
     noise: float
     full_scale: float
+    denoise_px: float
 
     @property
     def field(self) -> NDArray[np.float32]:
@@ -105,8 +113,6 @@ def prepare(
     Contrast is the share of the background level that is missing (dark particles) or added (bright
     ones), ``|I - I0| / I0`` with its sign, where the background is clearly above zero; grey levels else.
     """
-    from scipy import ndimage
-
     p = parameters or SegmentationParameters()
     check(p)
     field = micrograph.field_pixels
@@ -116,7 +122,7 @@ def prepare(
     polarity: Polarity = p.polarity
     if field.size == 0 or not field.max() > field.min():
         polarity = Polarity.DARK if polarity is Polarity.AUTO else polarity
-        return PreparedContrast(contrast, (height, width), polarity, 0.0, 0.0)
+        return PreparedContrast(contrast, (height, width), polarity, 0.0, 0.0, 0.0)
     if polarity is Polarity.AUTO:
         polarity = find_polarity(field)
     checkpoint(cancelled)
@@ -141,19 +147,54 @@ def prepare(
             strip /= level
         checkpoint(cancelled)
     progress(0.3, "Denoising")
-    if p.denoise_px > 0:
-        for axis in (0, 1):
-            ndimage.gaussian_filter1d(out, p.denoise_px, axis=axis, output=out, mode="nearest", truncate=3.0)
-            checkpoint(cancelled)
+    denoise_px = _denoise(out, p.denoise_px, cancelled)
     full_scale = float(np.percentile(thinned(out), 99.9))
-    return PreparedContrast(contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0))
+    return PreparedContrast(
+        contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0), denoise_px
+    )
 
 
-def automatic_threshold(prepared: PreparedContrast, denoise_px: float = 1.0) -> float:
+def _denoise(image: NDArray[np.float32], denoise_px: float, cancelled: Cancelled) -> float:
+    """Smooth in place until particles stand clear of the noise; gives the width in px that this took.
+
+    At a low dose Otsu's level falls into the noise, and every speck of it becomes a particle.
+    """
+    if denoise_px <= 0:
+        return 0.0
+    _smooth(image, denoise_px, cancelled)
+    width, clearness = denoise_px, _clearness(image)
+    while clearness < CLEAR_FACTOR and width < MOST_DENOISE_PX:
+        wider = min(1.5 * width, MOST_DENOISE_PX)
+        smoother = image.copy()
+        _smooth(smoother, float(np.sqrt(wider**2 - width**2)), cancelled)
+        better = _clearness(smoother)
+        # Particles as small as the noise's grain would go with it.
+        if better < 1.15 * clearness:
+            break
+        image[...] = smoother
+        width, clearness = wider, better
+    return width
+
+
+def _smooth(image: NDArray[np.float32], width_px: float, cancelled: Cancelled) -> None:
+    from scipy import ndimage
+
+    for axis in (0, 1):
+        ndimage.gaussian_filter1d(image, width_px, axis=axis, output=image, mode="nearest", truncate=3.0)
+        checkpoint(cancelled)
+
+
+def _clearness(image: NDArray[np.float32]) -> float:
+    """Otsu's level in standard deviations of the background."""
+    noise = noise_level(image)
+    return otsu(image) / noise if noise > 0 else float("inf")
+
+
+def automatic_threshold(prepared: PreparedContrast) -> float:
     """Level of the particles' edge, see :mod:`nanoai_gui.core.tem.edge_profile`; never within the noise."""
     first = otsu_threshold(prepared)
     return max(
-        edge_level(prepared.field, first, denoise_px, typical_radius(prepared.field, first)),
+        edge_level(prepared.field, first, prepared.denoise_px, typical_radius(prepared.field, first)),
         NOISE_FACTOR * prepared.noise,
     )
 
@@ -169,7 +210,7 @@ def threshold_level(prepared: PreparedContrast, parameters: SegmentationParamete
         return parameters.level * prepared.full_scale
     if parameters.threshold is ThresholdKind.OTSU:
         return otsu_threshold(prepared)
-    return automatic_threshold(prepared, parameters.denoise_px)
+    return automatic_threshold(prepared)
 
 
 def particle_mask(
