@@ -54,7 +54,7 @@ def truncate(path: Path, share: float) -> None:
 
 REFUSED = (
     "empty.tif", "empty.dm4", "truncated.tif", "truncated.dm4", "truncated.png", "text.tif",
-    "zero.tif", "only_nan.tif",
+    "zero.tif", "only_nan.tif", "moved.tif",
 )  # fmt: skip
 NOTHING_TO_MEASURE = ("one_pixel.tif", "one_pixel.png", "black.tif", "white.tif")
 MEASURED = (
@@ -80,6 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.tif").write_text("Sample 7: see the folder of Monday.\n", encoding="utf-8")
     (folder / "zero.tif").write_bytes(tiff_of_size(0, 0))
     tifffile.imwrite(folder / "only_nan.tif", np.full((100, 100), np.nan, dtype=np.float32))
+    (folder / "moved.tif").symlink_to(folder / "not there.tif")
     tifffile.imwrite(folder / "one_pixel.tif", np.array([[7]], dtype=np.uint8))
     Image.fromarray(np.array([[7]], dtype=np.uint8)).save(folder / "one_pixel.png")
     tifffile.imwrite(folder / "black.tif", np.zeros((200, 200), dtype=np.uint8))
