@@ -100,7 +100,7 @@ def test_long_spiral_is_one_outline_in_order():
 def test_nothing_has_no_outline():
     assert len(trace(np.zeros((4, 4), np.int32))) == 0
     assert len(trace(np.zeros((0, 0), np.int32))) == 0
-    drawn = for_drawing(Outlines.empty())
+    drawn = for_drawing(Outlines.empty(), Outlines.empty())
     assert len(drawn.fine) == 0 and len(drawn.chunk_boxes) == 0
 
 
@@ -118,6 +118,16 @@ def test_circles_stay_within_a_tenth_of_a_pixel():
         assert (np.hypot(middles[:, 0] - x, middles[:, 1] - y) > r - 0.1).all()
 
 
+def test_thinned_outlines_keep_small_polygons_whole():
+    outlines = joined(
+        [np.random.default_rng(n).random((n, 2)).astype(np.float32) for n in (4, 9, 400)],
+        np.array([1, 2, 3], np.int32),
+    )
+    thin = outlines.thinned(4)
+    assert np.diff(thin.starts).tolist() == [4, 9, 100]
+    assert {tuple(p) for p in thin.points.tolist()} <= {tuple(p) for p in outlines.points.tolist()}
+
+
 def test_grouping_for_drawing_keeps_every_polygon():
     rng = np.random.default_rng(3)
     n = 700
@@ -127,7 +137,7 @@ def test_grouping_for_drawing_keeps_every_polygon():
         rng.uniform(2, 30, n),
         np.arange(1, n + 1, dtype=np.int32),
     )
-    drawn = for_drawing(outlines)
+    drawn = for_drawing(outlines, outlines.thinned(4))
     assert sorted(drawn.fine.owners.tolist()) == list(range(1, n + 1))
     assert (drawn.thin.owners == drawn.fine.owners).all()
     assert len(drawn.thin.points) < 0.6 * len(drawn.fine.points)

@@ -15,13 +15,15 @@ from PySide6.QtCore import QByteArray, QDataStream, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
 from nanoai_gui.gui.tem.display import Contrast, crop, level_shape
-from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines
+from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines, path_bytes
 from nanoai_gui.gui.tem.view import Size, View
 
-CROP_MARGIN = 0.25
+CROP_MARGIN = 0.15
 """Share of the visible width and height kept around it, so that panning need not cut anew each frame."""
-MOST_POINTS = 40_000
-"""Points times strokes that may be drawn per layer and frame: about 3 ms (60 to 80 ns each)."""
+THIN_SCALE = 0.5
+"""Device pixels per image pixel up to which outlines with fewer points are drawn."""
+MOST_POINTS = 30_000
+"""Points times strokes that may be drawn per layer and frame: about 2 ms (60 to 80 ns each)."""
 
 
 class Raster:
@@ -32,6 +34,7 @@ class Raster:
         self._contrast: Contrast | None = None
         self._table: list[int] = []
         self._cached: QImage | None = None
+        self._cached_values: NDArray[np.uint8] | None = None  # the memory the image shows
         self._cached_level = 0
         self._cached_box = (0, 0, 0, 0)
 
@@ -104,8 +107,9 @@ class Raster:
             and have[0] <= box[0] and have[1] <= box[1] and have[2] >= box[2] and have[3] >= box[3]
         ):  # fmt: skip
             return self._cached
-        more_x = int(CROP_MARGIN * (box[2] - box[0])) + 1
-        more_y = int(CROP_MARGIN * (box[3] - box[1])) + 1
+        # More than is seen only where the person moves about, not while a contrast handle is dragged.
+        share = CROP_MARGIN if self._cached is not None else 0.0
+        more_x, more_y = int(share * (box[2] - box[0])), int(share * (box[3] - box[1]))
         box = (
             max(box[0] - more_x, 0), max(box[1] - more_y, 0),
             min(box[2] + more_x, shape[1]), min(box[3] + more_y, shape[0]),
@@ -113,10 +117,8 @@ class Raster:
         values = crop(self._levels, level, box)
         if values.dtype != np.uint8:
             assert self._contrast is not None
-            if values.dtype == np.uint16:
-                values = self._contrast.positions(np.arange(1 << 16))[values]
-            else:
-                values = self._contrast.positions(values)
+            values = self._contrast.positions(values)
+        self._cached_values = values
         self._cached = indexed_image(values, self._table)
         self._cached_level, self._cached_box = level, box
         return self._cached
@@ -130,45 +132,24 @@ def argb(rgba: NDArray[np.uint8]) -> list[int]:
 
 
 def indexed_image(index: NDArray[np.uint8], table: list[int]) -> QImage:
-    """Wrap (height, width) uint8 as an image with a colour table; the pixels are copied."""
+    """Wrap contiguous (height, width) uint8 as an image with a colour table; ``index`` must outlive it."""
     height, width = index.shape
-    image = QImage(index.data, width, height, width, QImage.Format.Format_Indexed8).copy()
+    image = QImage(index.data, width, height, width, QImage.Format.Format_Indexed8)
     image.setColorTable(table)
     return image
 
 
-_PATH_ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])
-
-
 def to_path(outlines: Outlines, first: int = 0, last: int | None = None) -> QPainterPath:
-    """Make one path of the polygons ``first`` to ``last`` (exclusive).
+    """Make one path of the polygons ``first`` to ``last`` (exclusive)."""
+    return read_path(path_bytes(outlines, first, len(outlines) if last is None else last))
 
-    The path is read from the bytes Qt itself would write for it ("Serializing Qt Data Types": number of
-    elements; kind, x and y of each; start of the last polygon; fill rule), because a call per point would
-    take a thousand times as long.
-    """
-    last = len(outlines) if last is None else last
+
+def read_path(data: bytes) -> QPainterPath:
+    """Read a path from the bytes of :func:`nanoai_gui.gui.tem.outlines.path_bytes`."""
     path = QPainterPath()
-    if last <= first:
-        return path
-    starts = outlines.starts[first : last + 1]
-    lengths = np.diff(starts)
-    # One more element a polygon, which leads back to its first point.
-    closed = starts[:-1] - starts[0] + np.arange(last - first)
-    n = int(lengths.sum()) + last - first
-    source = np.empty(n, np.int64)
-    is_closing = np.zeros(n, bool)
-    is_closing[closed + lengths] = True
-    source[~is_closing] = np.arange(starts[0], starts[-1])
-    source[is_closing] = starts[:-1]
-    elements = np.empty(n, _PATH_ELEMENT)
-    elements["kind"] = 1  # line to
-    elements["kind"][closed] = 0  # move to
-    elements["x"], elements["y"] = outlines.points[source, 0], outlines.points[source, 1]
-    tail = np.array([closed[-1], Qt.FillRule.OddEvenFill.value], dtype=">i4")
-    data = QByteArray(np.array([n], dtype=">i4").tobytes() + elements.tobytes() + tail.tobytes())
-    stream = QDataStream(data)
-    stream >> path
+    if data:
+        stream = QDataStream(QByteArray(data))
+        stream >> path
     return path
 
 
@@ -206,7 +187,7 @@ class OutlineLayer:
         )
         if not len(chunks):
             return
-        thin = view.scale * ratio < 0.6
+        thin = view.scale * ratio <= THIN_SCALE
         outlines = drawn.thin if thin else drawn.fine
         starts = outlines.starts[drawn.chunk_starts]
         n_points = int(np.sum(starts[chunks + 1] - starts[chunks]))
@@ -229,9 +210,11 @@ class OutlineLayer:
 
     def _strokes(self, n_points: int) -> list[tuple[float, float, QColor]]:
         bright, strokes = self._colour, MOST_POINTS / max(n_points, 1)
-        if strokes >= 6:
+        if strokes >= 6 and not self._dashed:
             halo = [(-1.0, -0.4), (0.4, -1.0), (1.0, 0.4), (-0.4, 1.0)]
             lines = [(-0.25, -0.25), (0.25, 0.25)]
+        elif strokes >= 6:  # dashes cost more
+            halo, lines = [(-0.8, -0.8), (0.8, 0.8)], [(-0.25, -0.25), (0.25, 0.25)]
         elif strokes >= 3:
             halo, lines = [(-0.7, -0.7), (0.7, 0.7)], [(0.0, 0.0)]
         else:
@@ -242,9 +225,7 @@ class OutlineLayer:
         path = self._paths.get((thin, chunk))
         if path is None:
             assert self._drawn is not None
-            outlines = self._drawn.thin if thin else self._drawn.fine
-            starts = self._drawn.chunk_starts
-            path = to_path(outlines, int(starts[chunk]), int(starts[chunk + 1]))
+            path = read_path((self._drawn.thin_paths if thin else self._drawn.fine_paths)[chunk])
             self._paths[thin, chunk] = path
         return path
 
@@ -267,7 +248,7 @@ class SelectionLayer:
         if outlines is None or not len(outlines):
             return
         if len(outlines) > MANY_SELECTED:
-            self._merged = to_path(outlines)
+            self._merged = to_path(outlines.thinned(4))
             return
         # A path for each owner: holes stay holes, and wide lines are quick on small paths only.
         ends = np.append(np.flatnonzero(np.diff(outlines.owners)) + 1, len(outlines))

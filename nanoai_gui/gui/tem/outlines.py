@@ -7,6 +7,7 @@ computed off the window's thread, sent between processes, and drawn as a handful
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Outlines:
         points = np.repeat(self.starts[index] - starts[:-1], lengths) + np.arange(starts[-1])
         return Outlines(self.points[points], starts, self.owners[index])
 
-    def thinned(self, every: int, least: int = 8) -> Outlines:
+    def thinned(self, every: int, least: int = 7) -> Outlines:
         """Keep each ``every``-th point, but at least about ``least`` points of a polygon.
 
         For drawing at a zoom where the points lie closer than the pixels of the screen.
@@ -88,16 +89,23 @@ class DrawnOutlines:
         (c + 1,) int64, polygons of each chunk.
     chunk_boxes
         (c, 4) float32, x0, y0, x1, y1 of each chunk in px.
+    fine_paths, thin_paths
+        c serialized paths each, see :func:`path_bytes`.
     """
 
     fine: Outlines
     thin: Outlines
     chunk_starts: NDArray[np.int64]
     chunk_boxes: NDArray[np.float32]
+    fine_paths: tuple[bytes, ...]
+    thin_paths: tuple[bytes, ...]
 
 
-def for_drawing(outlines: Outlines) -> DrawnOutlines:
-    """Order outlines by neighbourhood (along a Morton curve) and cut them into chunks."""
+def for_drawing(outlines: Outlines, thin: Outlines) -> DrawnOutlines:
+    """Order outlines by neighbourhood (along a Morton curve) and cut them into chunks.
+
+    ``thin`` holds the same polygons in the same order with fewer points.
+    """
     boxes = outlines.boxes
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     largest = float(middle.max(initial=1.0))
@@ -116,7 +124,43 @@ def for_drawing(outlines: Outlines) -> DrawnOutlines:
         boxes = np.concatenate([lowest, highest], axis=1)
     else:
         starts = np.zeros(1, np.int64)
-    return DrawnOutlines(fine, fine.thinned(4), starts, boxes)
+    thin = thin.select(order)
+    chunks = list(pairwise(starts.tolist()))
+    return DrawnOutlines(
+        fine, thin, starts, boxes,
+        tuple(path_bytes(fine, first, last) for first, last in chunks),
+        tuple(path_bytes(thin, first, last) for first, last in chunks),
+    )  # fmt: skip
+
+
+_PATH_ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])
+
+
+def path_bytes(outlines: Outlines, first: int, last: int) -> bytes:
+    """Serialize polygons ``first`` to ``last`` (exclusive) as the bytes of one QPainterPath.
+
+    A call per point would take a thousand times as long. The form is that of QDataStream ("Serializing Qt
+    Data Types"): number of elements; kind, x and y of each; index of the first element of the last polygon;
+    fill rule (0: even-odd). No polygons give no bytes.
+    """
+    if last <= first:
+        return b""
+    starts = outlines.starts[first : last + 1]
+    lengths = np.diff(starts)
+    # One more element a polygon, which leads back to its first point.
+    moves = starts[:-1] - starts[0] + np.arange(last - first)
+    n = int(lengths.sum()) + last - first
+    source = np.empty(n, np.int64)
+    is_closing = np.zeros(n, bool)
+    is_closing[moves + lengths] = True
+    source[~is_closing] = np.arange(starts[0], starts[-1])
+    source[is_closing] = starts[:-1]
+    elements = np.empty(n, _PATH_ELEMENT)
+    elements["kind"] = 1  # line to
+    elements["kind"][moves] = 0  # move to
+    elements["x"], elements["y"] = outlines.points[source, 0], outlines.points[source, 1]
+    head, tail = np.array([n], ">i4"), np.array([moves[-1], 0], ">i4")
+    return head.tobytes() + elements.tobytes() + tail.tobytes()
 
 
 def joined(polygons: list[NDArray[np.float32]], owners: NDArray[np.int32]) -> Outlines:
@@ -129,12 +173,16 @@ def joined(polygons: list[NDArray[np.float32]], owners: NDArray[np.int32]) -> Ou
 
 
 def circles(
-    x: NDArray[np.floating], y: NDArray[np.floating], radius: NDArray[np.floating], owners: NDArray[np.int32]
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    radius: NDArray[np.floating],
+    owners: NDArray[np.int32],
+    tolerance: float = 0.1,
 ) -> Outlines:
-    """Circles as polygons that stray from the circle by less than 0.1 px."""
+    """Circles as polygons that stray from the circle by less than ``tolerance`` px."""
     # A chord over the angle 2 pi / n lies r (1 - cos(pi / n)) ~ r pi^2 / (2 n^2) inside the circle.
     r = np.maximum(np.asarray(radius, dtype=np.float64), 0.25)
-    corners = np.clip(np.ceil(np.pi * np.sqrt(r / 0.2)), 16, 128).astype(np.int64)
+    corners = np.clip(np.ceil(np.pi * np.sqrt(r / (2 * tolerance))), 8, 128).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(corners)]).astype(np.int64)
     within = np.arange(starts[-1]) - np.repeat(starts[:-1], corners)
     angle = 2 * np.pi * within / np.repeat(corners, corners)
