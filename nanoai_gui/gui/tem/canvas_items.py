@@ -20,9 +20,9 @@ from nanoai_gui.gui.tem.view import Size, View
 
 CROP_MARGIN = 0.15
 """Share of the visible width and height kept around it, so that panning need not cut anew each frame."""
-THIN_SCALE = 0.5
+THIN_SCALE = 0.75
 """Device pixels per image pixel up to which outlines with fewer points are drawn."""
-MOST_POINTS = 30_000
+MOST_POINTS = 36_000
 """Points times strokes that may be drawn per layer and frame: about 2 ms (60 to 80 ns each)."""
 
 
@@ -211,10 +211,10 @@ class OutlineLayer:
     def _strokes(self, n_points: int) -> list[tuple[float, float, QColor]]:
         bright, strokes = self._colour, MOST_POINTS / max(n_points, 1)
         if strokes >= 6 and not self._dashed:
-            halo = [(-1.0, -0.4), (0.4, -1.0), (1.0, 0.4), (-0.4, 1.0)]
-            lines = [(-0.25, -0.25), (0.25, 0.25)]
+            halo = [(-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2)]
+            lines = [(-0.35, -0.35), (0.35, 0.35)]
         elif strokes >= 6:  # dashes cost more
-            halo, lines = [(-0.8, -0.8), (0.8, 0.8)], [(-0.25, -0.25), (0.25, 0.25)]
+            halo, lines = [(-0.8, -0.8), (0.8, 0.8)], [(-0.35, -0.35), (0.35, 0.35)]
         elif strokes >= 3:
             halo, lines = [(-0.7, -0.7), (0.7, 0.7)], [(0.0, 0.0)]
         else:

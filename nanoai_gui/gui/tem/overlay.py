@@ -22,8 +22,8 @@ N_COLOURS = 254
 """Label colours; ids that differ by a multiple of it share one (neighbours hardly ever do)."""
 EXCLUDED_INDEX = 255
 """Index of everything that is not measured."""
-THIN_TOLERANCE = 0.5
-"""How far circles for drawing small may stray, in px: a quarter of a screen pixel at 50 %."""
+THIN_TOLERANCE = 0.35
+"""How far circles for drawing small may stray, in px: a quarter of a screen pixel at 75 %."""
 FILL_OPACITY = 0.34
 EXCLUDED_OPACITY = 0.22
 
