@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
+from nanoai_gui.core.files.dm_structure import check_dm
 from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size, quieten
 from nanoai_gui.core.files.length_units import is_energy, is_reciprocal
 from nanoai_gui.core.files.tiff_calibration import as_number, diffraction, disagree, from_axes
@@ -55,6 +56,8 @@ def open_rosetta(path: Path, plugin: str) -> Iterator[list[Frame]]:
     if plugin == "jeol":
         signals = reader(str(path))
     else:
+        if plugin == "digitalmicrograph":
+            check_dm(path)
         try:
             signals = reader(str(path), lazy=True)
         except (NotImplementedError, ValueError):  # colours are read at once or not at all
