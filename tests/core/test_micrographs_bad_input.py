@@ -237,7 +237,7 @@ def test_every_cut_and_every_broken_count_of_a_dm4_is_seen(tmp_path: Path) -> No
         with pytest.raises(ReadError, match=r"its end is missing"):
             read_micrograph(path)
     outcomes = set()
-    for at in range(0, whole.index(b"%%%%") + 60):
+    for at in range(whole.index(b"%%%%") + 60):
         broken = bytearray(whole)
         broken[at] ^= 0x7F
         path.write_bytes(broken)
