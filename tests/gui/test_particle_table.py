@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from nanoai_gui.core.tem.particles import Particles
@@ -154,3 +155,17 @@ def test_modifier_keys_add_and_take_away():
     assert combine(first, second, ctrl) == both
     assert combine(both, second, ctrl) == first
     assert combine(both, second, shift) == both
+
+
+def test_selected_rows_can_be_pasted_into_a_spreadsheet(table):
+    particles = Particles.from_circles([1, 2], [3.0, 4.0], [4.0, 5.0], [10.0, 20.0], [0.5, np.nan])
+    table.show_particles(particles, None)
+    click_row(table, 1)
+    QTest.keyClick(table.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[0].split("\t")[:3] == ["Aggl.", "Particle", "d [px]"]
+    expected = ["2", "2", "40.00", "1256.6", "4.0", "5.0", "", "auto"]
+    assert [line.split("\t") for line in lines[1:]] == [expected]
+    table.select([])
+    QTest.keyClick(table.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert len(QGuiApplication.clipboard().text().splitlines()) == 3

@@ -248,6 +248,20 @@ def test_the_panel_says_what_the_segmentation_found(qtbot: QtBot, tab: TemTab, s
     assert "0.250" in tab.parameters.found.text()
 
 
+def test_results_of_other_settings_are_named(qtbot: QtBot, tab: TemTab, session: TemSession) -> None:
+    measured(qtbot, tab, session)
+    assert not tab.histogram.caution.isVisible() and not tab.result.reason.isVisible()
+    before = session.settings
+    changed = dataclasses.replace(before.segmentation, denoise_px=3.0)
+    session.set_settings(dataclasses.replace(before, segmentation=changed))
+    qtbot.waitUntil(tab.histogram.caution.isVisible)
+    assert "1 image measured with other settings" in tab.histogram.caution.text()
+    assert "Analyse again" in tab.result.reason.text()
+    session.set_settings(before)
+    qtbot.waitUntil(lambda: not tab.histogram.caution.isVisible())
+    assert not tab.result.reason.isVisible()
+
+
 # ---------------------------------------------------------------------- calibration, data bar, frames
 
 
@@ -375,6 +389,12 @@ def test_a_threshold_by_hand_is_previewed_live(
     at_080 = masks[-1]
     assert at_080 is not None and at_080 < 0.98 * at_half
     assert len(masks) == n + 1  # three steps of the slider, one answer
+    # The next image is previewed too.
+    key = session.current
+    assert key is not None
+    session.add_frames(image, [1])
+    session.step(1)
+    qtbot.waitUntil(lambda: session.current != key and masks[-1] is not None, timeout=20_000)
     # Measured with these settings: the preview makes room for the result.
     key = session.current
     assert key is not None

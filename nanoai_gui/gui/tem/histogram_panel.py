@@ -17,7 +17,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
 from nanoai_gui.gui.tem.legend import Legend, LegendEntry
 from nanoai_gui.gui.tem.selecting import combine, of_particles
-from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.tem.session import ImageState, TemSession
 from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
@@ -58,6 +58,8 @@ class HistogramPanel(QWidget):
         self._epoch = 0
         self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
         self._timer.timeout.connect(self._submit)
+        self._caution_timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
+        self._caution_timer.timeout.connect(self._show_caution)
 
         self._plot: HistogramPlot | None = None
         self.statistics = StatisticsPanel()
@@ -180,6 +182,8 @@ class HistogramPanel(QWidget):
         if self._known.get(key) is not analysis:
             self._known[key] = analysis
             self.refresh()
+        elif not self._caution_timer.isActive():
+            self._caution_timer.start()
 
     def _images_changed(self) -> None:
         self._known = {key: value for key, value in self._known.items() if key in self._session}
@@ -232,9 +236,20 @@ class HistogramPanel(QWidget):
             for curve in state.curves
         )
         self.legend.set_entries(entries if len(entries) > 1 else ())
-        n = state.n_uncalibrated
-        self.caution.setText(f"⚠ Left out, as not calibrated: {count(n, 'image')}")
-        self.caution.setVisible(n > 0)
+        self._show_caution()
+
+    def _show_caution(self) -> None:
+        state = None if self._plot is None else self._plot.state
+        doubts = []
+        if state is not None and self._stack.currentWidget() is self._splitter:
+            keys = [key for key, _ in state.request.images if key in self._session]
+            n = sum(self._session.entry(key).state is ImageState.OUTDATED for key in keys)
+            if n:
+                doubts.append(f"{count(n, 'image')} measured with other settings")
+            if state.n_uncalibrated:
+                doubts.append(f"{count(state.n_uncalibrated, 'image')} not calibrated, left out")
+        self.caution.setText(f"⚠ {'; '.join(doubts)}")
+        self.caution.setVisible(bool(doubts))
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False

@@ -17,6 +17,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QStackedLayout, QTableView, QWidget
 
 from nanoai_gui.core.tem.particles import Particles, Status
@@ -105,6 +106,13 @@ class ParticleModel(QAbstractTableModel):
         wanted = np.fromiter(ids, dtype=np.int64)
         return np.flatnonzero(np.isin(self._particles.ids[self._order], wanted))
 
+    def as_text(self, rows: NDArray[np.int64]) -> str:
+        """Write rows as a spreadsheet takes them: a header line, columns parted by tabs, unknown is empty."""
+        lines = ["\t".join(column.title for column in self._columns)]
+        for i in self._order[rows]:
+            lines.append("\t".join(column.text(int(i)).replace(DASH, "") for column in self._columns))
+        return "\n".join(lines) + "\n"
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Count the particles."""
         return 0 if parent.isValid() else len(self._order)
@@ -182,6 +190,9 @@ class ParticleTable(QWidget):
         self.view.setTabKeyNavigation(False)
         self.view.verticalHeader().hide()
         keep_navigation_keys(self.view)
+        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
+        copy.setContext(Qt.ShortcutContext.WidgetShortcut)
+        copy.activated.connect(self.copy)
         # A fixed height: asking every row for its own would cost seconds with tens of thousands.
         self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
@@ -243,6 +254,13 @@ class ParticleTable(QWidget):
         self._is_marking = False
         if len(rows):
             self.view.scrollTo(self.model.index(int(rows[0]), 0))
+
+    def copy(self) -> None:
+        """Put the selected rows, or all if none is, on the clipboard."""
+        rows = self.selected_rows()
+        if not len(rows):
+            rows = np.arange(self.model.rowCount())
+        QGuiApplication.clipboard().setText(self.model.as_text(rows))
 
     def selected_rows(self) -> NDArray[np.int64]:
         """Give the selected rows, ascending."""

@@ -21,8 +21,9 @@ DEBOUNCE_MS = 150
 class ThresholdPreview(QObject):
     """Listens to the session and hands masks to the canvas.
 
-    A preview begins when a segmentation parameter is changed while an image is shown, and ends when the
-    image has been analysed with the parameters, another image is shown, or the change is undone.
+    A preview begins when a segmentation parameter is changed while an image is shown, goes on with the next
+    image shown, and ends with an image that has been analysed with the parameters, or when the change is
+    undone.
 
     Parameters
     ----------
@@ -42,16 +43,21 @@ class ThresholdPreview(QObject):
         self._jobs = jobs
         self._show = show
         self._seen = session.settings.segmentation
+        self._is_on = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._ask)
         session.settings_changed.connect(self._settings_changed)
-        session.current_changed.connect(self.stop)
+        session.current_changed.connect(self._current_changed)
         session.entry_changed.connect(self._entry_changed)
 
     def stop(self) -> None:
         """End the preview."""
+        self._is_on = False
+        self._clear()
+
+    def _clear(self) -> None:
         self._timer.stop()
         self._jobs.cancel(self)
         self._show(None)
@@ -66,7 +72,16 @@ class ThresholdPreview(QObject):
         if self._is_measured_with(now):
             self.stop()
         else:
+            self._is_on = True
             self._timer.start()
+
+    def _current_changed(self) -> None:
+        self._clear()
+        if self._is_on and self._session.micrograph is not None:
+            if self._is_measured_with(self._seen):
+                self._is_on = False
+            else:
+                self._timer.start()
 
     def _entry_changed(self, key: int) -> None:
         if key == self._session.current and self._is_measured_with(self._seen):

@@ -11,10 +11,12 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.sizing import SizingResult
-from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.tem.session import ImageState, TemSession
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column
 from nanoai_gui.gui.widgets.numbers import count, grouped, significant
 from nanoai_gui.gui.widgets.warning import set_warning
+
+OUTDATED = "Measured with other settings than those above. Analyse again to renew it."
 
 
 class ResultPanel(QWidget):
@@ -65,11 +67,14 @@ class ResultPanel(QWidget):
             self._show("Not analysed yet", [], entry.error)
         elif result is None:
             self._show("Not measured with this method yet", [], entry.error)
-        elif self._session.selection.agglomerates:
-            self._show(*_of_selection(analysis, result, self._session.selection.agglomerates))
         else:
-            headline, facts, reason = _of_image(analysis, result)
-            self._show(headline, facts, entry.error or reason)
+            if self._session.selection.agglomerates:
+                shown = _of_selection(analysis, result, self._session.selection.agglomerates)
+            else:
+                shown = _of_image(analysis, result)
+            headline, facts, reason = shown
+            outdated = OUTDATED if entry.state is ImageState.OUTDATED else ""
+            self._show(headline, facts, "\n".join(filter(None, (reason, entry.error or outdated))))
 
     def _entry_changed(self, key: int) -> None:
         if key == self._session.current:
