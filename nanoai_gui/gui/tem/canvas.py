@@ -445,8 +445,8 @@ class MicrographCanvas(CanvasEvents, QWidget):
         if self._outlines_visible:
             for layer in (self._excluded, self._measured, self._particles):
                 layer.paint(painter, view, size, ratio)
-        self._selected_agglomerates.paint(painter, view, size)
-        self._selected_particles.paint(painter, view, size)
+        self._selected_agglomerates.paint(painter, view, size, ratio)
+        self._selected_particles.paint(painter, view, size, ratio)
         if self._data_bar_top is not None:
             font = self.font() if self.is_moving_data_bar else None
             canvas_decor.paint_data_bar(painter, view, size, self.image_shape, self._data_bar_top, font)

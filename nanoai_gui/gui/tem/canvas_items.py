@@ -195,11 +195,11 @@ class OutlineLayer:
         origin = QPointF(*view.to_screen(0.0, 0.0, canvas))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for dx, dy, colour in self._strokes(n_points):
+        for dx, dy, colour in self._strokes(n_points, ratio):
             pen = QPen(colour, 1.0)
             pen.setCosmetic(True)
             if self._dashed and colour is not _HALO:
-                pen.setDashPattern([4.0, 3.0])
+                pen.setDashPattern([4.0 * ratio, 3.0 * ratio])  # cosmetic: device pixels
             painter.save()
             painter.setPen(pen)
             painter.translate(origin.x() + dx, origin.y() + dy)
@@ -208,9 +208,12 @@ class OutlineLayer:
                 painter.drawPath(path)
             painter.restore()
 
-    def _strokes(self, n_points: int) -> list[tuple[float, float, QColor]]:
+    def _strokes(self, n_points: int, ratio: float) -> list[tuple[float, float, QColor]]:
         bright, strokes = self._colour, MOST_POINTS / max(n_points, 1)
-        if strokes >= 6 and not self._dashed:
+        if strokes >= 8 and ratio >= 1.4:  # lines of one device pixel are too thin on such screens
+            halo = [(-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2)]
+            lines = [(-0.4, 0.0), (0.4, 0.0), (0.0, -0.4), (0.0, 0.4)]
+        elif strokes >= 6 and not self._dashed:
             halo = [(-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2)]
             lines = [(-0.35, -0.35), (0.35, 0.35)]
         elif strokes >= 6:  # dashes cost more
@@ -255,8 +258,8 @@ class SelectionLayer:
         begins = np.concatenate([[0], ends[:-1]])
         self._paths = [to_path(outlines, int(a), int(b)) for a, b in zip(begins, ends, strict=True)]
 
-    def paint(self, painter: QPainter, view: View, canvas: Size) -> None:
-        """Draw it."""
+    def paint(self, painter: QPainter, view: View, canvas: Size, ratio: float) -> None:
+        """Draw it; widths of cosmetic pens are device pixels."""
         if not self._paths and self._merged.isEmpty():
             return
         left, top = view.to_screen(0.0, 0.0, canvas)
@@ -273,7 +276,7 @@ class SelectionLayer:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawPath(self._merged)
         for width, colour in ((4.5, _HALO), (2.25, self._colour)):
-            pen = QPen(colour, width)
+            pen = QPen(colour, width * ratio)
             pen.setCosmetic(True)
             pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
             painter.setPen(pen)
