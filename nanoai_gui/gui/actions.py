@@ -163,7 +163,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         checkable=True,
     ),
     ActionInfo(
-        "show_outlines", "Show out&lines", "view", 1, ("Z",), "outlines", 5, "Outlines",
+        "show_outlines", "Show ou&tlines", "view", 1, ("Z",), "outlines", 5, "Outlines",
         "Draw the outlines of agglomerates and particles", checkable=True,
     ),
     ActionInfo("theme_system", "Theme as the &system", "view", 2, checkable=True, group="theme"),

@@ -138,6 +138,13 @@ def palette_of(theme: ThemeTokens) -> QPalette:
     return palette
 
 
+def chosen(mode: str, system: Qt.ColorScheme) -> ThemeTokens:
+    """Give the colours of a mode on a system that prefers light or dark, or does not say (light)."""
+    if mode == "system":
+        return DARK if system is Qt.ColorScheme.Dark else LIGHT
+    return DARK if mode == "dark" else LIGHT
+
+
 class Theme(QObject):
     """The theme of the application: follows the system, or is set to light or dark."""
 
@@ -161,10 +168,7 @@ class Theme(QObject):
     @property
     def tokens(self) -> ThemeTokens:
         """The colours in use."""
-        if self._mode == "system":
-            scheme = self._application.styleHints().colorScheme()
-            return DARK if scheme is Qt.ColorScheme.Dark else LIGHT
-        return DARK if self._mode == "dark" else LIGHT
+        return chosen(self._mode, self._application.styleHints().colorScheme())
 
     def set_mode(self, mode: str) -> None:
         """Follow the system, or do not."""
@@ -178,13 +182,13 @@ class Theme(QObject):
         self._apply()
 
     def _apply(self) -> None:
-        chosen = self.tokens
-        if chosen == self._applied:
+        now = self.tokens
+        if now == self._applied:
             return
-        self._applied = chosen
-        self._application.setPalette(palette_of(chosen))
+        self._applied = now
+        self._application.setPalette(palette_of(now))
         if "pyqtgraph" in sys.modules:
-            configure_plots(chosen)
+            configure_plots(now)
         self.changed.emit()
 
 
