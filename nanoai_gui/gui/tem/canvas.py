@@ -20,9 +20,8 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.gui.tem import canvas_decor
 from nanoai_gui.gui.tem import view as views
 from nanoai_gui.gui.tem.canvas_events import CanvasEvents
-from nanoai_gui.gui.tem.canvas_items import OutlineLayer, Raster, SelectionLayer
+from nanoai_gui.gui.tem.canvas_items import OutlineLayer, Raster, SelectionLayer, owned, preview_colours
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
-from nanoai_gui.gui.tem.outlines import Outlines
 from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours
 from nanoai_gui.gui.tem.session import Selection
 from nanoai_gui.gui.tem.tools import Line, Tool
@@ -32,7 +31,7 @@ from nanoai_gui.gui.widgets.newest import NewestOnly
 from nanoai_gui.gui.widgets.scale_bar import paint_scale_bar, scale_bar
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QPaintEvent, QResizeEvent
+    from PySide6.QtGui import QPaintEvent
 
 CURSOR_INTERVAL_MS = 16
 """The position under the mouse is told at most 60 times a second."""
@@ -40,7 +39,7 @@ UNCALIBRATED_COLOUR = "#F2B54A"
 EXCLUDED_COLOUR = "#D0D0D0"
 
 
-class MicrographCanvas(CanvasEvents, QWidget):
+class MicrographCanvas(CanvasEvents):
     """Shows a micrograph; see :mod:`nanoai_gui.gui.tem.tools` for what the mouse does.
 
     Keys while the canvas has the focus: X masks, Z outlines, Tab or ` held: nothing but the image, F fit,
@@ -69,8 +68,6 @@ class MicrographCanvas(CanvasEvents, QWidget):
     """Esc removed the line."""
     tool_left = Signal()
     """Esc with nothing else to give up: the tool is Select again."""
-    view_changed = Signal(float)
-    """Screen pixels per image pixel."""
     contrast_changed = Signal(object)
     """A :class:`Contrast`, when the canvas chose it itself (a new image)."""
     statistics_changed = Signal(object)
@@ -87,15 +84,12 @@ class MicrographCanvas(CanvasEvents, QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(160, 120)
         self.setAccessibleName("Micrograph")
-        self._micrograph: Micrograph | None = None
         self._picture: OverlayPicture | None = None
         self._selection = Selection()
         self._nm_per_px: float | None = None
         self._data_bar_top: int | None = None
         self._line: Line | None = None
         self._band: tuple[QPointF, QPointF] | None = None
-        self._view = View()
-        self._is_fitted = True
         self._contrast = Contrast()
         self._statistics = GreyStatistics()
         self._keep_contrast = False
@@ -107,7 +101,7 @@ class MicrographCanvas(CanvasEvents, QWidget):
         self._fill = Raster()
         self._fill.set_colours(fill_colours())
         self._preview = Raster()
-        self._preview.set_colours(_preview_colours())
+        self._preview.set_colours(preview_colours())
         self._measured = OutlineLayer(QColor(SKY_BLUE))
         self._excluded = OutlineLayer(QColor(EXCLUDED_COLOUR), dashed=True)
         self._particles = OutlineLayer(QColor(YELLOW))
@@ -198,9 +192,9 @@ class MicrographCanvas(CanvasEvents, QWidget):
             self._selected_particles.set_outlines(None)
         else:
             self._selected_agglomerates.set_outlines(
-                _owned(picture.agglomerates, self._selection.agglomerates)
+                owned(picture.agglomerates, self._selection.agglomerates)
             )
-            self._selected_particles.set_outlines(_owned(picture.particles, self._selection.particles))
+            self._selected_particles.set_outlines(owned(picture.particles, self._selection.particles))
         self.update()
 
     def reveal_selection(self) -> None:
@@ -290,32 +284,6 @@ class MicrographCanvas(CanvasEvents, QWidget):
     # ---- what one may ask ---------------------------------------------------------------------------
 
     @property
-    def pixels(self) -> NDArray[Any] | None:
-        """Raw values on show."""
-        return None if self._micrograph is None else self._micrograph.pixels
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Height and width of the image; (0, 0) when the canvas is empty."""
-        return (0, 0) if self._micrograph is None else self._micrograph.shape
-
-    @property
-    def image_size(self) -> views.Size:
-        """Width and height of the image."""
-        height, width = self.image_shape
-        return width, height
-
-    @property
-    def size_f(self) -> views.Size:
-        """Width and height of the canvas in device-independent pixels."""
-        return self.width(), self.height()
-
-    @property
-    def view(self) -> View:
-        """Place and zoom."""
-        return self._view
-
-    @property
     def contrast(self) -> Contrast:
         """How raw values look."""
         return self._contrast
@@ -358,47 +326,6 @@ class MicrographCanvas(CanvasEvents, QWidget):
     def sizeHint(self) -> QSize:
         """As large as there is room."""
         return QSize(900, 700)
-
-    # ---- place and zoom -----------------------------------------------------------------------------
-
-    def set_view(self, view: View, is_fitted: bool = False) -> None:
-        """Show another place; the image cannot be lost."""
-        if self._micrograph is None:
-            return
-        self._view = view if is_fitted else view.limited(self.size_f, self.image_size)
-        self._is_fitted = is_fitted
-        self.view_changed.emit(self._view.scale)
-        self.update()
-
-    def fit(self) -> None:
-        """Show the whole image."""
-        self.set_view(views.fitted(self.size_f, self.image_size), is_fitted=True)
-
-    def zoom_to_pixels(self) -> None:
-        """Show one image pixel per screen pixel (100 %)."""
-        self.set_view(View(1.0 / self.devicePixelRatioF(), self._view.x, self._view.y))
-
-    def zoom(self, factor: float, anchor: QPointF | None = None) -> None:
-        """Magnify around a position of the canvas (the middle when ``None``)."""
-        size = self.size_f
-        at = (size[0] / 2, size[1] / 2) if anchor is None else (anchor.x(), anchor.y())
-        self.set_view(self._view.zoomed(factor, at, size, self.image_size))
-
-    def to_image(self, at: QPointF) -> tuple[float, float]:
-        """Position on the canvas to px of the image."""
-        return self._view.to_image(at.x(), at.y(), self.size_f)
-
-    def row_at(self, at: QPointF) -> int:
-        """Give the pixel edge nearest to a position: rows from it on lie below; 1 to the image's height."""
-        return int(min(max(round(self.to_image(at)[1] + 0.5), 1), max(self.image_shape[0], 1)))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the middle in the middle, or the whole image in sight."""
-        super().resizeEvent(event)
-        if self._is_fitted:
-            self.fit()
-        else:
-            self.set_view(self._view)
 
     # ---- painting -----------------------------------------------------------------------------------
 
@@ -463,15 +390,3 @@ class MicrographCanvas(CanvasEvents, QWidget):
 
 def _make_pyramid(pixels: NDArray[Any], cancelled: Any) -> object:  # noqa: ANN401
     return mean_pyramid(pixels, cancelled)
-
-
-def _owned(outlines: Outlines, ids: frozenset[int]) -> Outlines:
-    """Outlines of some owners, those of one owner together."""
-    rows = np.flatnonzero(np.isin(outlines.owners, np.fromiter(ids, dtype=np.int64)))
-    return outlines.select(rows[np.argsort(outlines.owners[rows], kind="stable")])
-
-
-def _preview_colours() -> NDArray[np.uint8]:
-    table = np.zeros((256, 4), np.uint8)
-    table[1:] = (230, 60, 150, 105)  # no grey level and no label looks like this pink
-    return table

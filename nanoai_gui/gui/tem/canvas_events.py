@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QKeySequence, QNativeGestureEvent
-from PySide6.QtWidgets import QWidget
 
 from nanoai_gui.gui.tem import tools
+from nanoai_gui.gui.tem.canvas_view import CanvasView
 from nanoai_gui.gui.tem.overlay import Hit
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ _ARROWS = {
 }
 
 
-class CanvasEvents(QWidget):
-    """Half of the canvas: everything that comes from the person."""
+class CanvasEvents(CanvasView):
+    """Second third of the canvas: everything that comes from the person."""
 
     _cursor_timer: QTimer
 

@@ -284,3 +284,16 @@ class SelectionLayer:
             for path in self._paths:
                 painter.drawPath(path)
         painter.restore()
+
+
+def owned(outlines: Outlines, ids: frozenset[int]) -> Outlines:
+    """Outlines of some owners, those of one owner together."""
+    rows = np.flatnonzero(np.isin(outlines.owners, np.fromiter(ids, dtype=np.int64)))
+    return outlines.select(rows[np.argsort(outlines.owners[rows], kind="stable")])
+
+
+def preview_colours() -> NDArray[np.uint8]:
+    """(256, 4) colours of the threshold preview: 0 is clear."""
+    table = np.zeros((256, 4), np.uint8)
+    table[1:] = (230, 60, 150, 105)  # no grey level and no label looks like this pink
+    return table
