@@ -13,11 +13,13 @@ from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, Polarity
 from nanoai_gui.core.tem.background import estimate_background, find_polarity
 from nanoai_gui.core.tem.edge_profile import edge_level
-from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, thinned, typical_radius
 
 NOISE_FACTOR = 4.0
 """An automatic threshold is at least this many standard deviations of the background above it."""
+BEHIND_SCALE_BAR = "partly behind a scale bar"
+"""Reason of exclusion: what is drawn into the image hides a part of the agglomerate."""
 CLEAR_FACTOR = 6.0
 """Smoothing goes on until Otsu's level is this many standard deviations above the background ..."""
 MOST_DENOISE_PX = 4.0
@@ -87,6 +89,8 @@ class PreparedContrast:
         The strongest contrast of the image (99.9th percentile): level 1 of a threshold by hand.
     denoise_px
         Width of the smoothing that was needed, in px.
+    covered
+        Parts of the field of view that something is drawn over; their contrast is 0.
     """
 
     contrast: NDArray[np.float32]
@@ -95,6 +99,7 @@ class PreparedContrast:
     noise: float
     full_scale: float
     denoise_px: float
+    covered: tuple[Box, ...] = ()
 
     @property
     def field(self) -> NDArray[np.float32]:
@@ -147,11 +152,19 @@ def prepare(
             strip /= level
         checkpoint(cancelled)
     progress(0.3, "Denoising")
+    covered = tuple(_clip(box, (height, width)) for box in micrograph.annotations)
+    for box in covered:
+        out[box.slices] = 0
     denoise_px = _denoise(out, p.denoise_px, cancelled)
     full_scale = float(np.percentile(thinned(out), 99.9))
     return PreparedContrast(
-        contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0), denoise_px
+        contrast, (height, width), polarity, noise_level(out), max(full_scale, 0.0), denoise_px, covered
     )
+
+
+def _clip(box: Box, shape: tuple[int, int]) -> Box:
+    y0, x0 = min(max(box.y0, 0), shape[0]), min(max(box.x0, 0), shape[1])
+    return Box(y0, x0, min(max(box.y1, y0), shape[0]), min(max(box.x1, x0), shape[1]))
 
 
 def _denoise(image: NDArray[np.float32], denoise_px: float, cancelled: Cancelled) -> float:
@@ -266,7 +279,7 @@ def label(
     """Label what stands out of a prepared image by more than ``level``."""
     from scipy import ndimage
 
-    height, _ = prepared.field_shape
+    height = prepared.field_shape[0]
     labels = np.zeros(prepared.contrast.shape, dtype=np.int32)
     mask = particle_mask(prepared, parameters, level)[:height]
     checkpoint(cancelled)
@@ -316,7 +329,9 @@ def describe(
         [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in (found[i - 1] for i in ids)], dtype=np.int32
     ).reshape(-1, 4)
     cut = (boxes[:, 0] <= 0) | (boxes[:, 1] <= 0) | (boxes[:, 2] >= height) | (boxes[:, 3] >= width)
-    excluded = tuple(TOUCHES_BORDER if c and not parameters.include_border else "" for c in cut)
+    excluded = [TOUCHES_BORDER if c and not parameters.include_border else "" for c in cut]
+    for row in _beside_covered(labels, ids, prepared.covered):
+        excluded[row] = excluded[row] or BEHIND_SCALE_BAR
     return Agglomerates(
         labels=labels,
         ids=ids,
@@ -324,11 +339,24 @@ def describe(
         y=sum_y[ids] / area[ids],
         area_px=area[ids],
         boxes=boxes,
-        excluded=excluded,
+        excluded=tuple(excluded),
         polarity=prepared.polarity,
         threshold=float("nan") if parameters.threshold is ThresholdKind.LOCAL else float(level),
         contrast=prepared.contrast,
     )
+
+
+def _beside_covered(
+    labels: NDArray[np.int32], ids: NDArray[np.int32], covered: tuple[Box, ...]
+) -> NDArray[np.intp]:
+    """Rows of the agglomerates that reach the edge of a covered part: they may go on behind it."""
+    # The smoothing clears a pixel or two around.
+    rim = 3
+    found = [
+        np.unique(labels[max(b.y0 - rim, 0) : b.y1 + rim, max(b.x0 - rim, 0) : b.x1 + rim]) for b in covered
+    ]
+    touched = np.concatenate(found) if found else np.empty(0, dtype=np.int32)
+    return np.flatnonzero(np.isin(ids, touched))
 
 
 def _areas(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:

@@ -35,6 +35,8 @@ _SPREAD = 0.07
 """Width of the spot in which votes for one centre fall, as a share of the radius."""
 _CELLS = 4.0
 """Cells of the accumulator in the smallest radius."""
+_PROOF = 0.5
+"""More of the edge to be seen, for a circle that lies wholly in another one (in part for less)."""
 _LARGEST = 1.25
 """Largest radius looked for, as a share of that of the largest inscribed circle."""
 
@@ -53,7 +55,7 @@ class HoughParameters:
         help="As a share of the largest circle that fits into the silhouette.",
     )  # fmt: skip
     overlap: float = parameter(
-        0.6, "Greatest overlap", minimum=0, maximum=1, step=0.05,
+        0.75, "Greatest overlap", minimum=0, maximum=1, step=0.05,
         help="A circle of which a larger share lies in another, better one is taken for the same particle.",
     )  # fmt: skip
     minimum_diameter_px: float = parameter(
@@ -180,7 +182,9 @@ def _accept(
         cr += edges.depth
         if support < parameters.support or not 0.9 * smallest <= cr <= largest:
             continue
-        if any(_share_inside(cx, cy, cr, other) > parameters.overlap for other in found):
+        covered = max((_share_inside(cx, cy, cr, other) for other in found), default=0.0)
+        # The corner of an angular particle is an arc too, but a short one within a circle already found.
+        if covered > parameters.overlap or support < parameters.support + _PROOF * covered:
             continue
         free[used] = False
         found.append((cx, cy, cr, support))

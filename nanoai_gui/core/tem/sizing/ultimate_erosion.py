@@ -26,12 +26,12 @@ class UltimateErosionParameters:
     """What a person can set of the ultimate erosion."""
 
     neck: float = parameter(
-        0.05, "Neck depth", minimum=0, maximum=0.9, step=0.01,
+        0.03, "Neck depth", minimum=0, maximum=0.9, step=0.01,
         help="Two summits of the distance map are two particles when the saddle between them is lower than "
         "the smaller one by this share of its radius. Larger values give fewer particles.",
     )  # fmt: skip
     step_px: float = parameter(
-        0.2, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
+        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
         help="... and by at least this many pixels, against summits made by a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(

@@ -27,12 +27,12 @@ class WatershedParameters:
     """What a person can set of the watershed."""
 
     neck: float = parameter(
-        0.05, "Neck depth", minimum=0, maximum=0.9, step=0.01,
+        0.03, "Neck depth", minimum=0, maximum=0.9, step=0.01,
         help="A neck parts two particles when it is narrower than the smaller one by this share of its "
         "radius. Larger values give fewer, larger particles.",
     )  # fmt: skip
     step_px: float = parameter(
-        0.2, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
+        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
         help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(
