@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nanoai_gui.core.tem.synthesis.optics import defocus
 from nanoai_gui.core.tem.synthesis.projection import Material, project
 from nanoai_gui.core.tem.synthesis.shapes import Ball
 
@@ -119,3 +120,15 @@ def test_the_window_tells_where_the_origin_is() -> None:
 def test_a_particle_smaller_than_a_px_neither_fails_nor_vanishes_from_the_truth() -> None:
     projection = project([Ball(0.05)], np.zeros((1, 3)), Material(np.array([K])), shift=(0.4, 0.4))
     assert projection.visible == pytest.approx([1.0])
+
+
+def test_fringes_do_not_come_back_on_the_other_side_of_the_picture() -> None:
+    transmission = np.ones((120, 160), dtype=np.float32)
+    transmission[40:70, 148:158] = 0.3
+    seen = defocus(transmission, 4.0)
+    assert np.abs(seen[:, :40] - 1).max() < 0.01
+    assert seen.max() > 1.1
+
+
+def test_an_empty_picture_stays_empty_out_of_focus() -> None:
+    assert np.abs(defocus(np.ones((33, 47), dtype=np.float32), 3.0) - 1).max() < 1e-5

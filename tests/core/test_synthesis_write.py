@@ -109,3 +109,16 @@ def test_a_folder_that_cannot_be_made_exits_with_1(
     taken.write_text("")
     assert main(["synthesize", "tem", "-n", "1", "--seed", "1", "--out", str(taken)]) == 1
     assert str(taken) in capsys.readouterr().err
+
+
+def test_the_bundled_sample_is_calibrated_and_its_truth_fits() -> None:
+    folder = Path(__file__).resolve().parents[2] / "resources" / "samples"
+    sample = read_micrograph(folder / "synthetic_agglomerates.tif")
+    assert sample.calibration.nm_per_px == pytest.approx(0.7)
+    assert sample.data_bar_top == 963
+    assert (folder / "synthetic_agglomerates.tif").stat().st_size < 1.5e6
+    with (folder / "synthetic_agglomerates_truth.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {r["image"] for r in rows} == {"synthetic_agglomerates.tif"}
+    at = tuple(np.rint([[float(r[k]) for r in rows] for k in ("y_px", "x_px")]).astype(int))
+    assert np.median(sample.pixels[at]) < 0.6 * np.median(sample.field_pixels)

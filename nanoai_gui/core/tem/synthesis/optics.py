@@ -14,7 +14,6 @@ PHASE_PER_DEPTH = 1.5
 """Phase shift (rad) of the exit wave per unit of optical depth: as strong as in images of carbon."""
 LARGEST_PHASE = 1.5
 """Where a particle is so thick that hardly anything passes, more phase would only make ripples."""
-_PAD = 16
 
 
 def defocus(transmission: Image, fringe_px: float) -> Image:
@@ -45,8 +44,11 @@ def defocus(transmission: Image, fringe_px: float) -> Image:
     wave = np.empty(transmission.shape, dtype=np.complex64)
     wave.real, wave.imag = amplitude * np.cos(phase), amplitude * np.sin(phase)
     height, width = transmission.shape
-    size = fft.next_fast_len(height + _PAD), fft.next_fast_len(width + _PAD)
-    wave = np.pad(wave, ((0, size[0] - height), (0, size[1] - width)), mode="symmetric")
+    # The transform is periodic: mirrored px on every side keep one edge's fringes from the other.
+    pad = min(4 + math.ceil(2 * fringe_px), height, width)
+    size = fft.next_fast_len(height + 2 * pad), fft.next_fast_len(width + 2 * pad)
+    after = size[0] - height - pad, size[1] - width - pad
+    wave = np.pad(wave, ((pad, after[0]), (pad, after[1])), mode="symmetric")
     qy = np.fft.fftfreq(size[0]).astype(np.float32)[:, None]
     qx = np.fft.fftfreq(size[1]).astype(np.float32)[None, :]
     w2 = np.float32(fringe_px**2)
@@ -58,7 +60,7 @@ def defocus(transmission: Image, fringe_px: float) -> Image:
     spectrum = fft.fft2(wave, overwrite_x=True)
     spectrum *= transfer(qy)
     spectrum *= transfer(qx)
-    seen = fft.ifft2(spectrum, overwrite_x=True)[:height, :width]
+    seen = fft.ifft2(spectrum, overwrite_x=True)[pad : pad + height, pad : pad + width]
     return np.asarray(seen.real**2 + seen.imag**2, dtype=np.float32)
 
 
