@@ -108,9 +108,13 @@ def create_app(
     with_log, log_to
         Whether to write a log file, and where (``None``: the user's log folder).
     """
-    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     existing = QApplication.instance()
-    qt = existing if isinstance(existing, QApplication) else QApplication(list(arguments) or ["nanoai-gui"])
+    if isinstance(existing, QApplication):
+        qt = existing
+    else:
+        # Screens set to 125 or 150 % get exactly that; only possible before the application is made.
+        QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+        qt = QApplication(list(arguments) or ["nanoai-gui"])
     qt.setApplicationName("nanoai-gui")
     qt.setApplicationDisplayName("NanoAI")
     qt.setApplicationVersion(nanoai_gui.__version__)

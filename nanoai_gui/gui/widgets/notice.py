@@ -138,11 +138,11 @@ class NoticeArea(QObject):
             if notice.label.text() == text:
                 notice.dismiss()
         notice = Notice(text, kind, command, self._host)
-        self._notices = [*self._shown(), notice]
-        for old in self._notices[:-MOST]:
+        notice.show()
+        self._notices.append(notice)
+        for old in self._shown()[:-MOST]:
             old.dismiss()
         notice.installEventFilter(self)
-        notice.show()
         self._place()
         return notice
 

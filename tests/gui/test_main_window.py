@@ -1,0 +1,433 @@
+"""The window as a person uses it: real keys and clicks, real workers, real files."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
+from pytestqt.qtbot import QtBot
+
+from nanoai_gui.core.jobs import Failure, WorkerPool
+from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
+from nanoai_gui.gui.actions import ACTIONS
+from nanoai_gui.gui.app import Application, create_app
+from nanoai_gui.gui.errors import ErrorDialog
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.main_window import MainWindow, batch_messages
+from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary
+from nanoai_gui.gui.theme import DARK, tokens
+from tests.gui import tasks
+
+SOON = 20_000
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two good images, one that is cut off, and a text that is no image."""
+    import tifffile
+
+    made = tmp_path_factory.mktemp("Bilder ü 中 1")
+    for i in (1, 2):
+        pixels = make_image(SynthesisSpec(width_px=256, height_px=256, gmd_px=16), i).micrograph.pixels
+        tifffile.imwrite(made / f"field {i}.tif", pixels, resolution=(2e7, 2e7), resolutionunit=3)
+    whole = (made / "field 1.tif").read_bytes()
+    (made / "field 3 cut.tif").write_bytes(whole[: len(whole) // 2])
+    (made / "notes.txt").write_text("not an image")
+    return made
+
+
+@pytest.fixture
+def make(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[[], Application]]:
+    """Start the program; what it changed of the application is put back."""
+    made: list[Application] = []
+    palette = qapp.palette()
+
+    def start() -> Application:
+        application = create_app(
+            store=SettingsStore(tmp_path / "settings.json"),
+            runner=JobRunner(WorkerPool(2, reserve=1)),
+            install_hooks=False,
+            with_log=False,
+        )
+        made.append(application)
+        application.window.show()
+        qtbot.waitExposed(application.window)
+        return application
+
+    yield start
+    for application in made:
+        application.window.close()
+        application.close()
+        application.theme.deleteLater()
+        application.window.deleteLater()
+    qapp.setPalette(palette)
+
+
+@pytest.fixture
+def window(make: Callable[[], Application]) -> MainWindow:
+    return make().window
+
+
+def press(
+    window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
+    QTest.keyClick(window.focusWidget() or window, key, modifier)
+
+
+def states(window: MainWindow) -> dict[str, str]:
+    return {entry.path.name: entry.state.name for entry in window.session.entries()}
+
+
+def open_folder(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    window.open_paths([folder])
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# ---------------------------------------------------------------------- the whole road
+
+
+def test_a_folder_is_opened_measured_and_exported(
+    window: MainWindow, folder: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    open_folder(window, folder, qtbot)
+    assert list(states(window)) == ["field 1.tif", "field 2.tif", "field 3 cut.tif"]
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        press(window, Qt.Key.Key_F5)
+    assert states(window) == {"field 1.tif": "DONE", "field 2.tif": "DONE", "field 3 cut.tif": "FAILED"}
+    assert any("2 images measured, 1 failed: field 3 cut.tif" in text for text in window.notices.texts)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    qtbot.waitUntil(window.actions_by_key["export_tables"].isEnabled)
+
+    window.exports.write_tables(tmp_path / "out")
+    window.exports.write_overlay(tmp_path / "overlay.png")
+    window.exports.write_histogram(tmp_path / "sizes.svg")
+    for name in ("out/particles.csv", "out/agglomerates.csv", "out/summary.json", "overlay.png", "sizes.svg"):
+        qtbot.waitUntil(lambda name=name: (tmp_path / name).is_file(), timeout=SOON)  # type: ignore[misc]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["errors"][0]["image"].endswith("field 3 cut.tif")
+    qtbot.waitUntil(lambda: sum("written" in text for text in window.notices.texts) == 3, timeout=SOON)
+
+
+def test_an_export_that_fails_says_so(window: MainWindow, folder: Path, qtbot: QtBot, tmp_path: Path) -> None:
+    open_folder(window, folder, qtbot)
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        press(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    (tmp_path / "a file").touch()
+    window.exports.write_tables(tmp_path / "a file" / "out")
+    qtbot.waitUntil(lambda: bool(window.notices.texts), timeout=SOON)
+    assert "written to" not in window.notices.texts[-1]
+
+
+# ---------------------------------------------------------------------- opening
+
+
+def test_files_and_folders_are_taken_by_drop(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(folder)), QUrl("https://example.org/a.tif")])
+    place = QPoint(300, 300)
+    entering = QDragEnterEvent(place, Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
+    window.dragEnterEvent(entering)
+    assert entering.isAccepted()
+    drop = QDropEvent(QPointF(place), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
+    window.dropEvent(drop)
+    qtbot.waitUntil(lambda: len(window.session) == 3, timeout=SOON)
+
+
+def test_text_is_not_taken_by_drop(window: MainWindow) -> None:
+    data = QMimeData()
+    data.setText("hello")
+    entering = QDragEnterEvent(
+        QPoint(300, 300), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier
+    )
+    entering.ignore()
+    window.dragEnterEvent(entering)
+    assert not entering.isAccepted()
+
+
+def test_a_file_that_cannot_be_read_leaves_the_last_good_image(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    open_folder(window, folder, qtbot)
+    shown = window.session.micrograph
+    with qtbot.waitSignal(window.loader.failed, timeout=SOON):
+        press(window, Qt.Key.Key_D)
+        press(window, Qt.Key.Key_D)
+    assert states(window)["field 3 cut.tif"] == "FAILED"
+    assert window.session.micrograph is not None
+    assert window.session.micrograph.name in ("field 1.tif", "field 2.tif")
+    assert shown is not None
+    assert any("field 3 cut.tif" in text for text in window.notices.texts)
+    press(window, Qt.Key.Key_A)
+    press(window, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: window.windowTitle() == "field 1.tif - NanoAI", timeout=SOON)
+
+
+def test_a_folder_without_images_and_a_missing_file_are_named(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "empty").mkdir()
+    window.open_paths([tmp_path / "empty", tmp_path / "gone.tif"])
+    qtbot.waitUntil(lambda: len(window.notices.texts) == 2, timeout=SOON)
+    assert "empty" in window.notices.texts[0]
+    assert "gone.tif" in window.notices.texts[1]
+    assert len(window.session) == 0
+
+
+def test_the_dialog_opens_what_was_chosen_and_remembers_the_folder(
+    window: MainWindow, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen = str(folder / "field 2.tif")
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([chosen], ""))
+    press(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    window._fill_recent()
+    recent = [action.data() for action in window._recent_menu.actions()]
+    assert recent[0] == chosen
+    window.close()
+    kept = json.loads((tmp_path / "settings.json").read_text())
+    assert kept["open_folder"] == str(folder)
+    assert kept["recent"] == [chosen]
+
+
+# ---------------------------------------------------------------------- commands
+
+
+def test_every_command_has_a_handler_and_none_is_dead(window: MainWindow) -> None:
+    assert set(window._handlers()) == {info.key for info in ACTIONS} == set(window.actions_by_key)
+
+
+def test_commands_are_enabled_when_they_can_do_something(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    def enabled() -> set[str]:
+        return {key for key, action in window.actions_by_key.items() if action.isEnabled()}
+
+    at_start = enabled()
+    assert {"open", "open_folder", "shortcuts", "about", "quit"} <= at_start
+    assert not at_start & {"analyse_all", "analyse_current", "next", "cancel", "export_tables", "zoom_fit"}
+    open_folder(window, folder, qtbot)
+    qtbot.waitUntil(lambda: {"analyse_all", "analyse_current", "next", "zoom_fit", "remove"} <= enabled())
+    assert not enabled() & {"cancel", "export_tables", "export_overlay"}
+
+
+@pytest.mark.parametrize("key", ["shortcuts", "about"])
+def test_help_opens_and_closes(window: MainWindow, key: str, qtbot: QtBot) -> None:
+    window.actions_by_key[key].trigger()
+    (dialog,) = [child for child in window.findChildren(QDialog) if child.isVisible()]
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not [c for c in window.findChildren(QDialog) if c.isVisible()])
+
+
+def test_f1_opens_the_shortcut_sheet(window: MainWindow, qtbot: QtBot) -> None:
+    press(window, Qt.Key.Key_F1)
+    (dialog,) = [child for child in window.findChildren(QDialog) if child.isVisible()]
+    assert dialog.windowTitle() == "Shortcuts and gestures"
+    dialog.close()
+
+
+def test_masks_and_outlines_are_switched_and_remembered(
+    window: MainWindow, folder: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    open_folder(window, folder, qtbot)
+    press(window, Qt.Key.Key_X)
+    assert not window.actions_by_key["show_masks"].isChecked()
+    assert not window.tab.canvas.masks_visible
+    window.actions_by_key["show_outlines"].trigger()
+    assert not window.tab.canvas.outlines_visible
+    window.close()
+    kept = json.loads((tmp_path / "settings.json").read_text())
+    assert (kept["show_masks"], kept["show_outlines"]) == (False, False)
+
+
+def test_letters_typed_into_the_filter_are_no_commands(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    open_folder(window, folder, qtbot)
+    wanted = window.session.wanted
+    window.tab.file_strip.filter.setFocus()
+    QTest.keyClicks(window.tab.file_strip.filter, "dxa-")
+    assert window.tab.file_strip.filter.text() == "dxa-"
+    assert window.session.wanted == wanted
+    assert window.actions_by_key["show_masks"].isChecked()
+
+
+def test_images_are_removed_from_the_list_and_not_from_the_disk(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    open_folder(window, folder, qtbot)
+    qtbot.waitUntil(window.actions_by_key["remove"].isEnabled)
+    press(window, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
+    assert list(states(window)) == ["field 2.tif", "field 3 cut.tif"]
+    assert (folder / "field 1.tif").is_file()
+    qtbot.waitUntil(lambda: window.windowTitle() == "field 2.tif - NanoAI", timeout=SOON)
+
+
+def test_the_theme_is_switched_and_remembered(
+    make: Callable[[], Application], qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = make().window
+    window.actions_by_key["theme_dark"].trigger()
+    qtbot.waitUntil(lambda: tokens(window.tab.palette()) == DARK)
+    window.close()
+    assert json.loads((tmp_path / "settings.json").read_text())["theme"] == "dark"
+    again = make().window
+    assert again.actions_by_key["theme_dark"].isChecked()
+    assert tokens(again.palette()) == DARK
+
+
+# ---------------------------------------------------------------------- work and its end
+
+
+def test_stop_is_seen_within_a_second(
+    window: MainWindow, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanoai_gui.gui.tem.batch.analyse", tasks.endless)
+    open_folder(window, folder, qtbot)
+    assert not window.busy.isVisible()
+    window.actions_by_key["analyse_all"].trigger()
+    qtbot.waitUntil(
+        lambda: window.busy.isVisible() and window.busy.label.text() == "0 of 3 images", timeout=SOON
+    )
+    qtbot.waitUntil(lambda: window.busy.bar.value() > 0, timeout=SOON)
+    started = time.monotonic()
+    QTest.mouseClick(window.busy.stop_button, LEFT)
+    qtbot.waitUntil(lambda: not window.batch.is_running, timeout=1000)
+    assert time.monotonic() - started < 1.0
+    assert not window.busy.isVisible()
+    assert set(states(window).values()) == {"NEW"}
+    assert window.notices.texts[-1] == "Stopped: 0 images measured."
+
+
+def test_closing_during_work_leaves_no_process_and_no_thread(
+    window: MainWindow, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = threading.active_count()
+    monkeypatch.setattr("nanoai_gui.gui.tem.batch.analyse", tasks.stubborn)
+    open_folder(window, folder, qtbot)
+    with qtbot.waitSignal(
+        window.batch.progress_changed, timeout=SOON, check_params_cb=lambda p: bool(p.message)
+    ):
+        window.actions_by_key["analyse_all"].trigger()
+    pids = window._runner.pool.pids()
+    assert pids
+    assert all(is_alive(pid) for pid in pids)
+    started = time.monotonic()
+    assert window.close()
+    assert time.monotonic() - started < 3.0
+    assert not any(is_alive(pid) for pid in pids)
+    assert threading.active_count() <= before
+
+
+def test_an_unknown_failure_opens_the_dialog_and_a_known_one_does_not(
+    make: Callable[[], Application],
+) -> None:
+    application = make()
+    window = application.window
+    application.reporter.report(Failure("The disk is full.", "Free some space.", "", True))
+    assert window.notices.texts == ["The disk is full. Free some space."]
+    assert not window.findChildren(ErrorDialog)
+    application.reporter.report(Failure("Something unexpected happened.", "", "Traceback", False))
+    (dialog,) = window.findChildren(ErrorDialog)
+    assert dialog.isVisible()
+    dialog.close()
+
+
+def test_a_notice_is_closed_by_its_button(window: MainWindow) -> None:
+    notice = window.notices.show("Read this.")
+    assert window.tab.rect().contains(notice.geometry())
+    QTest.mouseClick(notice.close_button, LEFT)
+    assert window.notices.texts == []
+    for i in range(5):
+        window.notices.show(f"Number {i}")
+    assert window.notices.texts == ["Number 2", "Number 3", "Number 4"]
+
+
+# ---------------------------------------------------------------------- reading out, remembering
+
+
+def test_the_status_bar_reads_the_pixel_under_the_pointer(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    open_folder(window, folder, qtbot)
+    pixels = window.session.micrograph.pixels if window.session.micrograph else np.zeros((1, 1))
+    window.readout.set_place(20.3, 10.4)
+    texts = [label.text() for label in window.readout.labels]
+    assert texts == ["x 20, y 10 px", "10.2, 5.2 nm", f"value {pixels[10, 20]}", ""]
+    selectable = Qt.TextInteractionFlag.TextSelectableByMouse
+    assert all(label.textInteractionFlags() & selectable for label in window.readout.labels)
+    window.readout.set_place(-5.0, 10.0)
+    assert not any(label.text() for label in window.readout.labels)
+    window.readout.set_place(None)
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        window.actions_by_key["analyse_current"].trigger()
+    analysis = window.session.current_analysis
+    assert analysis is not None
+    particles = analysis.results["watershed"].particles
+    window.readout.set_place(float(particles.x[0]), float(particles.y[0]))
+    assert window.readout.labels[3].text().startswith(f"particle {particles.ids[0]}, ")
+    assert window.readout.labels[3].text().endswith(" nm")
+
+
+def test_a_window_remembered_on_a_screen_that_is_gone_comes_back_into_sight(
+    make: Callable[[], Application], tmp_path: Path
+) -> None:
+    window = make().window
+    window.setWindowState(Qt.WindowState.WindowNoState)
+    window.setGeometry(QRect(90_000, 90_000, 700, 500))
+    window.close()
+    again = make().window
+    room = QGuiApplication.primaryScreen().availableGeometry()
+    assert room.intersects(again.frameGeometry())
+
+
+def test_settings_that_make_no_sense_do_not_keep_the_window_from_opening(
+    make: Callable[[], Application], tmp_path: Path
+) -> None:
+    bad = {"geometry": "!!!", "layout": {"across": "???", "centre": "AAAA"}, "theme": "dark"}
+    (tmp_path / "settings.json").write_text(json.dumps(bad))
+    window = make().window
+    assert window.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("summary", "expected"),
+    [
+        (BatchSummary(1, {}, False, 1.0), []),
+        (BatchSummary(3, {}, False, 12.4), ["3 images measured in 12 s."]),
+        (BatchSummary(2, {}, True, 1.0), ["Stopped: 2 images measured."]),
+        (BatchSummary(1, {7: "It is cut off."}, False, 1.0), ["1 image measured, 1 failed: It is cut off."]),
+        (
+            BatchSummary(0, {1: "a", 2: "b"}, False, 1.0),
+            ["0 images measured, 2 failed. Each says why in the list on the left."],
+        ),
+    ],
+)
+def test_the_end_of_a_batch_in_words(summary: BatchSummary, expected: list[str]) -> None:
+    assert [text for text, _ in batch_messages(summary)] == expected
+
+
+def test_progress_in_words() -> None:
+    from nanoai_gui.gui.status import in_words
+
+    assert in_words(BatchProgress(1, 0, 0, 0.0, None, "")) == "0 of 1 image"
+    assert (
+        in_words(BatchProgress(50, 12, 1, 0.25, 130.0, "")) == "12 of 50 images, 1 failed, about 2 min left"
+    )
