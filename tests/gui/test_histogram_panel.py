@@ -228,7 +228,7 @@ def test_images_without_pixel_size_are_left_out_and_named(
     update(qtbot, panel)
     assert unit_shown(panel) == "nm"
     assert panel.statistics.value("n").text().endswith("1 image")
-    assert panel.caution.isVisible() and "1 image" in panel.caution.text()
+    assert panel.statistics.caution.isVisible() and "1 image" in panel.statistics.caution.text()
 
 
 def test_a_burst_of_results_is_computed_at_most_ten_times_a_second(

@@ -250,15 +250,15 @@ def test_the_panel_says_what_the_segmentation_found(qtbot: QtBot, tab: TemTab, s
 
 def test_results_of_other_settings_are_named(qtbot: QtBot, tab: TemTab, session: TemSession) -> None:
     measured(qtbot, tab, session)
-    assert not tab.histogram.caution.isVisible() and not tab.result.reason.isVisible()
+    assert not tab.histogram.statistics.caution.isVisible() and not tab.result.reason.isVisible()
     before = session.settings
     changed = dataclasses.replace(before.segmentation, denoise_px=3.0)
     session.set_settings(dataclasses.replace(before, segmentation=changed))
-    qtbot.waitUntil(tab.histogram.caution.isVisible)
-    assert "1 image measured with other settings" in tab.histogram.caution.text()
+    qtbot.waitUntil(tab.histogram.statistics.caution.isVisible)
+    assert "1 image measured with other settings" in tab.histogram.statistics.caution.text()
     assert "Analyse again" in tab.result.reason.text()
     session.set_settings(before)
-    qtbot.waitUntil(lambda: not tab.histogram.caution.isVisible())
+    qtbot.waitUntil(lambda: not tab.histogram.statistics.caution.isVisible())
     assert not tab.result.reason.isVisible()
 
 

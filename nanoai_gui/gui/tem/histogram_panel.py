@@ -19,10 +19,8 @@ from nanoai_gui.gui.tem.legend import Legend, LegendEntry
 from nanoai_gui.gui.tem.selecting import combine, of_particles
 from nanoai_gui.gui.tem.session import ImageState, TemSession
 from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
-from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count, significant
-from nanoai_gui.gui.widgets.warning import set_warning
 
 if TYPE_CHECKING:
     from nanoai_gui.gui.tem.histogram_plot import HistogramPlot
@@ -140,15 +138,9 @@ class HistogramPanel(QWidget):
         self.weighting_box.currentIndexChanged.connect(self.refresh)
         self.scale_box.currentIndexChanged.connect(self.refresh)
         self.legend = Legend()
-        self.caution = ElidedLabel()
-        self.caution.setObjectName("caution")
-        self.caution.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        set_warning(self.caution, True)
-        self.caution.hide()
         for box in (self.scope_box, self.weighting_box, self.scale_box):
             line.addWidget(box)
-        line.addWidget(self.legend, 2)
-        line.addWidget(self.caution, 1)
+        line.addWidget(self.legend, 1)
         return line
 
     def _pooled_keys(self) -> list[int]:
@@ -205,7 +197,6 @@ class HistogramPanel(QWidget):
         if not request.images:
             self._stack.setCurrentWidget(self._empty)
             self.legend.set_entries(())
-            self.caution.hide()
             self._epoch += 1
             self.updated.emit()
             return
@@ -248,8 +239,7 @@ class HistogramPanel(QWidget):
                 doubts.append(f"{count(n, 'image')} measured with other settings")
             if state.n_uncalibrated:
                 doubts.append(f"{count(state.n_uncalibrated, 'image')} not calibrated, left out")
-        self.caution.setText(f"⚠ {'; '.join(doubts)}")
-        self.caution.setVisible(bool(doubts))
+        self.statistics.show_caution(f"⚠ {'; '.join(doubts)}" if doubts else "")
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False

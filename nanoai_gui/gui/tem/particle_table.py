@@ -253,7 +253,17 @@ class ParticleTable(QWidget):
         self.view.selectionModel().select(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self._is_marking = False
         if len(rows):
-            self.view.scrollTo(self.model.index(int(rows[0]), 0))
+            self._show_row(int(rows[0]))
+
+    def _show_row(self, row: int) -> None:
+        """Bring a row into the middle, unless it can be seen already."""
+        place = self.view.visualRect(self.model.index(row, 0))
+        if not self.view.viewport().rect().contains(place.center()):
+            middle = QAbstractItemView.ScrollHint.PositionAtCenter
+            # Column 0 would be scrolled to as well; a person may be looking at the last ones.
+            across = self.view.horizontalScrollBar().value()
+            self.view.scrollTo(self.model.index(row, 0), middle)
+            self.view.horizontalScrollBar().setValue(across)
 
     def copy(self) -> None:
         """Put the selected rows, or all if none is, on the clipboard."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QFrame, QGridLayout, QLabel, QScro
 from nanoai_gui.core.tem.distribution import SizeDistribution
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import DASH, count, grouped, interval, significant
+from nanoai_gui.gui.widgets.warning import set_warning
 
 VOLUME_CAUTION = "Too few particles for volume-weighted means: a few of the largest ones decide them."
 
@@ -32,6 +33,12 @@ class StatisticsPanel(QScrollArea):
         self._title.setObjectName("title")
         self._title.hide()
         layout.addWidget(self._title)
+        self._caution = QLabel()
+        self._caution.setObjectName("caution")
+        self._caution.setWordWrap(True)
+        set_warning(self._caution, True)
+        self._caution.hide()
+        layout.addWidget(self._caution)
         layout.addLayout(grid)
         self._values: dict[str, QLabel] = {}
         for i, (key, title, tip) in enumerate(_ROWS):
@@ -82,6 +89,16 @@ class StatisticsPanel(QScrollArea):
     def excluded(self) -> QLabel:
         """Say what was left out, and why."""
         return self._excluded
+
+    @property
+    def caution(self) -> QLabel:
+        """Say what is doubtful about the results pooled."""
+        return self._caution
+
+    def show_caution(self, text: str) -> None:
+        """Show a doubt about the results pooled, or none."""
+        self._caution.setText(text)
+        self._caution.setVisible(bool(text))
 
     def show_distribution(self, distribution: SizeDistribution | None, title: str = "") -> None:
         """Show the statistics of a distribution, or dashes; ``title`` says whose, where it is not plain."""
