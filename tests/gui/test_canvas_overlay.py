@@ -118,14 +118,17 @@ def test_circles_stay_within_a_tenth_of_a_pixel():
         assert (np.hypot(middles[:, 0] - x, middles[:, 1] - y) > r - 0.1).all()
 
 
-def test_thinned_outlines_keep_small_polygons_whole():
+def test_thinned_outlines_keep_their_shape():
+    angle = 2 * np.pi * np.arange(400) / 400
+    dense = np.stack([60 * np.cos(angle), 60 * np.sin(angle)], axis=1)  # points 0.94 px apart
     outlines = joined(
-        [np.random.default_rng(n).random((n, 2)).astype(np.float32) for n in (4, 9, 400)],
+        [dense.astype(np.float32), (3 * dense[::57] / 60).astype(np.float32), dense[::20].astype(np.float32)],
         np.array([1, 2, 3], np.int32),
     )
-    thin = outlines.thinned(4)
-    assert np.diff(thin.starts).tolist() == [4, 9, 100]
+    thin = outlines.thinned(5.0)
+    assert np.diff(thin.starts).tolist() == [80, 8, 20]  # small and coarse polygons stay whole
     assert {tuple(p) for p in thin.points.tolist()} <= {tuple(p) for p in outlines.points.tolist()}
+    assert Outlines.empty().thinned(5.0).points.shape == (0, 2)
 
 
 def test_grouping_for_drawing_keeps_every_polygon():
@@ -137,7 +140,7 @@ def test_grouping_for_drawing_keeps_every_polygon():
         rng.uniform(2, 30, n),
         np.arange(1, n + 1, dtype=np.int32),
     )
-    drawn = for_drawing(outlines, outlines.thinned(4))
+    drawn = for_drawing(outlines, outlines.thinned(12.0))
     assert sorted(drawn.fine.owners.tolist()) == list(range(1, n + 1))
     assert (drawn.thin.owners == drawn.fine.owners).all()
     assert len(drawn.thin.points) < 0.6 * len(drawn.fine.points)

@@ -16,6 +16,7 @@ from nanoai_gui.gui.tem.display import ColourMap, Contrast, crop, mean_pyramid
 from nanoai_gui.gui.tem.outlines import circles, trace
 from nanoai_gui.gui.tem.overlay import fill_colours, prepare_overlay
 from nanoai_gui.gui.tem.session import Selection
+from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.tem.view import View
 from nanoai_gui.gui.theme import LIGHT
 from nanoai_gui.gui.widgets.scale_bar import length_text, round_length, scale_bar
@@ -303,6 +304,9 @@ def test_uncalibrated_bar_is_in_the_warning_colour(canvas):
     canvas.set_micrograph(Micrograph(np.zeros((300, 400), np.uint8), "no scale"))
     corner = painted(canvas)[230:, 200:].reshape(-1, 3)
     assert (corner == (0xF2, 0xB5, 0x4A)).all(axis=1).any()
+    canvas.set_tool(Tool.SCALE_LINE)  # makes room for the burned-in bar
+    assert len(np.unique(painted(canvas)[230:, 200:])) == 2
+    canvas.set_tool(Tool.SELECT)
     canvas.set_nm_per_px(3.0)
     corner = painted(canvas)[230:, 200:].reshape(-1, 3)
     assert not (corner == (0xF2, 0xB5, 0x4A)).all(axis=1).any()

@@ -354,10 +354,11 @@ class MicrographCanvas(CanvasEvents):
             self._image.paint(painter, view, size, ratio)
             if not self.is_peeking:
                 self._paint_overlay(painter, ratio)
-            longest = min(max(0.18 * size[0], 70.0), 260.0)
-            bar = scale_bar(view.scale, self._nm_per_px, longest)
-            colour = UNCALIBRATED_COLOUR if self._nm_per_px is None else "white"
-            paint_scale_bar(painter, bar, size, self.font(), colour)
+            if self._tool is not Tool.SCALE_LINE:  # it might lie on the burned-in bar
+                longest = min(max(0.18 * size[0], 70.0), 260.0)
+                bar = scale_bar(view.scale, self._nm_per_px, longest)
+                colour = UNCALIBRATED_COLOUR if self._nm_per_px is None else "white"
+                paint_scale_bar(painter, bar, size, self.font(), colour)
         if self.hasFocus():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -251,7 +251,7 @@ class SelectionLayer:
         if outlines is None or not len(outlines):
             return
         if len(outlines) > MANY_SELECTED:
-            self._merged = to_path(outlines.thinned(4))
+            self._merged = to_path(outlines.thinned(5.0))
             return
         # A path for each owner: holes stay holes, and wide lines are quick on small paths only.
         ends = np.append(np.flatnonzero(np.diff(outlines.owners)) + 1, len(outlines))

@@ -59,16 +59,22 @@ class Outlines:
         points = np.repeat(self.starts[index] - starts[:-1], lengths) + np.arange(starts[-1])
         return Outlines(self.points[points], starts, self.owners[index])
 
-    def thinned(self, every: int, least: int = 7) -> Outlines:
-        """Keep each ``every``-th point, but at least about ``least`` points of a polygon.
+    def thinned(self, spacing: float, least: int = 7) -> Outlines:
+        """Leave out points that lie closer than ``spacing`` px, but keep about ``least`` of a polygon.
 
         For drawing at a zoom where the points lie closer than the pixels of the screen.
         """
-        lengths = np.diff(self.starts)
-        steps = np.clip(lengths // least, 1, every)
-        within = np.arange(len(self.points)) - np.repeat(self.starts[:-1], lengths)
+        if not len(self):
+            return self
+        lengths, first = np.diff(self.starts), self.starts[:-1]
+        after = np.arange(1, len(self.points) + 1)
+        after[self.starts[1:] - 1] = first
+        ways = np.hypot(*(self.points[after] - self.points).T)
+        apart = np.maximum(np.add.reduceat(ways, first) / lengths, 1e-6)
+        steps = np.clip(np.minimum(spacing / apart, lengths / least), 1, None).astype(np.int64)
+        within = np.arange(len(self.points)) - np.repeat(first, lengths)
         keep = within % np.repeat(steps, lengths) == 0
-        kept = np.add.reduceat(keep, self.starts[:-1]) if len(self) else np.zeros(0, np.int64)
+        kept = np.add.reduceat(keep, first)
         starts = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         return Outlines(self.points[keep], starts, self.owners)
 
