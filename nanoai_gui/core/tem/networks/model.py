@@ -141,7 +141,7 @@ def save_tem_model(path: Path, model: TemModel) -> None:
     for k in range(LARGEST_COUNT):
         arrays |= model.par[k].to_arrays(f"par{k + 1}")
         arrays |= model.spread[k].to_arrays(f"spread{k + 1}")
-    arrays["gate_threshold"] = np.array(model.gate_threshold)
+    arrays["gate_threshold"] = np.array([model.gate_threshold])
     arrays["largest_share"] = model.largest_share
     card = {
         **model.card,
@@ -172,7 +172,7 @@ def load_tem_model(path: Path) -> TemModel:
         model = TemModel(
             feature_set,
             Perceptron.from_arrays(a, "gate"),
-            float(a["gate_threshold"]),
+            float(a["gate_threshold"].reshape(1)[0]),
             Perceptron.from_arrays(a, "pnc"),
             tuple(Perceptron.from_arrays(a, f"par{k}") for k in range(1, LARGEST_COUNT + 1)),
             tuple(Perceptron.from_arrays(a, f"spread{k}") for k in range(1, LARGEST_COUNT + 1)),

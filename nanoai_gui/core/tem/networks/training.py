@@ -48,7 +48,7 @@ class TrainingSettings:
         0.003, "Learning rate", minimum=1e-6, maximum=1, step=0.001, advanced=True
     )
     false_exclusions_percent: float = parameter(
-        2.0, "Left out by mistake", unit="%", minimum=0.1, maximum=20, step=0.5, advanced=True,
+        2.5, "Left out by mistake", unit="%", minimum=0.1, maximum=20, step=0.5, advanced=True,
         help="Share of agglomerates of up to five particles that may be taken for larger ones.",
     )  # fmt: skip
 
