@@ -100,8 +100,8 @@ def test_long_spiral_is_one_outline_in_order():
 def test_nothing_has_no_outline():
     assert len(trace(np.zeros((4, 4), np.int32))) == 0
     assert len(trace(np.zeros((0, 0), np.int32))) == 0
-    drawn = for_drawing(Outlines.empty(), Outlines.empty())
-    assert len(drawn.fine) == 0 and len(drawn.chunk_boxes) == 0
+    drawn = for_drawing([Outlines.empty(), Outlines.empty()])
+    assert len(drawn.levels[0]) == 0 and len(drawn.chunk_boxes) == 0
 
 
 def test_cancelled_preparation_stops():
@@ -131,6 +131,19 @@ def test_thinned_outlines_keep_their_shape():
     assert Outlines.empty().thinned(5.0).points.shape == (0, 2)
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.35, 0.5, 0.75, 1.0])
+def test_simpler_outlines_stray_less_than_half_a_screen_pixel(scale):
+    radii = np.array([4.0, 12.0, 35.0, 120.0])
+    centres = np.array([20.0, 60.0, 150.0, 400.0])
+    particles = Particles.from_circles(np.ones(4, int), centres, centres, radii)
+    drawn = prepare_overlay(np.zeros((600, 600), np.int32), (), particles).drawn_particles
+    outlines = drawn.levels[drawn.level_for(scale)]
+    for owner, centre, radius in zip(particles.ids, centres, radii, strict=True):
+        points = outlines.select(outlines.owners == owner).points.astype(float)
+        middles = (points + np.roll(points, -1, axis=0)) / 2
+        assert (np.abs(np.hypot(*(middles - centre).T) - radius) * scale < 0.5).all()
+
+
 def test_grouping_for_drawing_keeps_every_polygon():
     rng = np.random.default_rng(3)
     n = 700
@@ -140,13 +153,14 @@ def test_grouping_for_drawing_keeps_every_polygon():
         rng.uniform(2, 30, n),
         np.arange(1, n + 1, dtype=np.int32),
     )
-    drawn = for_drawing(outlines, outlines.thinned(12.0))
-    assert sorted(drawn.fine.owners.tolist()) == list(range(1, n + 1))
-    assert (drawn.thin.owners == drawn.fine.owners).all()
-    assert len(drawn.thin.points) < 0.6 * len(drawn.fine.points)
+    drawn = for_drawing([outlines, outlines.thinned(12.0)])
+    fine, thin = drawn.levels
+    assert sorted(fine.owners.tolist()) == list(range(1, n + 1))
+    assert (thin.owners == fine.owners).all()
+    assert len(thin.points) < 0.6 * len(fine.points)
     for i, box in enumerate(drawn.chunk_boxes):
         first, last = drawn.chunk_starts[i], drawn.chunk_starts[i + 1]
-        points = drawn.fine.points[drawn.fine.starts[first] : drawn.fine.starts[last]]
+        points = fine.points[fine.starts[first] : fine.starts[last]]
         assert [*points.min(axis=0), *points.max(axis=0)] == pytest.approx(box.tolist())
 
 

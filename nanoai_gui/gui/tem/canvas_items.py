@@ -20,8 +20,6 @@ from nanoai_gui.gui.tem.view import Size, View
 
 CROP_MARGIN = 0.15
 """Share of the visible width and height kept around it, so that panning need not cut anew each frame."""
-THIN_SCALE = 0.75
-"""Device pixels per image pixel up to which outlines with fewer points are drawn."""
 MOST_POINTS = 36_000
 """Points times strokes that may be drawn per layer and frame: about 2 ms (60 to 80 ns each)."""
 
@@ -168,7 +166,7 @@ class OutlineLayer:
         self._colour = colour
         self._dashed = dashed
         self._drawn: DrawnOutlines | None = None
-        self._paths: dict[tuple[bool, int], QPainterPath] = {}
+        self._paths: dict[tuple[int, int], QPainterPath] = {}
 
     def set_outlines(self, drawn: DrawnOutlines | None) -> None:
         """Take other outlines; paths are made when first painted."""
@@ -178,7 +176,7 @@ class OutlineLayer:
     def paint(self, painter: QPainter, view: View, canvas: Size, ratio: float) -> None:
         """Draw what is on show."""
         drawn = self._drawn
-        if drawn is None or not len(drawn.fine):
+        if drawn is None or not len(drawn.levels[0]):
             return
         x0, y0, x1, y1 = view.visible(canvas)
         boxes = drawn.chunk_boxes
@@ -187,11 +185,10 @@ class OutlineLayer:
         )
         if not len(chunks):
             return
-        thin = view.scale * ratio <= THIN_SCALE
-        outlines = drawn.thin if thin else drawn.fine
-        starts = outlines.starts[drawn.chunk_starts]
+        level = drawn.level_for(view.scale * ratio)
+        starts = drawn.levels[level].starts[drawn.chunk_starts]
         n_points = int(np.sum(starts[chunks + 1] - starts[chunks]))
-        paths = [self._path(thin, int(chunk)) for chunk in chunks]
+        paths = [self._path(drawn, level, int(chunk)) for chunk in chunks]
         origin = QPointF(*view.to_screen(0.0, 0.0, canvas))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -224,12 +221,10 @@ class OutlineLayer:
             halo, lines = [], [(0.0, 0.0)]
         return [(x, y, _HALO) for x, y in halo] + [(x, y, bright) for x, y in lines]
 
-    def _path(self, thin: bool, chunk: int) -> QPainterPath:
-        path = self._paths.get((thin, chunk))
+    def _path(self, drawn: DrawnOutlines, level: int, chunk: int) -> QPainterPath:
+        path = self._paths.get((level, chunk))
         if path is None:
-            assert self._drawn is not None
-            path = read_path((self._drawn.thin_paths if thin else self._drawn.fine_paths)[chunk])
-            self._paths[thin, chunk] = path
+            path = self._paths[level, chunk] = read_path(drawn.paths[level][chunk])
         return path
 
 
@@ -251,7 +246,7 @@ class SelectionLayer:
         if outlines is None or not len(outlines):
             return
         if len(outlines) > MANY_SELECTED:
-            self._merged = to_path(outlines.thinned(5.0))
+            self._merged = to_path(outlines.thinned(5.0 if len(outlines) < 1000 else 10.0))
             return
         # A path for each owner: holes stay holes, and wide lines are quick on small paths only.
         ends = np.append(np.flatnonzero(np.diff(outlines.owners)) + 1, len(outlines))

@@ -6,6 +6,7 @@ computed off the window's thread, sent between processes, and drawn as a handful
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,60 +84,77 @@ CHUNK = 128
 """Polygons drawn as one path: few enough calls, small enough to leave out what is not on show."""
 
 
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How outlines are simplified for drawing small.
+
+    Parameters
+    ----------
+    largest_scale
+        Device pixels per image pixel up to which it is fine enough: it strays a third of a pixel there.
+    spacing
+        Least distance of points, in px.
+    tolerance
+        How far a circle may stray, in px.
+    """
+
+    largest_scale: float
+    spacing: float
+    tolerance: float
+
+
+DETAILS = (Detail(0.75, 5.0, 0.35), Detail(0.35, 10.0, 0.9))
+
+
 @dataclass(frozen=True, eq=False)
 class DrawnOutlines:
     """Outlines in neighbourhoods, so that drawing a part of the image touches only that part.
 
     Parameters
     ----------
-    fine, thin
-        The same polygons in the same order, with all points and with fewer (for drawing small).
+    levels
+        The same polygons in the same order: with all points, then one for each of :data:`DETAILS`.
     chunk_starts
         (c + 1,) int64, polygons of each chunk.
     chunk_boxes
         (c, 4) float32, x0, y0, x1, y1 of each chunk in px.
-    fine_paths, thin_paths
-        c serialized paths each, see :func:`path_bytes`.
+    paths
+        For each level c serialized paths, see :func:`path_bytes`.
     """
 
-    fine: Outlines
-    thin: Outlines
+    levels: tuple[Outlines, ...]
     chunk_starts: NDArray[np.int64]
     chunk_boxes: NDArray[np.float32]
-    fine_paths: tuple[bytes, ...]
-    thin_paths: tuple[bytes, ...]
+    paths: tuple[tuple[bytes, ...], ...]
+
+    def level_for(self, scale: float) -> int:
+        """Give the coarsest level that is fine enough at a scale (device pixels per image pixel)."""
+        return sum(scale <= detail.largest_scale for detail in DETAILS)
 
 
-def for_drawing(outlines: Outlines, thin: Outlines) -> DrawnOutlines:
+def for_drawing(levels: Sequence[Outlines]) -> DrawnOutlines:
     """Order outlines by neighbourhood (along a Morton curve) and cut them into chunks.
 
-    ``thin`` holds the same polygons in the same order with fewer points.
+    ``levels`` are as in :class:`DrawnOutlines`, but in any order of polygons (the same in all).
     """
-    boxes = outlines.boxes
+    boxes = levels[0].boxes
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    largest = float(middle.max(initial=1.0))
-    cell = np.clip(middle / max(largest, 1.0) * 31, 0, 31).astype(np.int64)
-    morton = np.zeros(len(outlines), np.int64)
+    cell = np.clip(middle / max(float(middle.max(initial=1.0)), 1.0) * 31, 0, 31).astype(np.int64)
+    morton = np.zeros(len(boxes), np.int64)
     for bit in range(5):
         morton |= ((cell[:, 0] >> bit) & 1) << (2 * bit)
         morton |= ((cell[:, 1] >> bit) & 1) << (2 * bit + 1)
     order = np.argsort(morton, kind="stable")
-    fine = outlines.select(order)
-    starts = np.append(np.arange(0, len(fine), CHUNK), len(fine)).astype(np.int64)
-    if len(fine):
+    starts = np.append(np.arange(0, len(order), CHUNK), len(order)).astype(np.int64)
+    if len(order):
         boxes = boxes[order]
         lowest = np.minimum.reduceat(boxes[:, :2], starts[:-1], axis=0)
         highest = np.maximum.reduceat(boxes[:, 2:], starts[:-1], axis=0)
         boxes = np.concatenate([lowest, highest], axis=1)
-    else:
-        starts = np.zeros(1, np.int64)
-    thin = thin.select(order)
+    ordered = tuple(level.select(order) for level in levels)
     chunks = list(pairwise(starts.tolist()))
-    return DrawnOutlines(
-        fine, thin, starts, boxes,
-        tuple(path_bytes(fine, first, last) for first, last in chunks),
-        tuple(path_bytes(thin, first, last) for first, last in chunks),
-    )  # fmt: skip
+    paths = tuple(tuple(path_bytes(level, *chunk) for chunk in chunks) for level in ordered)
+    return DrawnOutlines(ordered, starts, boxes, paths)
 
 
 _PATH_ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])

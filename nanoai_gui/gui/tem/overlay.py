@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.display import decimated_pyramid
-from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines, circles, for_drawing, joined, trace
+from nanoai_gui.gui.tem.outlines import DETAILS, DrawnOutlines, Outlines, circles, for_drawing, joined, trace
 
 N_COLOURS = 254
 """Label colours; ids that differ by a multiple of it share one (neighbours hardly ever do)."""
 EXCLUDED_INDEX = 255
 """Index of everything that is not measured."""
-THIN_TOLERANCE = 0.35
-"""How far circles for drawing small may stray, in px: a quarter of a screen pixel at 75 %."""
-THIN_SPACING = 5.0
-"""Distance of points for drawing small, in px; on the outline of a particle it cuts corners as little."""
 FILL_OPACITY = 0.34
 EXCLUDED_OPACITY = 0.22
 
@@ -241,9 +237,15 @@ def prepare_overlay(
     checkpoint(cancelled)
     agglomerate_outlines = trace(labels, cancelled)
     is_excluded = np.isin(agglomerate_outlines.owners, list(excluded))
-    thin_agglomerates = agglomerate_outlines.thinned(THIN_SPACING)
     particle_shapes = particle_outlines(particles)
-    thin_particles = particle_outlines(particles, THIN_TOLERANCE).thinned(THIN_SPACING)
+    simpler = [
+        (
+            agglomerate_outlines.thinned(d.spacing),
+            particle_outlines(particles, d.tolerance).thinned(d.spacing),
+        )
+        for d in DETAILS
+    ]
+    agglomerate_levels = [agglomerate_outlines, *(agglomerates for agglomerates, _ in simpler)]
     checkpoint(cancelled)
     return OverlayPicture(
         labels=labels,
@@ -251,13 +253,9 @@ def prepare_overlay(
         fill=decimated_pyramid(index),
         agglomerates=agglomerate_outlines,
         particles=particle_shapes,
-        drawn_measured=for_drawing(
-            agglomerate_outlines.select(~is_excluded), thin_agglomerates.select(~is_excluded)
-        ),
-        drawn_excluded=for_drawing(
-            agglomerate_outlines.select(is_excluded), thin_agglomerates.select(is_excluded)
-        ),
-        drawn_particles=for_drawing(particle_shapes, thin_particles),
+        drawn_measured=for_drawing([level.select(~is_excluded) for level in agglomerate_levels]),
+        drawn_excluded=for_drawing([level.select(is_excluded) for level in agglomerate_levels]),
+        drawn_particles=for_drawing([particle_shapes, *(shapes for _, shapes in simpler)]),
         particle_ids=particles.ids,
         particle_agglomerate=particles.agglomerate,
         particle_xy=np.stack([particles.x, particles.y], axis=1),
