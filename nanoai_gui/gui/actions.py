@@ -195,6 +195,8 @@ GESTURES: tuple[Gesture, ...] = (
     Gesture("Ctrl + click", "Add to the selection or take away from it"),
     Gesture("Shift + drag", "Select everything in a rectangle"),
     Gesture("Double click on background", "Fit the image"),
+    Gesture("Double click on the data bar's edge", "Back to the data bar as found"),
+    Gesture("Arrow keys", "Move the image"),
     Gesture("Hold Tab or `", "See the raw image without overlay"),
     Gesture("Escape", "Select nothing; leave a tool"),
     Gesture("Drop files or folders", "Add them to the list, anywhere on the window"),

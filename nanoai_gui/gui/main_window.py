@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar
 
 from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES, find_images
 from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.actions import When, fill_menus, fill_toolbar, make_actions, set_icons, update_enabled
 from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
 from nanoai_gui.gui.exports import Exports
@@ -28,6 +30,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary
+from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.session import ImageState, TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
@@ -63,6 +66,7 @@ class MainWindow(QMainWindow):
         self._reporter = reporter
         self._error_dialog: ErrorDialog | None = None
         self.session = TemSession(self)
+        self._restore_methods()
         self.loader = ImageLoader(self.session, runner, self)
         self.batch = Batch(self.session, runner, self)
         self.tab = TemTab(self.session, runner, Thumbnails(runner, parent=self))
@@ -332,6 +336,16 @@ class MainWindow(QMainWindow):
         if saved is None or not self.restoreGeometry(saved) or not self._is_on_screen():
             self._place_by_default()
 
+        self.tab.contrast.keep.setChecked(values.contrast_kept)
+        colours = next((c for c in ColourMap if c.value == values.contrast_colours), ColourMap.GREY)
+        canvas.set_contrast(replace(canvas.contrast, colour_map=colours, inverted=values.contrast_inverted))
+        self.tab.contrast.set_contrast(canvas.contrast)
+
+    def _restore_methods(self) -> None:
+        known = tuple(name for name in METHOD_MODULES if name in self._store.values.methods)
+        if known:
+            self.session.set_settings(replace(self.session.settings, methods=known))
+
     def _is_on_screen(self) -> bool:
         head = self.frameGeometry()
         head.setHeight(SMALLEST_VISIBLE)
@@ -343,7 +357,7 @@ class MainWindow(QMainWindow):
 
     def _place_by_default(self) -> None:
         room = QGuiApplication.primaryScreen().availableGeometry()
-        self.resize(min(1500, round(room.width() * 0.92)), min(950, round(room.height() * 0.9)))
+        self.resize(min(1800, round(room.width() * 0.92)), min(1100, round(room.height() * 0.9)))
         self.move(room.center() - self.rect().center())
         if room.width() < SMALL_SCREEN:
             self.setWindowState(Qt.WindowState.WindowMaximized)
@@ -352,6 +366,10 @@ class MainWindow(QMainWindow):
         values = self._store.values
         values.geometry = base64.b64encode(self.saveGeometry().data()).decode("ascii")
         layout = self.tab.save_layout()
+        contrast = self.tab.canvas.contrast
+        values.contrast_colours, values.contrast_inverted = contrast.colour_map.value, contrast.inverted
+        values.contrast_kept = self.tab.contrast.keep.isChecked()
+        values.methods = list(self.session.settings.methods)
         values.layout = {name: base64.b64encode(state).decode("ascii") for name, state in layout.items()}
         self._store.save()
 

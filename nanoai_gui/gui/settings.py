@@ -37,10 +37,6 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_percentile(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
-
-
 def _is_list_of_text(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -55,8 +51,9 @@ class Settings:
 
     ``theme`` is ``system``, ``light`` or ``dark``; ``geometry`` the window's place and ``layout`` that of its
     splitters by name (Qt's own bytes as base64); ``recent`` holds the files and folders opened last, newest
-    first; the contrast fields are percentiles and choices of the display, which no analysis sees; ``tem``
-    holds the analysis settings as plain JSON.
+    first; ``contrast_colours`` (name of the colour map), ``contrast_inverted`` and ``contrast_kept`` (the
+    same from image to image) are of the display, which no analysis sees; ``methods`` are those last ticked.
+    Parameters are not remembered: an odd threshold of last month must not go unseen into today's numbers.
     """
 
     theme: str = field(default="system", metadata=_checked(lambda v: v in ("system", "light", "dark")))
@@ -67,11 +64,10 @@ class Settings:
     export_folder: str = field(default="", metadata=_checked(_is_text))
     show_masks: bool = field(default=True, metadata=_checked(_is_flag))
     show_outlines: bool = field(default=True, metadata=_checked(_is_flag))
-    contrast_low: float = field(default=0.35, metadata=_checked(_is_percentile))
-    contrast_high: float = field(default=99.65, metadata=_checked(_is_percentile))
+    contrast_colours: str = field(default="", metadata=_checked(_is_text))
     contrast_inverted: bool = field(default=False, metadata=_checked(_is_flag))
-    contrast_locked: bool = field(default=False, metadata=_checked(_is_flag))
-    tem: dict[str, Any] = field(default_factory=dict, metadata=_checked(lambda v: isinstance(v, dict)))
+    contrast_kept: bool = field(default=False, metadata=_checked(_is_flag))
+    methods: list[str] = field(default_factory=list, metadata=_checked(_is_list_of_text))
 
 
 class SettingsStore:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.jobs import Failure, WorkerPool
+from nanoai_gui.core.tem.analysis import AnalysisSettings
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
 from nanoai_gui.gui.actions import ACTIONS
 from nanoai_gui.gui.app import Application, create_app
@@ -25,6 +27,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow, batch_messages
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary
+from nanoai_gui.gui.tem.display import ColourMap, Contrast
 from nanoai_gui.gui.theme import DARK, tokens
 from tests.gui import tasks
 
@@ -85,6 +88,12 @@ def press(
     QTest.keyClick(window.focusWidget() or window, key, modifier)
 
 
+def give(window: MainWindow, key: str, qtbot: QtBot) -> None:
+    """Give a command as soon as it can be given."""
+    qtbot.waitUntil(window.actions_by_key[key].isEnabled, timeout=SOON)
+    window.actions_by_key[key].trigger()
+
+
 def states(window: MainWindow) -> dict[str, str]:
     return {entry.path.name: entry.state.name for entry in window.session.entries()}
 
@@ -110,6 +119,7 @@ def test_a_folder_is_opened_measured_and_exported(
     open_folder(window, folder, qtbot)
     assert list(states(window)) == ["field 1.tif", "field 2.tif", "field 3 cut.tif"]
     with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        qtbot.waitUntil(window.actions_by_key["analyse_all"].isEnabled)
         press(window, Qt.Key.Key_F5)
     assert states(window) == {"field 1.tif": "DONE", "field 2.tif": "DONE", "field 3 cut.tif": "FAILED"}
     assert any("2 images measured, 1 failed: field 3 cut.tif" in text for text in window.notices.texts)
@@ -129,6 +139,7 @@ def test_a_folder_is_opened_measured_and_exported(
 def test_an_export_that_fails_says_so(window: MainWindow, folder: Path, qtbot: QtBot, tmp_path: Path) -> None:
     open_folder(window, folder, qtbot)
     with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        qtbot.waitUntil(window.actions_by_key["analyse_current"].isEnabled)
         press(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     (tmp_path / "a file").touch()
     window.exports.write_tables(tmp_path / "a file" / "out")
@@ -167,6 +178,7 @@ def test_a_file_that_cannot_be_read_leaves_the_last_good_image(
 ) -> None:
     open_folder(window, folder, qtbot)
     shown = window.session.micrograph
+    qtbot.waitUntil(window.actions_by_key["next"].isEnabled)
     with qtbot.waitSignal(window.loader.failed, timeout=SOON):
         press(window, Qt.Key.Key_D)
         press(window, Qt.Key.Key_D)
@@ -302,7 +314,7 @@ def test_stop_is_seen_within_a_second(
     monkeypatch.setattr("nanoai_gui.gui.tem.batch.analyse", tasks.endless)
     open_folder(window, folder, qtbot)
     assert not window.busy.isVisible()
-    window.actions_by_key["analyse_all"].trigger()
+    give(window, "analyse_all", qtbot)
     qtbot.waitUntil(
         lambda: window.busy.isVisible() and window.busy.label.text() == "0 of 3 images", timeout=SOON
     )
@@ -325,7 +337,7 @@ def test_closing_during_work_leaves_no_process_and_no_thread(
     with qtbot.waitSignal(
         window.batch.progress_changed, timeout=SOON, check_params_cb=lambda p: bool(p.message)
     ):
-        window.actions_by_key["analyse_all"].trigger()
+        give(window, "analyse_all", qtbot)
     pids = window._runner.pool.pids()
     assert pids
     assert all(is_alive(pid) for pid in pids)
@@ -377,7 +389,7 @@ def test_the_status_bar_reads_the_pixel_under_the_pointer(
     assert not any(label.text() for label in window.readout.labels)
     window.readout.set_place(None)
     with qtbot.waitSignal(window.batch.finished, timeout=60_000):
-        window.actions_by_key["analyse_current"].trigger()
+        give(window, "analyse_current", qtbot)
     analysis = window.session.current_analysis
     assert analysis is not None
     particles = analysis.results["watershed"].particles
@@ -398,10 +410,29 @@ def test_a_window_remembered_on_a_screen_that_is_gone_comes_back_into_sight(
     assert room.intersects(again.frameGeometry())
 
 
+def test_methods_and_display_are_remembered_and_parameters_are_not(make: Callable[[], Application]) -> None:
+    window = make().window
+    fill = replace(window.session.settings.segmentation, fill_holes=False)
+    window.session.set_settings(AnalysisSettings(fill, ("watershed", "hough")))
+    window.tab.canvas.set_contrast(Contrast(inverted=True, colour_map=ColourMap.CIVIDIS))
+    window.tab.contrast.keep.setChecked(True)
+    window.close()
+    again = make().window
+    assert again.session.settings == AnalysisSettings(methods=("watershed", "hough"))
+    assert again.tab.contrast.contrast.inverted
+    assert again.tab.canvas.contrast.colour_map is ColourMap.CIVIDIS
+    assert again.tab.contrast.keep.isChecked()
+
+
 def test_settings_that_make_no_sense_do_not_keep_the_window_from_opening(
     make: Callable[[], Application], tmp_path: Path
 ) -> None:
-    bad = {"geometry": "!!!", "layout": {"across": "???", "centre": "AAAA"}, "theme": "dark"}
+    bad = {
+        "geometry": "!!!",
+        "layout": {"across": "???", "centre": "AAAA"},
+        "methods": ["magic"],
+        "contrast_colours": "pink",
+    }
     (tmp_path / "settings.json").write_text(json.dumps(bad))
     window = make().window
     assert window.isVisible()

@@ -43,18 +43,18 @@ def test_a_file_that_makes_no_sense_counts_as_empty(path: Path, text: str) -> No
 
 def test_bad_values_are_dropped_one_by_one(path: Path) -> None:
     path.parent.mkdir()
-    good = {"geometry": "AAAA", "show_masks": False, "contrast_low": 1}
+    good = {"geometry": "AAAA", "show_masks": False, "methods": ["hough"]}
     bad = {
         "theme": "pink",
         "recent": [1, 2],
         "layout": {"a": 1},
         "show_outlines": "yes",
-        "contrast_high": 120,
-        "tem": [],
+        "contrast_kept": 1,
+        "open_folder": None,
     }
     path.write_text(json.dumps({**good, **bad}))
     store = SettingsStore(path)
-    assert store.values == Settings(geometry="AAAA", show_masks=False, contrast_low=1)
+    assert store.values == Settings(geometry="AAAA", show_masks=False, methods=["hough"])
     assert len(store.warnings) == len(bad)
     assert all(any(repr(name) in sentence for sentence in store.warnings) for name in bad)
 

@@ -50,7 +50,7 @@ class Notice(QFrame):
         self.close_button.setAutoRaise(True)
         self.close_button.clicked.connect(self.dismiss)
         line = row(self, spacing=GRID, margin=GRID)
-        line.addSpacing(GRID * 3)
+        line.addSpacing(GRID * 4)  # for the sign
         words = column(spacing=HALF)
         words.addWidget(self.label)
         line.addLayout(words, 1)
