@@ -75,9 +75,3 @@ def smallest_scale(canvas: Size, image: Size) -> float:
 def fitted(canvas: Size, image: Size) -> View:
     """Show the whole image in the middle of the canvas."""
     return View(fit_scale(canvas, image), (image[0] - 1) / 2, (image[1] - 1) / 2)
-
-
-def rectangle_around(x: float, y: float, width: float, height: float, canvas: Size, image: Size) -> View:
-    """Show a rectangle (centre, extent in px) with some surroundings, as when a table row is chosen."""
-    view = View(fit_scale(canvas, (3 * width, 3 * height)), x, y)
-    return view.limited(canvas, image)
