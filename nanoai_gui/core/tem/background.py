@@ -142,9 +142,35 @@ def estimate_background(pixels: NDArray[Any], polarity: Polarity, flatten: bool 
 
 
 def _fit_polynomial(image: NDArray[np.float64], degree: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Fit the lower envelope of a coarse image; also tells which blocks are free of particles."""
+    """Fit the lower envelope of a coarse image; also tells which blocks are free of particles.
+
+    Several starts, of which the one that explains most blocks wins: asymmetric least squares follow a
+    strong gradient under half-covered images, but a bright halo or a hole in the film draws them off;
+    the commonest grey level does not mind those.
+    """
     values = image.ravel()
-    terms = _polynomial_terms(image.shape, degree)
+    band = 2.5 * max(_coarse_noise(image), 0.005 * float(np.ptp(values)))
+    starts = [np.full(values.size, _commonest_level(values))]
+    starts += [_lower_envelope(values, _polynomial_terms(image.shape, d)) for d in {min(degree, 1), degree}]
+    best_fit, best_free = starts[0], np.zeros(values.size, dtype=bool)
+    for start in starts:
+        fit, free = start, np.ones(values.size, dtype=bool)
+        # From a stiff surface in a wide band to the final one.
+        for step_degree, width in ((1, 4.0), (2, 2.0), (3, 1.0), (3, 1.0), (3, 1.0), (3, 1.0)):
+            terms = _polynomial_terms(image.shape, min(step_degree, degree))
+            new_free = np.abs(values - fit) < width * band
+            if new_free.sum() < max(4 * terms.shape[1], 0.02 * values.size):
+                break
+            free = new_free
+            fit = terms @ _solve(terms, values, free.astype(float))
+        free = np.abs(values - fit) < band
+        if free.sum() > best_free.sum():
+            best_fit, best_free = fit, free
+    return best_fit.reshape(image.shape), best_free.reshape(image.shape)
+
+
+def _lower_envelope(values: NDArray[np.float64], terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit by asymmetric least squares: what lies above counts for little."""
     weight = np.ones(values.size)
     fit = np.full(values.size, values.mean())
     for _ in range(12):
@@ -153,19 +179,22 @@ def _fit_polynomial(image: NDArray[np.float64], degree: int) -> tuple[NDArray[np
         if np.array_equal(new, weight):
             break
         weight = new
-    noise = _coarse_noise(image)
-    free = np.ones(values.size, dtype=bool)
-    for _ in range(8):
-        residual = values - fit
-        below = -residual[residual < 0]
-        # The median keeps burned-in white text from widening the band.
-        sigma = max(noise, 1.4826 * float(np.median(below)) if below.size else 0.0)
-        new_free = np.abs(residual) < 2.5 * sigma
-        if new_free.sum() < max(4 * terms.shape[1], 0.02 * values.size) or np.array_equal(new_free, free):
-            break
-        free = new_free
-        fit = terms @ _solve(terms, values, free.astype(float))
-    return fit.reshape(image.shape), free.reshape(image.shape)
+    return fit
+
+
+def _commonest_level(values: NDArray[np.float64]) -> float:
+    """Give the densest grey level on the background side of Otsu's (flat particles may be denser still)."""
+    from nanoai_gui.core.tem.threshold import otsu
+
+    level = otsu(values)
+    below = np.sort(values[values <= level])
+    if below.size < 3:
+        return float(np.median(values))
+    # The shortest interval that holds a quarter of them.
+    n = max(2, below.size // 4)
+    width = below[n - 1 :] - below[: below.size - n + 1]
+    first = int(np.argmin(width))
+    return float(np.median(below[first : first + n]))
 
 
 def _polynomial_terms(shape: tuple[int, int], degree: int) -> NDArray[np.float64]:

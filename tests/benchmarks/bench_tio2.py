@@ -1,0 +1,134 @@
+"""How well every method measures real TiO2 agglomerates, against outlines drawn by hand.
+
+    python -m tests.benchmarks.bench_tio2 [--method NAME ...]
+
+The data (Ruehle et al., Sci. Rep. 11 (2021) 4942) are not part of the project. A silhouette is usable when
+it does not touch the border and the hand-drawn outlines cover 80 to 120 % of it. The outlines were drawn on
+another kind of image and are wider: single particles, on which every method agrees, give that offset, and
+all diameters are multiplied by it. Nothing in NanoAI was tuned on these images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import never_cancelled, no_progress
+from nanoai_gui.core.files.micrographs import read_micrograph
+from nanoai_gui.core.tem.evaluation import Comparison, accuracy
+from nanoai_gui.core.tem.segmentation import segment
+from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from tests.shared_data import shared_data
+
+DATA_BAR_TOP = 704
+
+
+@dataclass(frozen=True)
+class Silhouette:
+    """One usable silhouette: its box (x0, y0, x1, y1), area and the true areas, in px."""
+
+    image: str
+    box: tuple[int, int, int, int]
+    area: float
+    true_areas: tuple[float, ...]
+
+
+def usable_silhouettes(folder: Path) -> list[Silhouette]:
+    """Read the silhouettes on which methods are compared."""
+    out = []
+    with (folder / "derived" / "silhouettes_tsem.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            covered = float(row["covered_fraction"] or 0)
+            if row["touches_border"] == "1" or not 0.8 <= covered <= 1.2:
+                continue
+            areas = tuple(float(v) for v in row["primary_areas_px_desc"].split())
+            if areas:
+                box = (int(row["x0"]), int(row["y0"]), int(row["x1"]), int(row["y1"]))
+                out.append(Silhouette(row["tsem_image"], box, float(row["area_px"]), areas))
+    return out
+
+
+def silhouette_labels(pixels: NDArray[np.uint8], level: int) -> NDArray[np.int32]:
+    """Label what Otsu's level parts from the background, as in the table of silhouettes."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(pixels[:DATA_BAR_TOP] <= level, np.ones((3, 3)))
+    return np.asarray(labels, dtype=np.int32)
+
+
+def find_label(labels: NDArray[np.int32], silhouette: Silhouette) -> int:
+    """Give the label whose area in the box comes nearest to that of the silhouette; 0 for none."""
+    x0, y0, x1, y1 = silhouette.box
+    counts = np.bincount(labels[y0:y1, x0:x1].ravel())
+    counts[0] = 0
+    best = int(np.argmax(counts))
+    return best if counts[best] > 0.8 * silhouette.area else 0
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", action="append", choices=list(METHOD_MODULES))
+    methods = tuple(parser.parse_args().method or METHOD_MODULES)
+    folder = shared_data("tem/tio2_tsem")
+    with (folder / "derived" / "registration_sem_to_tsem.csv").open(newline="") as file:
+        levels = {row["tsem_image"]: int(row["tsem_otsu_threshold"]) for row in csv.DictReader(file)}
+    silhouettes = usable_silhouettes(folder)
+    ratios = [np.sqrt(s.true_areas[0] / s.area) for s in silhouettes if len(s.true_areas) == 1]
+    offset = float(np.median(ratios))
+    print(f"{len(silhouettes)} usable silhouettes, offset of the hand-drawn diameters {offset:.3f}")
+    small: dict[str, list[Comparison]] = {m: [] for m in methods}
+    large: dict[str, list[Comparison]] = {m: [] for m in methods}
+    missed = 0
+    for image, level in levels.items():
+        mine = [s for s in silhouettes if s.image == image]
+        micrograph = read_micrograph(folder / "tsem" / f"{image}.tif").with_data_bar(DATA_BAR_TOP)
+        labels = silhouette_labels(micrograph.pixels, level)
+        agglomerates = segment(micrograph)
+        for name in methods:
+            method = get_method(name)
+            p = method.size(
+                micrograph, agglomerates, method.Parameters(), no_progress, never_cancelled
+            ).particles
+            row = np.clip(np.rint(p.y).astype(int), 0, labels.shape[0] - 1)
+            column = np.clip(np.rint(p.x).astype(int), 0, labels.shape[1] - 1)
+            owner = labels[row, column]
+            for s in mine:
+                label = find_label(labels, s)
+                if label == 0:
+                    missed += 1
+                    continue
+                found = p.diameter_px[owner == label] * offset
+                true = np.sqrt(4 / np.pi * np.array(s.true_areas))
+                (small if len(true) <= 5 else large)[name].append(Comparison(true, found, 0))
+    if missed:
+        print(f"{missed} silhouettes were not found again")
+    print(
+        f"{'method':17s} {'single as one':>13s} | 1-5: {'n':>4s} {'exact count':>11s} "
+        f"{'GMD, %':>20s} {'GSD, %':>20s} | >5: {'found/true':>10s} {'GMD, %':>7s} {'GSD, %':>7s}"
+    )
+    for name in methods:
+        a, b = accuracy(small[name]), accuracy(large[name])
+        print(
+            f"{name:17s} {100 * a.singles_as_one:12.1f}% |      {a.n_agglomerates:4d} "
+            f"{100 * a.exact_count:10.1f}% {interval(a.gmd_error, a.gmd_ci95)} "
+            f"{interval(a.gsd_error, a.gsd_ci95)} |     {100 * b.n_found / b.n_true:9.1f}% "
+            f"{100 * b.gmd_error:+7.1f} {100 * b.gsd_error:+7.1f}"
+        )
+        pooled = accuracy(small[name] + large[name])
+        print(f"{'':17s} all usable: n {pooled.n_found} of {pooled.n_true}, GMD "
+              f"{100 * pooled.gmd_error:+.1f} %, GSD {100 * pooled.gsd_error:+.1f} %")  # fmt: skip
+
+
+def interval(value: float, ci: tuple[float, float]) -> str:
+    """A relative error with its interval, in percent."""
+    return f"{100 * value:+5.1f} [{100 * ci[0]:+5.1f},{100 * ci[1]:+5.1f}]"
+
+
+if __name__ == "__main__":
+    main()
