@@ -93,6 +93,21 @@ def test_shows_the_statistics_of_the_core_with_units(
     assert "1 touches border" in panel.statistics.excluded.text()
     assert "1 of 41 agglomerates" in panel.statistics.excluded.text()
     assert "⚠" in panel.statistics.value("volume").text()
+    assert "Too few particles" in panel.statistics.value("volume").toolTip()
+    assert expected.fit is not None
+    assert f"{expected.fit.anderson_darling:.3f}" in panel.statistics.value("fit").toolTip()
+    assert "⚠" not in text
+
+
+def test_an_interval_from_a_few_agglomerates_is_flagged(
+    qtbot: QtBot, panel: HistogramPanel, session: TemSession
+) -> None:
+    analysed(qtbot, panel, session, n=8)
+    assert panel.statistics.value("gmd").text().endswith("⚠")
+    assert "Too few agglomerates" in panel.statistics.value("gmd").toolTip()
+    analyse_image(session, show_image(session), n=4)
+    update(qtbot, panel)
+    assert "…" not in panel.statistics.value("gmd").text()  # no interval at all
 
 
 def test_clicking_a_bar_selects_its_particles(
@@ -166,6 +181,7 @@ def test_scope_decides_what_is_pooled(qtbot: QtBot, panel: HistogramPanel, sessi
     with qtbot.waitSignal(panel.updated):
         panel.scope_box.setCurrentIndex(list(Scope).index(Scope.SELECTED))
     assert not panel.plot.isVisible()  # nothing is selected yet
+    assert "Choose" in panel._empty.text()
     with qtbot.waitSignal(panel.updated):
         panel.set_selected_keys(keys[:2])
     assert [key for key, _ in panel.plot.state.request.images] == keys[:2]
@@ -249,7 +265,7 @@ def test_a_burst_of_results_is_computed_at_most_ten_times_a_second(
     qtbot.waitUntil(lambda: panel.plot.state is not None and len(panel.plot.state.request.images) == 30)
     # 30 results within some 0.2 to 0.6 s: the last one is always shown, most in between are not.
     assert runs[-1] == 30
-    assert len(runs) <= 10
+    assert 3 <= len(runs) <= 10
 
 
 def test_removing_all_images_empties_the_panel(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +22,12 @@ from nanoai_gui.core.tem.analysis import ImageRequest
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.preview import PackedMask, preview_mask
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, ThresholdKind
-from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.jobs import JobRunner, Task
+from nanoai_gui.gui.tem import overlay_feed
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.loading import ImageLoader
+from nanoai_gui.gui.tem.overlay import OverlayPicture, prepare_overlay
 from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
 from nanoai_gui.gui.tem.session import Selection, TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
@@ -195,6 +200,35 @@ def test_the_overlay_of_another_image_never_stays(qtbot: QtBot, tab: TemTab, ses
     assert tab.canvas.picture is None
     assert not tab.table.view.isVisible()
     qtbot.wait(100)
+    assert tab.canvas.picture is None
+
+
+def test_an_overlay_that_comes_too_late_is_dropped(
+    qtbot: QtBot, tab: TemTab, session: TemSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*what: Any) -> OverlayPicture:
+        begun.set()
+        assert go_on.wait(10)
+        return prepare_overlay(*what)
+
+    monkeypatch.setattr(overlay_feed, "prepare_overlay", slow)
+    shown: list[object] = []
+    analyse_image(session, show_image(session))
+    qtbot.waitUntil(begun.is_set)
+    set_overlay = tab.canvas.set_overlay
+
+    def spy(picture: OverlayPicture | None) -> None:
+        shown.append(picture)
+        set_overlay(picture)
+
+    monkeypatch.setattr(tab.canvas, "set_overlay", spy)
+    show_image(session, "b.tif")  # of the same size
+    go_on.set()
+    time.sleep(0.2)  # the late picture waits in the queue while the window is still at the click
+    qtbot.wait(200)
+    assert all(picture is None for picture in shown)
     assert tab.canvas.picture is None
 
 
@@ -381,14 +415,23 @@ def test_a_threshold_by_hand_is_previewed_live(
     at_half = masks[-1]
     # Three discs of radius 18 px.
     assert at_half is not None and at_half == pytest.approx(3 * np.pi * 18**2, rel=0.1)
+    asked: list[object] = []
+    run = jobs.run
+
+    def counted(task: Any, *rest: Any, **more: Any) -> Task:
+        asked.append(task)
+        return run(task, *rest, **more)
+
+    jobs.run = counted  # type: ignore[method-assign]
     level.slider.setFocus()
+    n = len(masks)
     for _ in range(3):
         QTest.keyClick(level.slider, Qt.Key.Key_PageUp)
-    n = len(masks)
+        qtbot.wait(40)
     qtbot.waitUntil(lambda: len(masks) > n, timeout=20_000)
     at_080 = masks[-1]
     assert at_080 is not None and at_080 < 0.98 * at_half
-    assert len(masks) == n + 1  # three steps of the slider, one answer
+    assert asked.count(preview_mask) == 1  # three steps of the slider, one question
     # The next image is previewed too.
     key = session.current
     assert key is not None

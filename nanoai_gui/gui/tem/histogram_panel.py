@@ -39,6 +39,14 @@ class Scope(Enum):
     ALL = "All images"
 
 
+NOTHING = {
+    Scope.CURRENT: "Analyse this image to see its size distribution.",
+    Scope.SELECTED: "Choose analysed images in the list (Ctrl or Shift and click) to pool them.",
+    Scope.ALL: "The size distribution appears here once an image has been analysed.",
+}
+"""What to do when there is nothing to show."""
+
+
 class HistogramPanel(QWidget):
     """Histogram, statistics, and the choice of what is pooled."""
 
@@ -64,7 +72,7 @@ class HistogramPanel(QWidget):
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
         self._splitter.addWidget(self.statistics)
         self._splitter.setChildrenCollapsible(False)
-        self._empty = QLabel("The size distribution appears here once an image has been analysed.")
+        self._empty = QLabel(NOTHING[Scope.ALL])
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._empty.setEnabled(False)
@@ -195,6 +203,7 @@ class HistogramPanel(QWidget):
         self._is_stale = False
         request = self._request()
         if not request.images:
+            self._empty.setText(NOTHING[self.scope])
             self._stack.setCurrentWidget(self._empty)
             self.legend.set_entries(())
             self._epoch += 1

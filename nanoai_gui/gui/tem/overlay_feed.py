@@ -21,7 +21,7 @@ class OverlayFeed(QObject):
         self._session = session
         self._jobs = jobs
         self._canvas = canvas
-        self._fed: tuple[object, ...] = ()
+        self._fed: tuple[object, object] | None = None
         # Several signals come for one change; the overlay is prepared once, after the last of them.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -34,22 +34,21 @@ class OverlayFeed(QObject):
         session = self._session
         analysis, labels, micrograph = session.current_analysis, session.labels, session.micrograph
         if analysis is None or labels is None or micrograph is None or labels.shape != micrograph.shape:
-            self._fed = ()
+            self._fed = None
             self._jobs.cancel(self)
             self._canvas.set_overlay(None)
             return
         result = analysis.results.get(session.shown_method)
-        wanted = labels, result
-        if len(self._fed) == 2 and self._fed[0] is labels and self._fed[1] is result:
+        if self._fed is not None and self._fed[0] is labels and self._fed[1] is result:
             return
-        self._fed = wanted
+        self._fed = labels, result
         reasons = analysis.agglomerates.excluded if result is None else result.excluded
         excluded = [int(i) for i, why in zip(analysis.agglomerates.ids, reasons, strict=True) if why]
         particles = None if result is None else result.particles
 
         def show(picture: OverlayPicture) -> None:
-            # The image may have changed in between; then another overlay is on its way.
-            if self._fed is wanted and picture.shape == self._canvas.image_shape:
+            # Another image may be shown by now, even one of the same size.
+            if session.labels is labels:
                 self._canvas.set_overlay(picture)
 
         self._jobs.run_in_thread(

@@ -11,7 +11,8 @@ from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import DASH, count, grouped, interval, significant
 from nanoai_gui.gui.widgets.warning import set_warning
 
-VOLUME_CAUTION = "Too few particles for volume-weighted means: a few of the largest ones decide them."
+VOLUME_CAUTION = "⚠ Too few particles for volume-weighted means: a few of the largest ones decide them."
+INTERVAL_CAUTION = "⚠ Too few agglomerates for a trustworthy interval: the true value may well lie outside."
 
 
 class StatisticsPanel(QScrollArea):
@@ -108,11 +109,9 @@ class StatisticsPanel(QScrollArea):
         texts = {} if distribution is None else _texts(distribution)
         for key, label in self._values.items():
             label.setText(texts.get(key, DASH))
-        is_doubtful = distribution is not None and not distribution.volume_statistics_reliable
-        tips = {key: tip for key, _, tip in _ROWS}
-        self._values["volume"].setToolTip(
-            f"{tips['volume']}\n\n⚠ {VOLUME_CAUTION}" if is_doubtful else tips["volume"]
-        )
+        doubts = {} if distribution is None else _doubts(distribution)
+        for key, _, tip in _ROWS:
+            self._values[key].setToolTip(f"{tip}\n\n{doubts[key]}" if key in doubts else tip)
         self._excluded.setText("" if distribution is None else excluded_text(distribution))
         self._excluded.setVisible(bool(self._excluded.text()))
         self._show_needed()
@@ -175,15 +174,32 @@ def _texts(d: SizeDistribution) -> dict[str, str]:
     if d.n_particles == 0:
         return {"n": _counts(d)}
     doubt = "" if d.volume_statistics_reliable else " ⚠"
+    unsure = "" if d.intervals_reliable or d.gmd_ci95 is None else " ⚠"
     return {
-        "gmd": f"{significant(d.gmd)} {d.unit}{_range(d.gmd_ci95)}",
-        "gsd": f"{significant(d.gsd)}{_range(d.gsd_ci95)}",
+        "gmd": f"{significant(d.gmd)} {d.unit}{_range(d.gmd_ci95)}{unsure}",
+        "gsd": f"{significant(d.gsd)}{_range(d.gsd_ci95)}{unsure}",
         "n": _counts(d),
         "quantiles": f"{significant(d.d10)} / {significant(d.d50)} / {significant(d.d90)} {d.unit}",
         "mean": f"{significant(d.mean)} ± {significant(d.sd, 2)} {d.unit}",
         "volume": f"{significant(d.d32)} / {significant(d.d43)} {d.unit}{doubt}",
         "fit": DASH if d.fit is None else f"off by {significant(100 * d.fit.largest_gap, 2)} %",
     }
+
+
+def _doubts(d: SizeDistribution) -> dict[str, str]:
+    """Give what the tooltip of a value adds to what it means."""
+    texts = {}
+    if d.n_particles and not d.volume_statistics_reliable:
+        texts["volume"] = VOLUME_CAUTION
+    if d.gmd_ci95 is not None and not d.intervals_reliable:
+        texts["gmd"] = texts["gsd"] = INTERVAL_CAUTION
+    if d.fit is not None:
+        p = "p < 0.001" if d.fit.p_value < 0.001 else f"p = {d.fit.p_value:.3f}"
+        texts["fit"] = (
+            f"Anderson-Darling A*² = {significant(d.fit.anderson_darling)}, {p}.\n"
+            "With thousands of particles any real sample is told from a lognormal one: judge by the gap."
+        )
+    return texts
 
 
 def _range(ends: tuple[float, float] | None) -> str:
