@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.sizing.silhouettes import Silhouette
 
 _SMOOTHING_PX = 0.7
 _WEAKEST = 0.3
 """An edge is at least this share as steep as the outline of the silhouette typically is."""
+
+_NOISE_FACTOR = 3.5
+_TILE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,34 @@ class Edges:
     depth: float
 
 
-def find_edges(silhouette: Silhouette, distance: NDArray[np.float32]) -> Edges:
+def noise_steepness(agglomerates: Agglomerates) -> float:
+    """Measure the standard deviation of either gradient component that noise makes, in contrast per px.
+
+    Taken from the free background of some tiles spread over the image; 0 without grey levels.
+    """
+    from scipy import ndimage
+
+    contrast, labels = agglomerates.contrast, agglomerates.labels
+    if contrast is None:
+        return 0.0
+    height, width = contrast.shape
+    found = []
+    for y in np.linspace(0, max(height - _TILE, 0), 4).astype(int):
+        for x in np.linspace(0, max(width - _TILE, 0), 4).astype(int):
+            window = slice(y, y + _TILE), slice(x, x + _TILE)
+            if min(contrast[window].shape) < 5:
+                return 0.0
+            free = ndimage.minimum_filter(labels[window] == 0, 9)
+            # Exactly 0 is no background but a part that is not analysed.
+            free &= contrast[window] != 0
+            gy, gx = np.gradient(ndimage.gaussian_filter(contrast[window], _SMOOTHING_PX, truncate=3))
+            found.append(np.hypot(gx, gy)[free])
+    steepness = np.concatenate(found)
+    # The length of a vector of two Gaussian components has a median of 1.177 standard deviations.
+    return float(np.median(steepness)) / 1.177 if len(steepness) > 100 else 0.0
+
+
+def find_edges(silhouette: Silhouette, distance: NDArray[np.float32], noise: float = 0.0) -> Edges:
     """Find the points where the gradient is largest along its own direction, and strong enough.
 
     Parameters
@@ -45,6 +76,8 @@ def find_edges(silhouette: Silhouette, distance: NDArray[np.float32]) -> Edges:
         With at least 3 px of background around.
     distance
         (h, w), its distance map.
+    noise
+        See :func:`noise_steepness`; edges are clearly steeper.
     """
     from scipy import ndimage
 
@@ -55,6 +88,7 @@ def find_edges(silhouette: Silhouette, distance: NDArray[np.float32]) -> Edges:
     steepness = np.hypot(gx, gy)
     rim = mask & (distance < 1.5)
     weakest = _WEAKEST * float(np.median(steepness[rim])) if rim.any() else 0.0
+    weakest = max(weakest, _NOISE_FACTOR * noise)
     near = ndimage.maximum_filter(mask, size=5)
     near[[0, -1]] = False
     near[:, [0, -1]] = False

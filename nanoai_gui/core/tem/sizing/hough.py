@@ -21,7 +21,7 @@ from nanoai_gui.core.tem.evaluation import lens_area
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
-from nanoai_gui.core.tem.sizing.edges import Edges, find_edges
+from nanoai_gui.core.tem.sizing.edges import Edges, find_edges, noise_steepness
 from nanoai_gui.core.tem.sizing.silhouettes import Silhouette, silhouettes
 from nanoai_gui.core.tem.sizing.summits import distance_map
 
@@ -77,8 +77,9 @@ def size(
     check(parameters)
     owner: list[int] = []
     circles: list[NDArray[np.float64]] = []
+    noise = noise_steepness(agglomerates)
     for silhouette in silhouettes(agglomerates, progress, cancelled, rim=4):
-        found = find_circles(silhouette, agglomerates.threshold, parameters, cancelled)
+        found = find_circles(silhouette, agglomerates.threshold, noise, parameters, cancelled)
         owner += [silhouette.id] * len(found)
         circles.append(found + np.array([silhouette.x0, silhouette.y0, 0, 0]))
     table = np.concatenate(circles) if circles else np.empty((0, 4))
@@ -87,9 +88,9 @@ def size(
 
 
 def find_circles(
-    silhouette: Silhouette, level: float, parameters: HoughParameters, cancelled: Cancelled
+    silhouette: Silhouette, level: float, noise: float, parameters: HoughParameters, cancelled: Cancelled
 ) -> NDArray[np.float64]:
-    """Find the circles of one silhouette.
+    """Find the circles of one silhouette; ``level`` is that of its outline, ``noise`` that of gradients.
 
     Returns
     -------
@@ -99,7 +100,7 @@ def find_circles(
     inscribed = float(distance.max())
     smallest = max(parameters.smallest_radius * inscribed, parameters.minimum_diameter_px / 2, 1.5)
     largest = max(_LARGEST * inscribed, 1.1 * smallest)
-    edges = find_edges(silhouette, distance)
+    edges = find_edges(silhouette, distance, noise)
     checkpoint(cancelled)
     candidates = _vote(edges, silhouette.mask, smallest, largest, 0.5 * parameters.support, cancelled)
     found = _accept(edges, candidates, smallest, largest, parameters, cancelled)

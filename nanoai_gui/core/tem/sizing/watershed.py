@@ -36,7 +36,7 @@ class WatershedParameters:
         help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(
-        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.5, advanced=True,
+        0.7, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.1, advanced=True,
         help="Width of the smoothing of the distance map.",
     )  # fmt: skip
     minimum_diameter_px: float = parameter(
