@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nanoai_gui.core.callbacks import never_cancelled, no_progress
-from nanoai_gui.core.tem.agglomerates import Agglomerates
-from nanoai_gui.core.tem.evaluation import Accuracy, Circles, Comparison, accuracy, compare
+from nanoai_gui.core.tem.evaluation import Accuracy, Comparison, accuracy, compare_with_truth
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
-from nanoai_gui.core.tem.sizing import METHOD_MODULES, SizingResult, get_method
-from nanoai_gui.core.tem.synthesis import SynthesisSpec, SyntheticImage, make_image
+from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
 
 GMDS_PX = (20.0, 40.0)
 GSDS = (1.1, 1.35, 1.6)
@@ -34,38 +33,6 @@ class Row:
     method: str
     accuracy: Accuracy
     seconds: float
-
-
-def compare_with_truth(
-    image: SyntheticImage, agglomerates: Agglomerates, result: SizingResult
-) -> list[Comparison]:
-    """Compare what a method found in a synthetic image with its truth.
-
-    A found particle belongs to the true agglomerate that most of its silhouette covers. True particles
-    whose silhouette was left out by the border rule are left out as well.
-    """
-    p = result.particles
-    owner: dict[int, int] = {}
-    left_out: set[int] = set()
-    for row, agglomerate_id in enumerate(agglomerates.ids):
-        y0, x0, y1, x1 = agglomerates.boxes[row]
-        mine = agglomerates.labels[y0:y1, x0:x1] == agglomerate_id
-        beneath = image.labels[y0:y1, x0:x1][mine]
-        counts = np.bincount(beneath)
-        counts[0] = 0
-        owner[int(agglomerate_id)] = int(counts.argmax()) if counts.any() else 0
-        if agglomerates.excluded[row]:
-            left_out.update(int(v) for v in np.unique(beneath) if v)
-    found_owner = np.array([owner[int(a)] for a in p.agglomerate], dtype=np.int64)
-    truth = image.truth
-    seen = ~np.isin(truth.agglomerate, list(left_out))
-    kept = ~np.isin(found_owner, list(left_out))
-    return compare(
-        Circles(truth.x_px[seen], truth.y_px[seen], truth.diameter_px[seen]),
-        truth.agglomerate[seen],
-        Circles(p.x[kept], p.y[kept], p.diameter_px[kept]),
-        found_owner[kept],
-    )
 
 
 def populations(base: SynthesisSpec | None = None) -> list[SynthesisSpec]:

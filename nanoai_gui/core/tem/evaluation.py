@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.agglomerates import Agglomerates
+    from nanoai_gui.core.tem.sizing import SizingResult
+    from nanoai_gui.core.tem.synthesis import SyntheticImage
 
 MINIMUM_IOU = 0.5
 """A found circle is a true one when they share at least this part of their union."""
@@ -156,6 +162,38 @@ def compare(
             )
         )
     return out
+
+
+def compare_with_truth(
+    image: SyntheticImage, agglomerates: Agglomerates, result: SizingResult
+) -> list[Comparison]:
+    """Compare what a method found in a synthetic image with its truth.
+
+    A found particle belongs to the true agglomerate that most of its silhouette covers. True particles
+    whose silhouette was left out by the border rule are left out as well.
+    """
+    p = result.particles
+    owner: dict[int, int] = {}
+    left_out: set[int] = set()
+    for row, agglomerate_id in enumerate(agglomerates.ids):
+        y0, x0, y1, x1 = agglomerates.boxes[row]
+        mine = agglomerates.labels[y0:y1, x0:x1] == agglomerate_id
+        beneath = image.labels[y0:y1, x0:x1][mine]
+        counts = np.bincount(beneath)
+        counts[0] = 0
+        owner[int(agglomerate_id)] = int(counts.argmax()) if counts.any() else 0
+        if agglomerates.excluded[row]:
+            left_out.update(int(v) for v in np.unique(beneath) if v)
+    found_owner = np.array([owner[int(a)] for a in p.agglomerate], dtype=np.int64)
+    truth = image.truth
+    seen = ~np.isin(truth.agglomerate, list(left_out))
+    kept = ~np.isin(found_owner, list(left_out))
+    return compare(
+        Circles(truth.x_px[seen], truth.y_px[seen], truth.diameter_px[seen]),
+        truth.agglomerate[seen],
+        Circles(p.x[kept], p.y[kept], p.diameter_px[kept]),
+        found_owner[kept],
+    )
 
 
 def gmd_gsd(diameters: NDArray[np.floating]) -> tuple[float, float]:

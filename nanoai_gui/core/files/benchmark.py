@@ -1,0 +1,194 @@
+"""The benchmark as Markdown, CSV and a picture; and a person's measurements, read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.errors import ReadError
+from nanoai_gui.core.files.atomic import make_folder, write_bytes, write_with
+from nanoai_gui.core.files.tables import number
+from nanoai_gui.core.tem.benchmark import OTHER_POPULATIONS, PAPER, TABLE_POPULATION, Row, Table1, image_name
+
+TITLES = {
+    "ann": "ANN, 13 features",
+    "ann-rich": "ANN, rich features",
+    "watershed": "Watershed",
+    "ultimate-erosion": "Ultimate erosion",
+    "hough": "Hough transform",
+    "manual": "By hand",
+}
+
+COLUMNS = (
+    "method", "gmd_px", "gsd", "n_images", "n_agglomerates", "n_true", "n_found", "gmd_error", "gmd_low",
+    "gmd_high", "gsd_error", "gsd_low", "gsd_high", "exact_count", "singles_as_one", "seconds_per_image",
+)  # fmt: skip
+
+
+def title(method: str) -> str:
+    """Name of a method in tables and pictures."""
+    return TITLES.get(method, method)
+
+
+def markdown(table: Table1) -> str:
+    """Put the benchmark into the paper's form, and below it the six other populations."""
+    p = TABLE_POPULATION
+    lines = [
+        "# Table 1",
+        "",
+        "Errors of GMD and GSD against ground truth in %, with 95 % intervals (bootstrap over agglomerates): "
+        f"{table.rows[0].n_images} synthetic images of agglomerates of 1 to 5 spheres, GMD {p.gmd_px:g} px, "
+        f"GSD {p.gsd:g}, seed {table.seed}. Paper: Frei and Kruis, Powder Technology 332 (2018) 120, "
+        "on images of its own.",
+        "",
+        "| method | GMD | GSD | paper GMD / GSD | right number | s / image |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in table.rows:
+        a = row.accuracy
+        paper = PAPER.get(row.method)
+        of_paper = "" if paper is None else f"{100 * paper[0]:+.1f} / {100 * paper[1]:+.1f}"
+        by_hand = row.method == "manual"
+        lines.append(
+            f"| {title(row.method)} | {_error(a.gmd_error, a.gmd_ci95)} | {_error(a.gsd_error, a.gsd_ci95)} "
+            f"| {of_paper} | {'' if by_hand else f'{100 * a.exact_count:.1f} %'} "
+            f"| {'' if by_hand else f'{row.seconds:.2f}'} |"
+        )
+    methods = list(dict.fromkeys(r.method for r in table.others))
+    lines += [
+        "",
+        "## Six other populations",
+        "",
+        "GMD error / GSD error / right number, in %; last column: mean of the absolute values.",
+        "",
+        "| method | " + " | ".join(f"{q.gmd_px:g} px, {q.gsd:g}" for q in OTHER_POPULATIONS) + " | mean |",
+        "|---" * (len(OTHER_POPULATIONS) + 2) + "|",
+    ]
+    for method in methods:
+        cells = [
+            f"{100 * r.accuracy.gmd_error:+.1f} / {100 * r.accuracy.gsd_error:+.1f} "
+            f"/ {100 * r.accuracy.exact_count:.0f}"
+            for r in table.others
+            if r.method == method
+        ]
+        gmd, gsd, exact = table.mean_absolute(method)
+        cells.append(f"{100 * gmd:.1f} / {100 * gsd:.1f} / {100 * exact:.0f}")
+        lines.append(f"| {title(method)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _error(value: float, interval: tuple[float, float]) -> str:
+    return f"{100 * value:+.1f} ({100 * interval[0]:+.1f} ... {100 * interval[1]:+.1f})"
+
+
+def write_table1(folder: Path, table: Table1) -> None:
+    """Write ``table1.md``, ``table1.csv``, ``table1.png`` and ``table1.svg``.
+
+    Raises
+    ------
+    WriteError
+        If a file cannot be written.
+    """
+    make_folder(folder)
+    write_bytes(folder / "table1.md", markdown(table).encode())
+    write_bytes(folder / "table1.csv", _csv([*table.rows, *table.others]).encode())
+    for kind in ("png", "svg"):
+        draw_table1(folder / f"table1.{kind}", table)
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        a, p = row.accuracy, row.population
+        values = [
+            p.gmd_px, p.gsd, row.n_images, a.n_agglomerates, a.n_true, a.n_found, a.gmd_error, *a.gmd_ci95,
+            a.gsd_error, *a.gsd_ci95, a.exact_count, a.singles_as_one, row.seconds,
+        ]  # fmt: skip
+        writer.writerow([row.method, *("" if math.isnan(v) else number(v) for v in values)])
+    return text.getvalue()
+
+
+def draw_table1(path: Path, table: Table1) -> None:
+    """Draw the errors of every method with their intervals, and the paper's beside them.
+
+    Raises
+    ------
+    WriteError
+        If the picture cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with rc_context(
+        {"font.family": "DejaVu Sans", "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "nanoai"}
+    ):
+        figure = Figure(figsize=(7.2, 0.7 + 0.42 * len(table.rows)), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        places = np.arange(len(table.rows))[::-1]
+        for k, (axis, name) in enumerate(zip(axes, ("GMD", "GSD"), strict=True)):
+            axis.axvline(0, color="0.6", linewidth=0.8)
+            for place, row in zip(places, table.rows, strict=True):
+                a = row.accuracy
+                value, (low, high) = ((a.gmd_error, a.gmd_ci95), (a.gsd_error, a.gsd_ci95))[k]
+                axis.plot([100 * low, 100 * high], [place, place], color="#0072B2", linewidth=1.5)
+                axis.plot(100 * value, place, "o", color="#0072B2", markersize=5, label="NanoAI")
+                if row.method in PAPER:
+                    paper = 100 * PAPER[row.method][k]
+                    axis.plot(
+                        paper, place, "D", color="#D55E00", markersize=4, fillstyle="none", label="paper"
+                    )
+            axis.set_xlabel(f"Error of the {name} [%]")
+            axis.set_yticks(places, [title(r.method) for r in table.rows])
+            axis.margins(y=0.1)
+            axis.spines[["top", "right"]].set_visible(False)
+        handles = {text: line for line, text in zip(*axes[0].get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2, frameon=False)
+        canvas = FigureCanvasSVG(figure) if path.suffix.lower() == ".svg" else FigureCanvasAgg(figure)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": "NanoAI"}
+        write_with(
+            path,
+            lambda stream: canvas.print_figure(
+                stream, format=path.suffix[1:].lower(), dpi=200, metadata=metadata
+            ),
+        )
+
+
+def read_manual(path: Path) -> dict[int, NDArray[np.float64]]:
+    """Read a person's measurements of the table's images from a ``particles.csv``.
+
+    Returns
+    -------
+    Diameters in px by index of the image.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read or names no image of the table.
+    """
+    found: dict[int, list[float]] = defaultdict(list)
+    advice = f"Give a particles.csv whose images are called {image_name(0)}, {image_name(1)} and so on."
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            for row in csv.DictReader(stream):
+                stem = Path(row["image"]).stem
+                if stem.startswith("table1_") and stem[7:].isdecimal() and len(stem) == 11:
+                    diameter = float(row["diameter_px"])
+                    if not (math.isfinite(diameter) and diameter > 0):
+                        raise ValueError("a diameter is not positive")
+                    found[int(stem[7:])].append(diameter)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ReadError(f"{path.name} holds no measurements that can be read.", advice) from error
+    if not found:
+        raise ReadError(f"{path.name} holds no measurement of an image of the table.", advice)
+    return {index: np.array(values) for index, values in sorted(found.items())}
