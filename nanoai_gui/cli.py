@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nanoai_gui
+from nanoai_gui.cli_benchmark import add_benchmark
 from nanoai_gui.cli_synthesize import add_synthesize
+from nanoai_gui.cli_train import add_train
 
 # Nothing heavy here: --help and --version must answer at once, and threads are pinned before NumPy loads.
 
@@ -61,10 +63,12 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="sub-commands")
     _add_size(commands)
     add_synthesize(commands)
+    add_train(commands)
+    add_benchmark(commands)
     return parser
 
 
-SUB_COMMANDS = ("size", "synthesize")
+SUB_COMMANDS = ("size", "synthesize", "train", "benchmark")
 """Words that, as the first argument, mean the command line and not a file for the window."""
 
 
