@@ -253,7 +253,7 @@ def set_icons(
     """Draw the icons of the actions in the colours of a theme."""
     for info in table:
         if info.icon:
-            actions[info.key].setIcon(icon(info.icon, theme))
+            actions[info.key].setIcon(icon(info.icon, theme, 24 if info.toolbar else 16))
 
 
 def fill_menus(

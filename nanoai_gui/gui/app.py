@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -55,6 +56,10 @@ class Application:
         wanted = list(files)
 
         def begin() -> None:
+            # What was made so far stays to the end: the garbage collector need not look through it again
+            # and again, each time with the window standing still.
+            gc.collect()
+            gc.freeze()
             self.runner.warm_up()
             self.window.open_paths(wanted)
 

@@ -204,10 +204,11 @@ def _source(name: str) -> str:
     return (resources.files("nanoai_gui.gui") / "icons" / f"{name}.svg").read_text(encoding="utf-8")
 
 
-def icon(name: str, theme: ThemeTokens) -> QIcon:
-    """Draw an icon in the colours of a theme, sharp on any screen.
+def icon(name: str, theme: ThemeTokens, size: int = 24) -> QIcon:
+    """Draw an icon of ``size`` px (smaller ones are scaled) in the colours of a theme.
 
-    Icons are SVGs that use ``#000000`` for their lines and ``#0072B2`` for one accent.
+    Icons are SVGs that use ``#000000`` for their lines and ``#0072B2`` for one accent. They are drawn at once
+    and for one size: an icon engine in Python, which would draw when asked, crashes PySide6 6.11.
     """
     made = QIcon()
     ratio = QGuiApplication.primaryScreen().devicePixelRatio() if QGuiApplication.primaryScreen() else 1.0
@@ -215,8 +216,7 @@ def icon(name: str, theme: ThemeTokens) -> QIcon:
         (QIcon.Mode.Normal, theme.text, theme.accent),
         (QIcon.Mode.Disabled, theme.disabled_text, theme.disabled_text),
     ):
-        for size in (16, 24):
-            made.addPixmap(draw_icon(name, ink, accent, QSize(size, size), ratio), mode)
+        made.addPixmap(draw_icon(name, ink, accent, QSize(size, size), ratio), mode)
     return made
 
 
