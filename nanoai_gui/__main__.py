@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-USAGE = """\
-usage: nanoai-gui [FILE...]
-       nanoai-gui COMMAND ...
-       nanoai-gui --version
-
-Without a command, opens the window (on FILEs and folders, if any).
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code (0: done, 1: something failed, 2: wrong usage)."""
-    # First of all: in a bundle a worker process is this very program, and must not open a window.
-    multiprocessing.freeze_support()
+    if getattr(sys, "frozen", False):
+        # First of all: in a bundle a worker process is this very program, and must not open a window.
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in ("--version", "-V"):
         import nanoai_gui
 
         print(f"nanoai-gui {nanoai_gui.__version__}")
         return 0
-    from nanoai_gui import cli
+    if words:
+        from nanoai_gui import cli
 
-    if words and (words[0] in cli.SUB_COMMANDS or words[0].startswith("-")):
-        return cli.main(words)
+        if words[0] in cli.SUB_COMMANDS or words[0].startswith("-"):
+            return cli.main(words)
     from nanoai_gui.gui.app import run_window
 
     return run_window([Path(word) for word in words])

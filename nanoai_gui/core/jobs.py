@@ -12,17 +12,13 @@ import contextlib
 import heapq
 import itertools
 import logging
-import multiprocessing
 import os
 import pickle
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,6 +26,7 @@ from nanoai_gui.core import worker
 from nanoai_gui.core.errors import NanoAIError
 
 if TYPE_CHECKING:
+    from multiprocessing import connection
     from multiprocessing.context import SpawnProcess
 
 T = TypeVar("T")
@@ -197,6 +194,9 @@ class WorkerPool:
     def __init__(
         self, n_workers: int = 1, *, reserve: int = 0, warm_up: Iterable[str] = (), nice: int = 0
     ) -> None:
+        import multiprocessing  # not at the top: the window's first paint does not wait for it
+        import tempfile
+
         if not 0 <= reserve < n_workers:
             raise ValueError("at least one worker must be free for any job")
         self.n_workers = n_workers
@@ -284,6 +284,8 @@ class WorkerPool:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _receive(self, timeout: float | None) -> None:
+        from multiprocessing import connection
+
         by_pipe = {p.of: p for p in self._processes}
         for ready in connection.wait([self._wake_reader, *by_pipe], timeout):
             if ready is self._wake_reader:
@@ -447,6 +449,8 @@ class WorkerPool:
         _end_process(process, wait=0.0)
 
     def _shut_down(self) -> None:
+        import shutil
+
         with self._lock:
             self._closing = True
             jobs, self._queue = self._queue, []

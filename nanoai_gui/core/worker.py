@@ -19,12 +19,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import NanoAIError
+
+if TYPE_CHECKING:
+    from multiprocessing import connection
 
 PROGRESS_SECONDS = 0.05
 """Progress is told at most so often (20 Hz): more is only work for the window."""

@@ -12,7 +12,6 @@ import dataclasses
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +119,8 @@ class SettingsStore:
 
     def save(self) -> bool:
         """Write the settings whole or not at all; a failure is logged and returns false."""
+        import tempfile
+
         text = json.dumps({**self._unknown, **dataclasses.asdict(self.values)}, indent=2, ensure_ascii=False)
         temporary = None
         try:
