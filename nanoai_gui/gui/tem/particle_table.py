@@ -290,5 +290,6 @@ class ParticleTable(QWidget):
         samples = ("8888", "88888", "888.8", "88888", "888.8", "888.8", "0.88", "edited")
         for i, sample in enumerate(samples):
             title = str(self.model.headerData(i, Qt.Orientation.Horizontal))
-            width = max(metrics.horizontalAdvance(title), metrics.horizontalAdvance(sample)) + 14
+            # Room for the arrow of the column sorted by.
+            width = max(metrics.horizontalAdvance(title) + 17, metrics.horizontalAdvance(sample) + 10)
             self.view.setColumnWidth(i, width)
