@@ -52,7 +52,7 @@ class Task:
 
 
 class JobRunner(QObject):
-    """Runs functions in worker processes, or in one thread, and calls back in the window's thread.
+    """Runs functions in worker processes, or in threads, and calls back in the window's thread.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class JobRunner(QObject):
         on_error: Callable[[Failure], None] | None = None,
         key: Hashable | None = None,
     ) -> Task:
-        """Run ``task(*args)`` in the one helper thread of this process.
+        """Run ``task(*args)`` in one of the two helper threads of this process.
 
         Only for what releases the interpreter lock (unpacking, copying) or is over in a few milliseconds.
         """
@@ -147,7 +147,7 @@ class JobRunner(QObject):
                 self._post(made, lambda: on_done(value) if on_done else None)
 
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(1, thread_name_prefix="nanoai-window")
+            self._threads = ThreadPoolExecutor(2, thread_name_prefix="nanoai-window")
         self._threads.submit(work)
         return made
 

@@ -43,6 +43,8 @@ SMALLEST_VISIBLE = 100
 SMALL_SCREEN = 1600
 """On a screen narrower than this the window fills it, unless a person chose otherwise."""
 SAVE_DELAY_MS = 2000
+READING_MS = 300
+"""Reading that takes longer than this is shown in the status bar."""
 
 
 class MainWindow(QMainWindow):
@@ -79,6 +81,8 @@ class MainWindow(QMainWindow):
         self._build_menus_and_toolbar()
         self._save_timer = self._single_shot(SAVE_DELAY_MS, self._save_settings)
         self._enable_timer = self._single_shot(0, self._update_enabled)
+        self._reading_timer = self._single_shot(READING_MS, self._show_reading)
+        self._unreadable = ""
         self._connect()
         self._apply_theme()
         self._restore()
@@ -155,6 +159,8 @@ class MainWindow(QMainWindow):
         batch.finished.connect(self._on_batch_finished)
         self.busy.stop_wanted.connect(batch.cancel)
         self.loader.failed.connect(self._on_unreadable)
+        self.loader.busy_changed.connect(self._on_reading)
+        session.wanted_changed.connect(lambda: self.notices.remove(self._unreadable))
         session.current_changed.connect(self._update_title)
         canvas.cursor_moved.connect(self.readout.set_place)
         canvas.masks_toggled.connect(self._remember_masks)
@@ -233,9 +239,22 @@ class MainWindow(QMainWindow):
 
     def _on_unreadable(self, key: int, failure: Failure) -> None:
         if failure.is_known:
-            self.notices.show(str(failure), Kind.WARNING)
+            self._unreadable = str(failure)
+            self.notices.show(self._unreadable, Kind.WARNING)
         else:
             self._reporter.report(failure)
+
+    def _on_reading(self, is_reading: bool) -> None:
+        if is_reading:
+            self._reading_timer.start()
+        else:
+            self._reading_timer.stop()
+            if not self.batch.is_running:
+                self.busy.hide()
+
+    def _show_reading(self) -> None:
+        if self.session.wanted is not None and not self.batch.is_running:
+            self.busy.show_busy(f"Reading {self.session.entry(self.session.wanted).name}")
 
     def _show_in_folder(self) -> None:
         keys = self.tab.file_strip.chosen_keys()
@@ -376,7 +395,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the work, remember the window, and leave no process behind."""
         self.batch.cancel()
-        for timer in (self._save_timer, self._enable_timer):
+        for timer in (self._save_timer, self._enable_timer, self._reading_timer):
             timer.stop()
         self._save_settings()
         self.notices.clear()

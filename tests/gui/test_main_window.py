@@ -190,6 +190,7 @@ def test_a_file_that_cannot_be_read_leaves_the_last_good_image(
     press(window, Qt.Key.Key_A)
     press(window, Qt.Key.Key_A)
     qtbot.waitUntil(lambda: window.windowTitle() == "field 1.tif - NanoAI", timeout=SOON)
+    assert window.notices.texts == []  # it was about another image
 
 
 def test_a_folder_without_images_and_a_missing_file_are_named(
@@ -326,6 +327,16 @@ def test_stop_is_seen_within_a_second(
     assert not window.busy.isVisible()
     assert set(states(window).values()) == {"NEW"}
     assert window.notices.texts[-1] == "Stopped: 0 images measured."
+
+
+def test_slow_reading_is_shown(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    open_folder(window, folder, qtbot)
+    window.loader.busy_changed.emit(True)
+    qtbot.waitUntil(window.busy.isVisible)
+    assert window.busy.label.text() == "Reading field 1.tif"
+    assert not window.busy.stop_button.isVisible()
+    window.loader.busy_changed.emit(False)
+    assert not window.busy.isVisible()
 
 
 def test_closing_during_work_leaves_no_process_and_no_thread(

@@ -52,6 +52,18 @@ def test_frames_of_a_stack_are_entries_of_their_own(session: TemSession) -> None
     assert session.add_frames(A, [2]) == [keys[1]]
 
 
+def test_another_frame_begins_anew(session: TemSession, qtbot: QtBot) -> None:
+    a = session.keys()[0]
+    session.accept_micrograph(a, made_micrograph())
+    analysis = made_analysis(session.entry(a).request(), session.settings)
+    assert session.accept_analysis(a, analysis, analysis.labels.unpack())
+    with qtbot.waitSignal(session.wanted_changed):
+        session.set_frame(a, 1)
+    assert shown(session) == (a, True, False)
+    assert session.entry(a).state is ImageState.NEW
+    assert not session.accept_analysis(a, analysis)
+
+
 def test_the_first_image_added_is_wanted_but_shown_only_once_read(session: TemSession) -> None:
     a = session.keys()[0]
     assert session.wanted == a

@@ -204,6 +204,9 @@ class TemSession(QObject):
         entry.analysis = None
         entry.error = entry.title = ""
         self._bump(entry)
+        if key == self._current:
+            self._drop_labels()
+            self.select(Selection())
         self.entry_changed.emit(key)
         if key == self._wanted:
             self.wanted_changed.emit()

@@ -134,9 +134,7 @@ class NoticeArea(QObject):
         command: tuple[str, Callable[[], object]] | None = None,
     ) -> Notice:
         """Show a message, once; the oldest goes where there are too many."""
-        for notice in self._shown():
-            if notice.label.text() == text:
-                notice.dismiss()
+        self.remove(text)
         notice = Notice(text, kind, command, self._host)
         notice.show()
         self._notices.append(notice)
@@ -145,6 +143,12 @@ class NoticeArea(QObject):
         notice.installEventFilter(self)
         self._place()
         return notice
+
+    def remove(self, text: str) -> None:
+        """Take a message away, if it is still there."""
+        for notice in self._shown():
+            if notice.label.text() == text:
+                notice.dismiss()
 
     def clear(self) -> None:
         """Take all messages away."""
