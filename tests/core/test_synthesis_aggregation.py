@@ -64,7 +64,7 @@ def test_fractal_dimension_is_that_of_the_literature(kind: Aggregation, low: flo
     sizes = (16, 32, 64, 128)
     size_of = []
     for n in sizes:
-        clusters = aggregate([np.ones(n) for _ in range(40)], kind, np.zeros(40), np.random.default_rng(5))
+        clusters = aggregate([np.ones(n) for _ in range(24)], kind, np.zeros(24), np.random.default_rng(5))
         size_of.append(np.mean([np.sqrt(np.mean(np.sum(c.centres**2, axis=1))) for c in clusters]))
     slope = np.polyfit(np.log(size_of), np.log(sizes), 1)[0]
     assert low < slope < high

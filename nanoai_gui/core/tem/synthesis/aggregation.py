@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.synthesis.shapes import Body
 from nanoai_gui.core.tem.synthesis.spec import Aggregation
 
@@ -61,7 +62,11 @@ def random_rotations(n: int, rng: np.random.Generator) -> Floats:
 
 
 def aggregate(
-    radii: Sequence[Floats], kind: Aggregation, overlap: Floats, rng: np.random.Generator
+    radii: Sequence[Floats],
+    kind: Aggregation,
+    overlap: Floats,
+    rng: np.random.Generator,
+    cancelled: Cancelled = never_cancelled,
 ) -> list[Cluster]:
     """Build one agglomerate of each set of radii.
 
@@ -77,10 +82,17 @@ def aggregate(
         (1999) 1379).
     rng
         Source of all randomness.
+    cancelled
+        Asked before every generation of collisions.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
     """
     if kind in (Aggregation.BALLISTIC_CLUSTER, Aggregation.DIFFUSIVE_CLUSTER):
-        return _by_clusters(radii, kind is Aggregation.DIFFUSIVE_CLUSTER, overlap, rng)
-    return _by_particles(radii, kind is Aggregation.DIFFUSIVE_PARTICLE, overlap, rng)
+        return _by_clusters(radii, kind is Aggregation.DIFFUSIVE_CLUSTER, overlap, rng, cancelled)
+    return _by_particles(radii, kind is Aggregation.DIFFUSIVE_PARTICLE, overlap, rng, cancelled)
 
 
 def settle(cluster: Cluster, bodies: Sequence[Body], overlap: float, flatness: float) -> Floats:
@@ -120,11 +132,12 @@ def _single(radius: float) -> Cluster:
 
 
 def _by_particles(
-    radii: Sequence[Floats], diffusive: bool, overlap: Floats, rng: np.random.Generator
+    radii: Sequence[Floats], diffusive: bool, overlap: Floats, rng: np.random.Generator, cancelled: Cancelled
 ) -> list[Cluster]:
     clusters = [_single(float(r[0])) for r in radii]
     sizes = np.array([len(r) for r in radii], dtype=np.intp)
     for step in range(1, int(sizes.max(initial=1))):
+        checkpoint(cancelled)
         growing = np.flatnonzero(sizes > step).tolist()
         targets = [clusters[k] for k in growing]
         movers = [_single(float(radii[k][step])) for k in growing]
@@ -134,11 +147,12 @@ def _by_particles(
 
 
 def _by_clusters(
-    radii: Sequence[Floats], diffusive: bool, overlap: Floats, rng: np.random.Generator
+    radii: Sequence[Floats], diffusive: bool, overlap: Floats, rng: np.random.Generator, cancelled: Cancelled
 ) -> list[Cluster]:
     # Hierarchical: in every generation clusters pair up at random; an odd one out waits.
     pools = [[_single(float(r)) for r in one] for one in radii]
     while True:
+        checkpoint(cancelled)
         owners: list[int] = []
         targets: list[Cluster] = []
         movers: list[Cluster] = []

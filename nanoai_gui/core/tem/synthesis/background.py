@@ -22,24 +22,29 @@ _GRAINS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 20.0, 30.0, 50.0)
 def illumination(shape: tuple[int, int], spec: SynthesisSpec, rng: np.random.Generator) -> Image:
     """Light before the specimen, (height, width), mean 1: a slope and a bowl in a random direction."""
     turn, bowl, x0, y0 = rng.random(4).tolist()
-    # Sum of a row and a column: the whole field costs one addition.
-    row, column = (
-        slope * x - bowl * (x - (middle - 0.5)) ** 2
-        for slope, middle, x in (
-            (math.cos(2 * math.pi * turn), x0, _across(shape[1])),
-            (math.sin(2 * math.pi * turn), y0, _across(shape[0])),
-        )
+    # Sum of a row and a column, each a parabola b s - a s^2 over s in [-1, 1] whose apex is at b / 2a.
+    sides = (
+        (math.cos(2 * math.pi * turn) + 2 * bowl * (x0 - 0.5), shape[1]),
+        (math.sin(2 * math.pi * turn) + 2 * bowl * (y0 - 0.5), shape[0]),
     )
-    scale = spec.gradient_percent / 100 / float(np.ptp(row) + np.ptp(column))
-    row = (row - row.mean()) * scale
-    column = (column - column.mean()) * scale + 1
-    light: Image = row.astype(np.float32)[None, :] + column.astype(np.float32)[:, None]
+    extent = 0.0
+    for b, _ in sides:
+        highest = b * b / (4 * bowl) if abs(b) < 2 * bowl else abs(b) - bowl
+        extent += highest + abs(b) + bowl
+    scale = spec.gradient_percent / 100 / max(extent, 1e-6)
+    # The mean of s^2 over the interval is a third.
+    row, column = (
+        (np.float32(scale * b) - np.float32(scale * bowl) * _across(n)) * _across(n)
+        + np.float32(scale * bowl / 3)
+        for b, n in sides
+    )
+    light: Image = row[None, :] + (column + np.float32(1))[:, None]
     return light
 
 
-@lru_cache(maxsize=512)
-def _across(n: int) -> NDArray[np.float64]:
-    return np.linspace(-1, 1, n)
+@lru_cache(maxsize=1024)
+def _across(n: int) -> Image:
+    return np.linspace(-1, 1, n, dtype=np.float32)
 
 
 def film(shape: tuple[int, int], spec: SynthesisSpec, rng: np.random.Generator) -> Image:

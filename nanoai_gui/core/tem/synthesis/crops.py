@@ -18,8 +18,8 @@ from nanoai_gui.core.tem.synthesis.population import vary
 from nanoai_gui.core.tem.synthesis.spec import Caption, SynthesisSpec, check_spec
 from nanoai_gui.core.tem.synthesis.truth import SyntheticImage, TrueParticles
 
-CHUNK = 256
-"""Agglomerates that grow side by side. Part of what a seed means: another number gives other crops."""
+LARGEST_CHUNK, PARTICLES_PER_CHUNK = 512, 2560
+"""Agglomerates that grow side by side at most, and their particles at most."""
 MARGIN_PX = 6
 """Background around an agglomerate, beside what blur and fringes fill."""
 
@@ -49,7 +49,7 @@ def make_crops(
         Called about every tenth of a second.
     start
         Number of the first crop, so that several processes can share the work; a multiple of
-        :data:`CHUNK` wastes nothing.
+        :func:`chunk_size` wastes nothing.
 
     Raises
     ------
@@ -60,21 +60,32 @@ def make_crops(
     """
     check_spec(spec)
     spec = dataclasses.replace(spec, caption=Caption.NONE, holes=0, cut_at_border=False)
-    for chunk in range(start // CHUNK, -(-(start + n) // CHUNK)):
-        specs, clusters = _grow_chunk(spec, seed, chunk)
-        first = chunk * CHUNK
-        for i in range(max(start, first), min(start + n, first + CHUNK)):
+    size = chunk_size(spec)
+    for chunk in range(start // size, -(-(start + n) // size)):
+        specs, clusters = _grow_chunk(spec, seed, chunk, cancelled)
+        first = chunk * size
+        for i in range(max(start, first), min(start + n, first + size)):
             if i % 64 == 0:
                 checkpoint(cancelled)
                 progress((i - start) / n, f"Agglomerate {i - start} of {n}")
             yield _shoot(clusters[i - first], specs[i - first], seed, i)
 
 
-def _grow_chunk(spec: SynthesisSpec, seed: int, chunk: int) -> tuple[list[SynthesisSpec], list[Cluster]]:
+def chunk_size(spec: SynthesisSpec) -> int:
+    """Give the number of agglomerates that grow side by side, always all of them.
+
+    It follows from the spec alone and is part of what a seed means: another number gives other crops.
+    """
+    return max(min(LARGEST_CHUNK, PARTICLES_PER_CHUNK // spec.max_particles), 1)
+
+
+def _grow_chunk(
+    spec: SynthesisSpec, seed: int, chunk: int, cancelled: Cancelled
+) -> tuple[list[SynthesisSpec], list[Cluster]]:
     rng = np.random.default_rng([seed, 0, chunk])
-    specs = [vary(spec, rng) for _ in range(CHUNK)]
+    specs = [vary(spec, rng) for _ in range(chunk_size(spec))]
     radii = [draw_radii(one, rng) for one in specs]
-    return specs, grow(specs, radii, rng)
+    return specs, grow(specs, radii, rng, cancelled)
 
 
 def _shoot(cluster: Cluster, spec: SynthesisSpec, seed: int, index: int) -> SyntheticImage:

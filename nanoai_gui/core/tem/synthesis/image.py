@@ -103,10 +103,10 @@ def _fill(
     covered, misses = 0.0, 0
     rows: list[NDArray[np.float64]] = []
     while covered < wanted and misses < MISSES:
-        for piece in pieces(spec, _expected_number(spec, wanted - covered), rng):
+        for piece in pieces(spec, _expected_number(spec, wanted - covered), full, rng, cancelled):
             checkpoint(cancelled)
-            place = _find_place(piece.projection.mask, occupied, rng)
-            if place is None:
+            place = None if piece is None else _find_place(piece.projection.mask, occupied, rng)
+            if piece is None or place is None:
                 misses += 1
                 if misses >= MISSES:
                     break

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.callbacks import Cancelled, never_cancelled
 from nanoai_gui.core.tem.synthesis.aggregation import Cluster, aggregate, random_rotations, settle
 from nanoai_gui.core.tem.synthesis.projection import Material, Projection, project
 from nanoai_gui.core.tem.synthesis.shapes import Ball, Body, make_body
@@ -48,7 +49,10 @@ def draw_radii(spec: SynthesisSpec, rng: np.random.Generator) -> NDArray[np.floa
 
 
 def grow(
-    specs: Sequence[SynthesisSpec], radii: Sequence[NDArray[np.float64]], rng: np.random.Generator
+    specs: Sequence[SynthesisSpec],
+    radii: Sequence[NDArray[np.float64]],
+    rng: np.random.Generator,
+    cancelled: Cancelled = never_cancelled,
 ) -> list[Cluster]:
     """Aggregate each set of radii as its own spec says, all of one kind side by side."""
     clusters: list[Cluster | None] = [None] * len(specs)
@@ -57,7 +61,7 @@ def grow(
         if not members:
             continue
         overlap = np.array([specs[i].overlap for i in members])
-        made = aggregate([radii[i] for i in members], kind, overlap, rng)
+        made = aggregate([radii[i] for i in members], kind, overlap, rng, cancelled)
         for i, cluster in zip(members, made, strict=True):
             clusters[i] = cluster
     return [c for c in clusters if c is not None]
@@ -114,8 +118,21 @@ def _material(radii: NDArray[np.float64], spec: SynthesisSpec, rng: np.random.Ge
     return Material(absorption, bands)
 
 
-def pieces(spec: SynthesisSpec, n: int, rng: np.random.Generator) -> Iterator[Piece]:
-    """Make n agglomerates of one spec, the aggregation of all of them at once."""
+def pieces(
+    spec: SynthesisSpec,
+    n: int,
+    room: tuple[int, int],
+    rng: np.random.Generator,
+    cancelled: Cancelled = never_cancelled,
+) -> Iterator[Piece | None]:
+    """Make n agglomerates of one spec, the aggregation of all of them at once.
+
+    One that is higher or wider than ``room`` (in px) gives ``None``, at no cost.
+    """
     radii = [draw_radii(spec, rng) for _ in range(n)]
-    for cluster in grow([spec] * n, radii, rng):
-        yield make_piece(cluster, spec, rng)
+    for cluster in grow([spec] * n, radii, rng, cancelled):
+        edge = cluster.radii[:, None]
+        width, height = np.ptp(
+            np.concatenate([cluster.centres[:, :2] - edge, cluster.centres[:, :2] + edge]), axis=0
+        )
+        yield None if height > room[0] or width > room[1] else make_piece(cluster, spec, rng)

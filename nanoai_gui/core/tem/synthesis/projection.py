@@ -109,24 +109,23 @@ def project(
         shadow = _cast(body, k, centres[k], material, origin, oversampling)
         count[shadow.window] += shadow.inside
         shadows.append(shadow)
-    covered = count > 0
+    crowded = count > 1
+    shared = [np.flatnonzero(shadow.inside & crowded[shadow.window]) for shadow in shadows]
+    rays = [int(np.count_nonzero(shadow.inside)) for shadow in shadows]
+    covered = _bin((count > 0).view(np.uint8), oversampling)
     if material.opaque_depth > 0:
-        depth = covered * np.float32(material.opaque_depth)
+        loss = -np.expm1(-material.opaque_depth) / oversampling**2
+        transmission = 1 - np.float32(loss) * covered
     else:
-        depth = _union(shadows, count)
+        transmission = _bin(np.exp(-_union(shadows, shared, crowded)), oversampling)
     return Projection(
-        _bin(np.exp(-depth), oversampling),
-        _bin(covered.view(np.uint8), oversampling) * 2 >= oversampling**2,
+        transmission,
+        covered * 2 >= oversampling**2,
         float(origin[0]),
         float(origin[1]),
-        np.array([_alone(shadow, count) for shadow in shadows]),
+        # A particle too small to meet a ray has nothing hidden that could be seen.
+        np.array([1 - len(s) / n if n else 1.0 for s, n in zip(shared, rays, strict=True)]),
     )
-
-
-def _alone(shadow: _Shadow, count: NDArray[np.uint16]) -> float:
-    rays = int(np.count_nonzero(shadow.inside))
-    # A particle too small to meet a ray has nothing hidden that could be seen.
-    return int(np.count_nonzero(shadow.inside & (count[shadow.window] == 1))) / rays if rays else 1.0
 
 
 def _bin(image: NDArray[Any], s: int) -> NDArray[Any]:
@@ -175,29 +174,30 @@ def _bands(x: Rays, y: Rays, band: Rays) -> Rays:
     return factor
 
 
-def _union(shadows: Sequence[_Shadow], count: NDArray[np.uint16]) -> Rays:
-    """Sum optical depth over each ray's union of intervals, in the shape of ``count``.
+def _union(
+    shadows: Sequence[_Shadow], shared: Sequence[NDArray[np.intp]], crowded: NDArray[np.bool_]
+) -> Rays:
+    """Sum optical depth over each ray's union of intervals, in the shape of ``crowded``.
 
-    A ray that meets one particle needs no union. The intervals of all others are laid end to end on one
-    line, each ray on its own stretch, so that one sort and one running maximum do for all of them.
+    A ray that meets one particle needs no union. The intervals of the others (``crowded``; within each
+    shadow's box ``shared``) are laid end to end on one line, each ray on its own stretch, so that one sort
+    and one running maximum do for all of them.
     """
-    depth = np.zeros(count.shape, dtype=np.float32)
-    crowded = count > 1
+    depth = np.zeros(crowded.shape, dtype=np.float32)
     places = np.flatnonzero(crowded)
-    number = np.zeros(count.shape, dtype=np.int32)
+    number = np.zeros(crowded.shape, dtype=np.int32)
     number.ravel()[places] = np.arange(len(places), dtype=np.int32)
     rays, lows, highs, rates = [], [], [], []
-    for shadow in shadows:
+    for shadow, met in zip(shadows, shared, strict=True):
         path = shadow.high - shadow.low
         path *= shadow.inside
         path *= shadow.per_px
         depth[shadow.window] += path
-        shared = np.flatnonzero(shadow.inside & crowded[shadow.window])
-        if len(shared):
-            rays.append(number[shadow.window].ravel()[shared])
-            lows.append(shadow.low.ravel()[shared] + shadow.z)
-            highs.append(shadow.high.ravel()[shared] + shadow.z)
-            rates.append(np.broadcast_to(shadow.per_px, path.shape).ravel()[shared])
+        if len(met):
+            rays.append(number[shadow.window].ravel()[met])
+            lows.append(shadow.low.ravel()[met] + shadow.z)
+            highs.append(shadow.high.ravel()[met] + shadow.z)
+            rates.append(np.broadcast_to(shadow.per_px, path.shape).ravel()[met])
     if len(places):
         ray, low, high, rate = (np.concatenate(part) for part in (rays, lows, highs, rates))
         stretch = ray * (float(high.max() - low.min()) + 1.0)
