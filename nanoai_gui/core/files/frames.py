@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import NanoAIError, ReadError
 
 logger = logging.getLogger(__name__)
@@ -99,8 +100,15 @@ class Frame:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(
+    path: Path, advice: str = "Copy it again, or export it as TIFF from the microscope's software."
+) -> Iterator[None]:
     """Turn whatever a library throws while it reads ``path`` into one sentence, and log its warnings.
+
+    Parameters
+    ----------
+    advice
+        What to do about a file that is damaged or of an unknown variant.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def reading(path: Path) -> Iterator[None]:
                     f"{path.name} was changed while it was being read.",
                     "Open it again once it is completely written.",
                 )
-        except NanoAIError:
+        except (NanoAIError, OperationCancelled):
             raise
         except FileNotFoundError as error:
             raise ReadError(
@@ -129,7 +137,7 @@ def reading(path: Path) -> Iterator[None]:
         except MemoryError as error:
             raise ReadError(
                 f"{path.name} does not fit into memory, or its header is damaged.",
-                "Close other programs, or export a smaller image from the microscope's software.",
+                "Close other programs, or export a smaller part from the instrument's software.",
             ) from error
         except Exception as error:
             logger.info("%s could not be read", path, exc_info=error)
@@ -137,7 +145,7 @@ def reading(path: Path) -> Iterator[None]:
             traceback.clear_frames(error.__traceback__)
             raise ReadError(
                 f"{path.name} cannot be read: it is damaged, incomplete or of an unknown variant.",
-                "Copy it again, or export it as TIFF from the microscope's software.",
+                advice,
             ) from error
         finally:
             for warning in caught:

@@ -92,10 +92,10 @@ def finish(raw: RawSpectra, path: Path, laser_nm: float | None = None) -> Spectr
         If the axis is not strictly rising or falling, or no spectrum is left.
     """
     check_size(path, raw.intensities.shape)
-    n, k = raw.intensities.shape
+    n = raw.intensities.shape[0]
     laser = plausible_laser(raw.laser_nm) or plausible_laser(laser_nm)
     axis = to_raman_shift(np.asarray(raw.axis, dtype=np.float64), raw.unit, laser, path)
-    if k < 2:
+    if axis.size < 2 or axis[0] == axis[-1]:
         raise ReadError(
             f"{path.name} holds spectra of a single point.",
             "Export whole spectra, one intensity a Raman shift.",
@@ -104,10 +104,14 @@ def finish(raw: RawSpectra, path: Path, laser_nm: float | None = None) -> Spectr
     if axis[0] > axis[-1]:
         axis = np.ascontiguousarray(axis[::-1])
         _reverse(intensities)
+    warnings = list(raw.warnings)
+    steps = np.diff(axis)
+    if (steps >= 0).all() and not (steps > 0).all():
+        axis, intensities = _merge_equal(axis, intensities)
+        warnings.append(f"Points of {path.name} at the same Raman shift were averaged.")
     check_axis(axis, path)
     columns = {"source": np.full(n, path.name), "map": np.full(n, raw.name), **raw.columns}
     kept = finite_rows(intensities)
-    warnings = list(raw.warnings)
     grid = raw.grid
     if not kept.all():
         missing = int(n - kept.sum())
@@ -230,6 +234,18 @@ def check_size(path: Path, shape: tuple[int, ...], available: int | None = None)
         )
 
 
+def _merge_equal(
+    axis: NDArray[np.float64], intensities: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Average neighbours on an ascending axis that lie at one place (where scans were stitched, say)."""
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(axis) > 0)))
+    counts = np.diff(np.append(starts, axis.size)).astype(np.float32)
+    merged = np.empty((intensities.shape[0], starts.size), np.float32)
+    np.add.reduceat(intensities, starts, axis=1, out=merged)
+    merged /= counts
+    return axis[starts], merged
+
+
 def check_axis(axis: NDArray[np.float64], path: Path) -> None:
     """Refuse an axis that does not ascend strictly.
 
@@ -242,11 +258,6 @@ def check_axis(axis: NDArray[np.float64], path: Path) -> None:
     if (steps > 0).all():
         return
     at = int(np.argmax(steps <= 0))
-    if steps[at] == 0:
-        raise ReadError(
-            f"The axis of {path.name} holds {axis[at]:g} cm⁻¹ twice.",
-            "Leave one of the two out and open it again.",
-        )
     raise ReadError(
         f"The axis of {path.name} goes up and down (at {axis[at]:g} cm⁻¹).",
         "Export one spectrum a column, or one file a spectrum.",

@@ -75,6 +75,8 @@ def read_wdf(path: Path) -> list[RawSpectra]:
         grid = _grid(file, blocks, header, columns) if header.kind == _MAPPING else None
         image, image_warning = _white_light(file, blocks)
     warnings = [*image_warning]
+    if unit is AxisUnit.PER_CM:
+        warnings.append(f"{path.name} does not tell the unit of its axis; it was read as cm⁻¹.")
     if header.count < header.capacity:
         warnings.append(
             f"The measurement was interrupted: {path.name} holds {header.count} of {header.capacity} spectra."

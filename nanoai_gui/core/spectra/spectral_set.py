@@ -264,6 +264,10 @@ class SpectralSet:
         """Return the same spectra after a step of preprocessing, (n, k'), on their new axis (k',)."""
         return replace(self, intensities=intensities, axis=self.axis if axis is None else axis)
 
+    def with_grid(self, grid: MapGrid | None) -> SpectralSet:
+        """Return the same spectra as a map, or as none."""
+        return replace(self, grid=grid)
+
     def with_warnings(self, *sentences: str) -> SpectralSet:
         """Return the same set with more to tell."""
         return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *sentences))))
