@@ -238,11 +238,21 @@ class MainWindow(QMainWindow):
         self.open_paths(Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile())
 
     def _on_unreadable(self, key: int, failure: Failure) -> None:
+        if self.session.current is None:
+            self._go_past(key)
         if failure.is_known:
             self._unreadable = str(failure)
             self.notices.show(self._unreadable, Kind.WARNING)
         else:
             self._reporter.report(failure)
+
+    def _go_past(self, key: int) -> None:
+        """Show the next image that may be readable: a broken first file must not leave the window empty."""
+        keys = self.session.keys()
+        for other in keys[keys.index(key) + 1 :] + keys[: keys.index(key)]:
+            if not self.session.entry(other).is_unreadable:
+                self.session.set_current(other)
+                return
 
     def _on_reading(self, is_reading: bool) -> None:
         if is_reading:

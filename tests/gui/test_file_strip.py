@@ -124,8 +124,8 @@ def test_words_say_what_the_badge_shows(session: TemSession) -> None:
     assert state_in_words(entry, "watershed") == "not measured"
     session.accept_analysis(entry.key, made_analysis(entry.request(), session.settings, n=5))
     assert state_in_words(entry, "watershed") == "8 particles"
-    session.fail(entry.key, "It is cut off.")
-    assert state_in_words(entry, "watershed") == "It is cut off."
+    session.fail(entry.key, "alpha.tif is cut off.")
+    assert state_in_words(entry, "watershed") == "is cut off."
 
 
 def test_states_differ_in_shape_not_only_in_colour(qapp: QApplication) -> None:

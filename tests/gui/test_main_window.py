@@ -193,6 +193,14 @@ def test_a_file_that_cannot_be_read_leaves_the_last_good_image(
     assert window.notices.texts == []  # it was about another image
 
 
+def test_a_broken_first_file_does_not_leave_the_window_empty(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    window.open_paths([folder / "field 3 cut.tif", folder / "notes.txt", folder / "field 2.tif"])
+    qtbot.waitUntil(lambda: window.windowTitle() == "field 2.tif - NanoAI", timeout=SOON)
+    assert states(window) == {"field 3 cut.tif": "FAILED", "notes.txt": "FAILED", "field 2.tif": "NEW"}
+
+
 def test_a_folder_without_images_and_a_missing_file_are_named(
     window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -374,8 +382,9 @@ def test_an_unknown_failure_opens_the_dialog_and_a_known_one_does_not(
 
 
 def test_a_notice_is_closed_by_its_button(window: MainWindow) -> None:
-    notice = window.notices.show("Read this.")
+    notice = window.notices.show("Read this, all of it, to the last word, " * 12)
     assert window.tab.rect().contains(notice.geometry())
+    assert notice.label.height() >= notice.label.heightForWidth(notice.label.width())
     QTest.mouseClick(notice.close_button, LEFT)
     assert window.notices.texts == []
     for i in range(5):

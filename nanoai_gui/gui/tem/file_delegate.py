@@ -30,7 +30,7 @@ WORDS = {
 def state_in_words(entry: ImageEntry, method: str) -> str:
     """Say where an image stands, in a few words."""
     if entry.state is ImageState.FAILED:
-        return entry.error
+        return entry.error.removeprefix(entry.path.name).strip()  # the name stands above it
     if entry.state is ImageState.DONE and entry.analysis is not None:
         result = entry.analysis.results.get(method)
         if result is not None:
