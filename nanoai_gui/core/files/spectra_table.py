@@ -83,7 +83,7 @@ def finish_table(raw: RawSpectra, path: Path) -> SpectralSet:
 
 def read_raw_table(path: Path, progress: Progress, cancelled: Cancelled) -> RawSpectra:
     """Read a table without turning its axis or leaving anything out."""
-    with _rows(path) as (total, rows):
+    with open_rows(path) as (total, rows):
         header = [_text(value) for value in next(rows, ())]
         while header and not header[-1]:
             header.pop()
@@ -328,7 +328,7 @@ def _delimiter(line: str) -> str:
 
 
 @contextmanager
-def _rows(path: Path) -> Iterator[tuple[int, Iterator[Cells]]]:
+def open_rows(path: Path) -> Iterator[tuple[int, Iterator[Cells]]]:
     """Open a table: about how many rows it has, and the rows."""
     if path.suffix.lower() == ".xlsx":
         with _sheet(path) as (total, rows):

@@ -147,7 +147,7 @@ def find_block(lines: Sequence[str], path: Path) -> tuple[int, Dialect]:
         raise ReadError(f"{path.name} holds a single point, not a spectrum.", "Choose another file.")
     if sum(_is_number(line) for line in lines[-10:]) > 1:
         raise ReadError(
-            f"{path.name} holds one column of numbers: either the Raman shifts or the intensities are missing.",
+            f"{path.name} holds one column of numbers: Raman shifts or intensities are missing.",
             "Export both into one file.",
         )
     raise ReadError(
