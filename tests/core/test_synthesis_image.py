@@ -243,6 +243,8 @@ def test_every_image_of_the_training_mix_is_another_population_and_look() -> Non
     assert sizes.min() < 0.6
     assert sizes.max() > 1.7
     assert len({s.dose for s in specs}) == 200
+    assert min(s.contrast * s.dose**0.5 for s in specs) > 2.99
+    assert max(s.film_percent / s.contrast for s in specs) < 33.4
     only_look = [c.spec for c in make_crops(dataclasses.replace(SMALL, vary_look=True), 20, 1)]
     assert {s.gmd_px for s in only_look} == {SMALL.gmd_px}
     assert make_image(spec, 1).spec != make_image(spec, 2).spec

@@ -14,6 +14,8 @@ GSD_RANGE = 1.05, 1.8
 OVERLAP_RANGE = 0.0, 0.3
 CONTRAST_RANGE = 0.1, 0.98
 DOSE_RANGE = 30.0, 5000.0
+LEAST_CONTRAST_TO_NOISE = 3.0
+"""Contrast of a mean particle over the noise of one px, and over the texture of the film."""
 
 
 def vary(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
@@ -49,20 +51,24 @@ def _vary_population(spec: SynthesisSpec, rng: np.random.Generator) -> Synthesis
 
 
 def _vary_look(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    contrast = float(rng.uniform(*CONTRAST_RANGE))
+    # A person would not keep an image in which nothing can be seen.
+    fewest = max(DOSE_RANGE[0], (LEAST_CONTRAST_TO_NOISE / contrast) ** 2)
+    most_film = 100 * contrast / LEAST_CONTRAST_TO_NOISE
     return dataclasses.replace(
         spec,
         vary_look=False,
         contrast_kind=tuple(ContrastKind)[rng.integers(len(ContrastKind))],
-        contrast=float(rng.uniform(*CONTRAST_RANGE)),
+        contrast=contrast,
         defocused=bool(rng.random() < 0.3),
         fringe_px=float(rng.uniform(1, 5)),
         halo_percent=float(max(rng.uniform(-10, 10), 0.0)),
         brightness=float(rng.uniform(0.45, 0.85)),
         gradient_percent=float(rng.uniform(0, 25)),
-        film_percent=float(rng.exponential(1.5)),
+        film_percent=min(float(rng.exponential(1.5)), most_film),
         film_grain_px=float(rng.uniform(1, 6)),
         blur_px=float(rng.uniform(0.5, 2.0)),
-        dose=float(np.exp(rng.uniform(*np.log(DOSE_RANGE)))),
+        dose=float(np.exp(rng.uniform(np.log(fewest), np.log(DOSE_RANGE[1])))),
         read_noise=float(rng.uniform(0, 5)),
         detector_blur_px=float(rng.uniform(0, 0.9)),
     )
