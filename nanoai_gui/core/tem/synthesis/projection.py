@@ -103,11 +103,12 @@ def project(
     width, height = (int(n) for n in high - low)
     origin = shift - low
     rows, columns = height * oversampling, width * oversampling
-    count = np.zeros((rows, columns), dtype=np.uint16)
+    # Bytes, where they can count so far, add up without conversion.
+    count = np.zeros((rows, columns), dtype=np.uint8 if len(bodies) < 256 else np.uint16)
     shadows = []
     for k, body in enumerate(bodies):
         shadow = _cast(body, k, centres[k], material, origin, oversampling)
-        count[shadow.window] += shadow.inside
+        count[shadow.window] += shadow.inside.view(np.uint8)
         shadows.append(shadow)
     crowded = count > 1
     shared = [np.flatnonzero(shadow.inside & crowded[shadow.window]) for shadow in shadows]
@@ -190,7 +191,7 @@ def _union(
     rays, lows, highs, rates = [], [], [], []
     for shadow, met in zip(shadows, shared, strict=True):
         path = shadow.high - shadow.low
-        path *= shadow.inside
+        np.maximum(path, 0, out=path)
         path *= shadow.per_px
         depth[shadow.window] += path
         if len(met):
