@@ -42,7 +42,7 @@ class TrainingPopulation:
         False, "Spheres only", help="Leave out ellipsoids, rounded polyhedra and rods."
     )
     crowded_share: float = parameter(
-        0.25, "Share of larger agglomerates", minimum=0.05, maximum=0.6, step=0.05,
+        0.2, "Share of larger agglomerates", minimum=0.05, maximum=0.6, step=0.05,
         help="Images whose agglomerates hold 6 to 15 particles; they teach what to leave out.",
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def draw_spec(population: TrainingPopulation, seed: int, index: int) -> Synthesi
         gmd_px=gmd,
         min_particles=LARGEST_COUNT + 1 if crowded else 1,
         max_particles=CROWDED if crowded else LARGEST_COUNT,
-        coverage_percent=25.0,
+        coverage_percent=32.0,
         vary_population=True,
         vary_look=True,
     )
@@ -114,15 +114,13 @@ def draw_spec(population: TrainingPopulation, seed: int, index: int) -> Synthesi
 
 def _clear_look(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
     """Draw a micrograph as a careful operator takes it: mass-thickness contrast, in focus, enough dose."""
-    from scipy.stats import loguniform
-
     from nanoai_gui.core.tem.synthesis import ContrastKind
 
     return dataclasses.replace(
         spec,
         contrast_kind=ContrastKind.MASS,
         contrast=float(rng.uniform(0.3, 0.85)),
-        dose=float(loguniform.rvs(150, 3000, random_state=rng)),
+        dose=float(np.exp(rng.uniform(np.log(150), np.log(3000)))),
         blur_px=float(rng.uniform(0.5, 1.6)),
         film_percent=float(rng.exponential(0.8)),
         halo_percent=0.0,
