@@ -10,6 +10,7 @@ of the image is covered.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,7 @@ def _commonest_level(values: NDArray[np.float64]) -> float:
     return float(np.median(below[first : first + n]))
 
 
+@lru_cache(maxsize=8)
 def _polynomial_terms(shape: tuple[int, int], degree: int) -> NDArray[np.float64]:
     """Legendre products up to a total degree, one column a term: (pixels, terms)."""
     y = np.polynomial.legendre.legvander(np.linspace(-1, 1, shape[0]), degree)
