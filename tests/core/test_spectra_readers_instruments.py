@@ -144,7 +144,7 @@ def test_white_light_picture_is_the_right_way_up(name: str) -> None:
 
 
 def _difference(a: SpectralSet, b: SpectralSet) -> tuple[np.ndarray, np.ndarray]:
-    """Difference of a to b interpolated onto its axis, and the slope of b there, for what a rounded axis costs."""
+    """Difference of a to b interpolated onto its axis, and the slope of b there (a rounded axis costs it)."""
     inside = (a.axis >= b.axis[0]) & (a.axis <= b.axis[-1])
     there = np.interp(a.axis[inside], b.axis, b.intensities[0])
     slope = np.interp(a.axis[inside], b.axis, np.abs(np.gradient(b.intensities[0], b.axis)))

@@ -9,10 +9,10 @@ from nanoai_gui.core.spectra.spectral_set import MapGrid
 
 OFF_GRID = 0.25
 """Coordinates may lie this share of a step beside their pixel's centre; stages are not exact."""
-LEAST_DROP = 4.0
-"""Steps between levels are at least this much wider than the jitter within a level."""
-LARGEST_EMPTY_SHARE = 0.9
-"""If more of the grid than this would be empty, the places are points, not a map."""
+GAP_SHARES = (0.2, 0.04, 0.008)
+"""Gaps wider than these shares of the widest one are taken for steps between levels, tried in turn."""
+LEAST_PER_LINE = 1.25
+"""A map has on average this many spectra in every row and column; fewer are a line or scattered points."""
 
 
 def grid_of(x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> MapGrid | None:
@@ -34,7 +34,7 @@ def grid_of(x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> MapGrid | N
     if columns is None or rows is None:
         return None
     (column, x0, dx, n_columns), (row, y0, dy, n_rows) = columns, rows
-    if n_rows < 2 or n_columns < 2 or x_um.size < (1 - LARGEST_EMPTY_SHARE) * n_rows * n_columns:
+    if n_rows < 2 or n_columns < 2 or x_um.size < LEAST_PER_LINE * max(n_rows, n_columns):
         return None
     return grid_from(column, row, (n_rows, n_columns), (x0, y0), (dx, dy))
 
@@ -87,14 +87,17 @@ def _levels(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], float, floa
     span = float(ordered[-1] - ordered[0])
     if span == 0:
         return np.zeros(values.size, np.int64), float(ordered[0]), 1.0, 1
-    # Gaps between levels and the jitter of the stage within a level differ by far: cut at the widest drop.
-    gaps = np.sort(np.maximum(np.diff(ordered), 1e-9 * span))[::-1]
-    ratios = gaps[:-1] / gaps[1:]
-    cut = int(np.argmax(ratios)) + 1 if ratios.size and ratios.max() > LEAST_DROP else gaps.size
-    step = float(np.median(gaps[:cut]))
-    count = round(span / step) + 1
-    if count > 4 * values.size:
-        return None
-    step = span / (count - 1)
-    level = nearest_level(values, float(ordered[0]), step)
-    return None if level is None else (level, float(ordered[0]), step, count)
+    gaps = np.diff(ordered)
+    widest = float(gaps.max())
+    # Gaps between levels are far wider than the jitter of the stage within one; where whole columns are
+    # missing, the widest gap is several steps, so thresholds are tried downwards.
+    for share in GAP_SHARES:
+        step = float(np.median(gaps[gaps > share * widest]))
+        count = round(span / step) + 1
+        if count > 4 * values.size:
+            return None
+        step = span / (count - 1)
+        level = nearest_level(values, float(ordered[0]), step)
+        if level is not None:
+            return level, float(ordered[0]), step, count
+    return None
