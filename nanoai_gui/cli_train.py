@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,21 +44,19 @@ def _run_tem(options: argparse.Namespace) -> int:
     from nanoai_gui.cli import INCOMPLETE, OK, WRONG_USAGE, complain
     from nanoai_gui.core.errors import NanoAIError
     from nanoai_gui.core.jobs import WorkerPool
-    from nanoai_gui.core.tem.networks.make import gather_samples, make_card
+    from nanoai_gui.core.tem.networks.make import TrainingPlan, make_model
     from nanoai_gui.core.tem.networks.model import save_tem_model
     from nanoai_gui.core.tem.networks.samples import TrainingPopulation
-    from nanoai_gui.core.tem.networks.training import TrainingSettings, train
+    from nanoai_gui.core.tem.networks.training import TrainingSettings
 
     if options.samples < 1 or options.seed < 0 or options.jobs < 1:
         complain("--samples and --jobs must be at least 1, --seed at least 0.")
         return WRONG_USAGE
-    started = time.time()
-    population, settings = TrainingPopulation(), TrainingSettings(seed=options.seed)
+    settings = TrainingSettings(seed=options.seed)
+    plan = TrainingPlan(TrainingPopulation(), settings, options.features, options.samples)
     try:
         with WorkerPool(options.jobs) as pool:
-            samples = gather_samples(population, options.features, options.samples, options.seed, pool, _show)
-        card = make_card(options.out.stem, population, settings, len(samples), options.seed, started)
-        model, report = train(samples, options.features, settings, card, _show)
+            model, report = make_model(plan, options.out.stem, pool, _show)
         save_tem_model(options.out, model)
     except NanoAIError as error:
         complain(str(error))

@@ -75,8 +75,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def load_model(path: Path, kind: str) -> StoredModel:
-    """Read a model file of a certain kind.
+def load_model(path: Path, kind: str, *, card_only: bool = False) -> StoredModel:
+    """Read a model file of a certain kind, or only its card, to list it.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def load_model(path: Path, kind: str) -> StoredModel:
             arrays = {
                 entry.filename[len("arrays/") : -len(".npy")]: _read_array(archive.read(entry))
                 for entry in archive.infolist()
-                if entry.filename.startswith("arrays/") and entry.filename.endswith(".npy")
+                if entry.filename.startswith("arrays/") and entry.filename.endswith(".npy") and not card_only
             }
     except FileNotFoundError as error:
         raise ReadError(f"The model {name} is not there.", advice) from error

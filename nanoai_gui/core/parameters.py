@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound="DataclassInstance")
 
+Options = Callable[[], Sequence[tuple[str, str]]]
+"""Gives the values a text can take just now, each with the words shown for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
     """What a form needs to know of one parameter.
 
     ``unit`` is shown behind the value (``px``, ``%`` ...); ``choices`` is set for enumerations;
-    ``minimum``, ``maximum`` and ``step`` for numbers; ``advanced`` ones hide behind "More".
+    ``minimum``, ``maximum`` and ``step`` for numbers; ``options`` for texts, asked whenever they are offered,
+    since they may come and go; ``advanced`` ones hide behind "More".
     """
 
     name: str
@@ -40,10 +44,11 @@ class ParameterSpec:
     choices: tuple[enum.Enum, ...]
     help: str
     advanced: bool
+    options: Options | None = None
 
 
 def parameter(
-    default: Any,  # noqa: ANN401 - bool, int, float or Enum
+    default: Any,  # noqa: ANN401 - bool, int, float, text or Enum
     label: str,
     *,
     unit: str = "",
@@ -52,13 +57,14 @@ def parameter(
     step: float = 1.0,
     help: str = "",  # noqa: A002 - the word forms use
     advanced: bool = False,
+    options: Options | None = None,
 ) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
     """Declare a field of a parameter dataclass together with its description."""
     return dataclasses.field(
         default=default,
         metadata={
             "label": label, "unit": unit, "minimum": minimum, "maximum": maximum,
-            "step": step, "help": help, "advanced": advanced,
+            "step": step, "help": help, "advanced": advanced, "options": options,
         },
     )  # fmt: skip
 
@@ -84,6 +90,7 @@ def describe(kind: type[DataclassInstance]) -> tuple[ParameterSpec, ...]:
                 choices=choices,
                 help=meta["help"],
                 advanced=meta["advanced"],
+                options=meta["options"],
             )
         )
     return tuple(specs)
@@ -93,7 +100,7 @@ def check(values: DataclassInstance) -> None:
     """Raise :class:`ParameterError` naming the first value outside its limits."""
     for spec in describe(type(values)):
         value = getattr(values, spec.name)
-        if isinstance(value, bool | enum.Enum):
+        if isinstance(value, bool | enum.Enum | str):
             continue
         if not math.isfinite(value) or not spec.minimum <= value <= spec.maximum:
             limits = f"between {spec.minimum:g} and {spec.maximum:g} {spec.unit}".strip()
@@ -122,6 +129,8 @@ def from_mapping(kind: type[P], values: Mapping[str, Any]) -> P:
     for spec in describe(kind):
         if spec.name not in values:
             continue
+        if spec.type is str and not isinstance(values[spec.name], str):
+            raise ParameterError(f"{spec.label} cannot be {values[spec.name]!r}.")
         try:
             known[spec.name] = spec.type(values[spec.name])
         except (TypeError, ValueError) as error:

@@ -32,8 +32,8 @@ class ItemError:
 class ImageRecord:
     """What a summary keeps of an analysed image: numbers only, so that thousands of images fit in memory.
 
-    ``samples``, ``seconds`` and ``edits`` (particles a person edited or added) are per method; samples are
-    in px.
+    ``samples``, ``seconds``, ``edits`` (particles a person edited or added) and ``models`` (which trained one
+    measured) are per method; samples are in px.
     """
 
     image: str
@@ -47,6 +47,7 @@ class ImageRecord:
     samples: Mapping[str, Sample]
     seconds: Mapping[str, float]
     edits: Mapping[str, int]
+    models: Mapping[str, str]
 
     @classmethod
     def of(cls, image: str, analysis: ImageAnalysis) -> ImageRecord:
@@ -66,6 +67,7 @@ class ImageRecord:
                 method: int(np.count_nonzero(result.particles.status != Status.AUTO))
                 for method, result in analysis.results.items()
             },
+            models={method: result.model for method, result in analysis.results.items() if result.model},
         )
 
 
@@ -150,6 +152,8 @@ def _statistics(method: str, records: Sequence[ImageRecord]) -> dict[str, Any]:
         **_further(d),
         "n_edited": sum(r.edits[method] for r in records),
     }
+    if models := sorted({r.models[method] for r in records if method in r.models}):
+        values["model"] = ", ".join(models)
     return {name: _plain(value) for name, value in values.items()}
 
 

@@ -4,26 +4,56 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import platform
+import tempfile
 import time
 from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import nanoai_gui
-from nanoai_gui.core.callbacks import Cancelled, OperationCancelled, Progress, never_cancelled, no_progress
+from nanoai_gui.core.callbacks import (
+    Cancelled,
+    OperationCancelled,
+    Progress,
+    never_cancelled,
+    no_progress,
+    part,
+)
 from nanoai_gui.core.parameters import check, to_mapping
 from nanoai_gui.core.tem.features import get_feature_set
 from nanoai_gui.core.tem.networks.samples import Samples, TrainingPopulation, make_samples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nanoai_gui.core.jobs import Job, WorkerPool
-    from nanoai_gui.core.tem.networks.training import TrainingSettings
+    from nanoai_gui.core.tem.networks.model import TemModel
+    from nanoai_gui.core.tem.networks.training import TrainingReport, TrainingSettings
 
 BATCH = 6
 """Training images a job: a second or two of work, so that progress is smooth and cancel is quick."""
-_POLL_SECONDS = 0.2
+MAKING_SHARE = 0.75
+"""Share of the whole time that making the agglomerates takes, for the progress."""
+_POLL_SECONDS = 0.1
+_TELL_SECONDS = 0.1
+
+LossCurves = dict[str, list[tuple[float, float]]]
+"""Training and validation loss of every epoch, by the name of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Everything that decides a model, but its name."""
+
+    population: TrainingPopulation
+    settings: TrainingSettings
+    feature_set: str
+    n_samples: int
 
 
 def gather_samples(
@@ -102,3 +132,113 @@ def make_card(
         },
         "seconds": round(time.time() - started, 1),
     }
+
+
+def make_model(
+    plan: TrainingPlan,
+    name: str,
+    pool: WorkerPool,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+    curves: Callable[[LossCurves], object] | None = None,
+) -> tuple[TemModel, TrainingReport]:
+    """Make samples and train on them, all of it in worker processes; this one only waits.
+
+    Parameters
+    ----------
+    plan, name
+        What to train, and what the card calls it.
+    pool
+        Makes samples in all its processes, and trains in one.
+    curves
+        Told the loss curves so far, several times a second while training (on the pool's thread).
+
+    Raises
+    ------
+    ParameterError
+        If the plan makes no sense.
+    JobFailed
+        If a worker fails, or there are too few samples of some number of particles.
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    check(plan.settings)
+    started = time.time()
+    seed = plan.settings.seed
+    making, training = part(progress, 0.0, MAKING_SHARE), part(progress, MAKING_SHARE, 1.0)
+    samples = gather_samples(plan.population, plan.feature_set, plan.n_samples, seed, pool, making, cancelled)
+    card = make_card(name, plan.population, plan.settings, len(samples), seed, started)
+    known: LossCurves = {}
+
+    def told(fraction: float, message: str) -> None:
+        text = _read_message(message, known)
+        training(fraction, text)
+        if curves is not None:
+            curves(known)
+
+    with tempfile.TemporaryDirectory(prefix="nanoai-") as folder:
+        # Through a file: tens of megabytes through a pipe would hold the interpreter of a window.
+        path = Path(folder) / "samples.npz"
+        samples.save(path)
+        job = pool.submit(train_from_file, path, plan.feature_set, plan.settings, card, on_progress=told)
+        try:
+            while not job.wait(_POLL_SECONDS):
+                if cancelled():
+                    raise OperationCancelled
+            model, report = job.result()
+        finally:
+            job.cancel()
+    return dataclasses.replace(model, card={**model.card, "seconds": round(time.time() - started, 1)}), report
+
+
+def train_from_file(
+    path: Path,
+    feature_set: str,
+    settings: TrainingSettings,
+    card: dict[str, Any],
+    progress: Progress,
+    cancelled: Cancelled,
+) -> tuple[TemModel, TrainingReport]:
+    """Train on saved samples (runs in a worker), the loss curves told within the messages of the progress."""
+    from nanoai_gui.core.tem.networks.training import train
+
+    live = _Live(progress)
+    return train(Samples.load(path), feature_set, settings, card, live.progress, cancelled, live.loss)
+
+
+@dataclass
+class _Live:
+    """Puts what is new in the curves into messages, which may get lost on the way.
+
+    So each holds the newest networks whole: whatever is lost comes again with the next, and the report
+    holds everything in the end.
+    """
+
+    tell: Progress
+    fraction: float = 0.0
+    text: str = ""
+    curves: LossCurves = field(default_factory=dict)
+    last: float = 0.0
+
+    def progress(self, fraction: float, message: str) -> None:
+        self.fraction, self.text = fraction, message
+        self._tell()
+
+    def loss(self, network: str, epoch: int, training: float, validation: float) -> None:
+        self.curves.setdefault(network, []).append((training, validation))
+        self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self.last >= _TELL_SECONDS:
+            self.last = now
+            newest = {name: self.curves[name] for name in list(self.curves)[-4:]}
+            self.tell(self.fraction, json.dumps({"text": self.text, "curves": newest}))
+
+
+def _read_message(message: str, known: LossCurves) -> str:
+    """Take the curves out of a message of the progress; gives its text."""
+    content = json.loads(message)
+    for name, points in content["curves"].items():
+        known[name] = [(float(a), float(b)) for a, b in points]
+    return str(content["text"])

@@ -70,6 +70,8 @@ class TemModel:
     largest_share
         (5,) largest area share of one particle seen in training for each number. Above 1, since the
         faint rim of a translucent sphere lies below the threshold of its own silhouette.
+    feature_low, feature_high
+        (k,) the range that 90 % of the training agglomerates of up to five particles fall into.
     card
         What the networks were trained on and how well they do.
     """
@@ -81,6 +83,8 @@ class TemModel:
     par: tuple[Perceptron, ...]
     spread: tuple[Perceptron, ...]
     largest_share: Floats
+    feature_low: Floats
+    feature_high: Floats
     card: Mapping[str, Any]
 
     def predict(self, features: Floats, count: NDArray[np.int32] | None = None) -> Prediction:
@@ -143,6 +147,7 @@ def save_tem_model(path: Path, model: TemModel) -> None:
         arrays |= model.spread[k].to_arrays(f"spread{k + 1}")
     arrays["gate_threshold"] = np.array([model.gate_threshold])
     arrays["largest_share"] = model.largest_share
+    arrays["feature_low"], arrays["feature_high"] = model.feature_low, model.feature_high
     card = {
         **model.card,
         "feature_set": {"name": model.feature_set.name, "version": model.feature_set.version},
@@ -177,6 +182,8 @@ def load_tem_model(path: Path) -> TemModel:
             tuple(Perceptron.from_arrays(a, f"par{k}") for k in range(1, LARGEST_COUNT + 1)),
             tuple(Perceptron.from_arrays(a, f"spread{k}") for k in range(1, LARGEST_COUNT + 1)),
             np.asarray(a["largest_share"], dtype=np.float64).reshape(LARGEST_COUNT),
+            np.asarray(a["feature_low"], dtype=np.float64).reshape(len(feature_set.features)),
+            np.asarray(a["feature_high"], dtype=np.float64).reshape(len(feature_set.features)),
             stored.card,
         )
     except (KeyError, TypeError, ValueError, ParameterError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +84,18 @@ class Samples:
     def concatenate(cls, parts: Sequence[Samples]) -> Samples:
         """Put several tables of the same features under each other."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(cls)))
+
+    def save(self, path: Path) -> None:
+        """Write them to a file that :meth:`load` reads, in the same or another process."""
+        np.savez(
+            path, allow_pickle=False, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Samples:
+        """Read what :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            return cls(*(stored[f.name] for f in dataclasses.fields(cls)))
 
 
 def draw_spec(population: TrainingPopulation, seed: int, index: int) -> SynthesisSpec:

@@ -7,6 +7,7 @@ algorithm is not known to us.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ Loss = Callable[[str, int, float, float], None]
 PNC_NODES = 39
 PAR_NODES = (11, 24, 48, 124)
 """Hidden nodes tried for every PAR-ANN: the paper's range of 11 to 124."""
+TYPICAL = (0.05, 0.95)
+"""Quantiles of the training set between which a feature counts as typical."""
 FEWEST_PER_COUNT = 40
 _LOG_CHI2 = -1.2704
 """Mean of ln(z^2) for a standard normal z: what ln(residual^2) falls short of ln(variance)."""
@@ -176,6 +179,7 @@ def train(
         spread.append(trainer.fit_spread(f"Spread {k}", rows, log_square))
         par.append(best)
         largest[k - 1] = max(1.0, float(np.quantile(samples.areas[rows & parts.training, 0], 0.995)))
+    low, high = np.quantile(samples.features[few & parts.training], TYPICAL, axis=0)
     model = TemModel(
         get_feature_set(feature_set_name),
         gate,
@@ -184,15 +188,13 @@ def train(
         tuple(par),
         tuple(spread),
         largest,
+        low,
+        high,
         card or {},
     )
     report = evaluate(model, samples, parts, tuple(nodes), losses)
-    model = TemModel(
-        model.feature_set, gate, threshold, pnc, tuple(par), tuple(spread), largest,
-        {**(card or {}), "measured": _measured(report)},
-    )  # fmt: skip
     progress(1.0, "Trained")
-    return model, report
+    return dataclasses.replace(model, card={**model.card, "measured": _measured(report)}), report
 
 
 def evaluate(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from nanoai_gui.core.callbacks import Cancelled, Progress
+    from nanoai_gui.core.tem.features import FeatureTable
     from nanoai_gui.core.tem.micrograph import Micrograph
 
 METHOD_MODULES: dict[str, str] = {
@@ -38,6 +39,28 @@ METHOD_MODULES: dict[str, str] = {
     "hough": "nanoai_gui.core.tem.sizing.hough",
 }
 """Name of each method and the module that holds it (imported when first used: start-up stays fast)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """The features by which a trained method judged the agglomerates.
+
+    Parameters
+    ----------
+    table
+        Features of every agglomerate that was described.
+    low, high
+        (k,) range of each feature that is typical of what the method was trained on.
+    """
+
+    table: FeatureTable
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def of(self, agglomerate: int) -> NDArray[np.float64] | None:
+        """Give the features of one agglomerate, (k,), or ``None`` if it was not described."""
+        row = np.flatnonzero(self.table.ids == agglomerate)
+        return self.table.values[row[0]] if row.size else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +81,10 @@ class SizingResult:
         (m, 5) float64: probability of 1..5 primary particles; NaN where the method gives none.
     excluded
         m texts: why an agglomerate was not measured (by the border rule or by the method), else empty.
+    model
+        Which trained model measured, for a method that has one: name, origin and fingerprint.
+    description
+        What a trained method saw of the agglomerates.
     """
 
     method: str
@@ -66,6 +93,8 @@ class SizingResult:
     n_particles: NDArray[np.int32]
     probabilities: NDArray[np.float64]
     excluded: tuple[str, ...] = field(default=())
+    model: str = ""
+    description: Description | None = None
 
     @classmethod
     def from_particles(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,18 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, part
+from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.features import extract
+from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES, model_path
 from nanoai_gui.core.tem.networks.model import TemModel, load_tem_model
 from nanoai_gui.core.tem.networks.placement import place_circles
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT
 from nanoai_gui.core.tem.particles import Particles
-from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.core.tem.sizing import Description, SizingResult
 
 TOO_MANY = f"more than {LARGEST_COUNT} particles"
 """Reason of exclusion: the networks of the founding method count no further."""
+MODEL_HELP = "The shipped networks, or networks that you trained (Analyse, Train networks)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +40,66 @@ class NetworkParameters:
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, modified: float) -> TemModel:
-    return load_tem_model(path)
+def _load(path: Path, modified: int) -> tuple[TemModel, str]:
+    return load_tem_model(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def shipped_model(name: str) -> TemModel:
-    """Load a model that ships with NanoAI (kept in memory once loaded).
+def find_model(shipped: str, feature_set: str, chosen: str) -> tuple[TemModel, str]:
+    """Load the model that ships with NanoAI, or one the user trained (kept in memory once loaded).
+
+    Parameters
+    ----------
+    shipped
+        Name of the shipped model.
+    feature_set
+        Name of the features the method computes.
+    chosen
+        Name of a model of the user; empty takes the shipped one.
+
+    Returns
+    -------
+    model, identity
+        ``identity`` tells it from every other model: its name and the start of its file's SHA-256.
 
     Raises
     ------
     ReadError
-        If it is missing or damaged.
+        If it is missing, damaged, or made for other features.
+    ParameterError
+        If no model can have the name ``chosen``.
     """
-    path = resource("models", f"{name}.zip")
-    return _load(path, path.stat().st_mtime)
+    path = model_path(chosen) if chosen else resource("models", f"{shipped}.zip")
+    try:
+        modified = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ReadError(
+            f"The model {chosen or shipped} is not there.",
+            "Choose another in the settings of the method.",
+        ) from error
+    model, digest = _load(path, modified)
+    if model.feature_set.name != feature_set:
+        raise ReadError(
+            f"The model {chosen or shipped} was trained on other features ({model.feature_set.title}).",
+            f"Use it with the method {METHOD_OF_FEATURES[model.feature_set.name]}.",
+        )
+    return model, f"{path.stem} ({'trained by the user' if chosen else 'shipped'}, {digest})"
 
 
 def size_with_networks(
     method: str,
     model: TemModel,
+    identity: str,
     agglomerates: Agglomerates,
     parameters: NetworkParameters,
     progress: Progress,
     cancelled: Cancelled,
 ) -> SizingResult:
     """Measure the agglomerates with the networks of a model.
+
+    Parameters
+    ----------
+    model, identity
+        From :func:`find_model`.
 
     Raises
     ------
@@ -107,4 +146,6 @@ def size_with_networks(
         uncertainty_px=table_of[:, 5],
     )  # fmt: skip
     progress(1.0, "Measuring particles")
-    return SizingResult.from_particles(method, agglomerates, particles, probabilities, tuple(excluded))
+    result = SizingResult.from_particles(method, agglomerates, particles, probabilities, tuple(excluded))
+    description = Description(table, model.feature_low, model.feature_high)
+    return replace(result, model=identity, description=description)
