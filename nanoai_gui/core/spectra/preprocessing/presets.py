@@ -26,6 +26,7 @@ PRESETS: tuple[Preset, ...] = (
         Pipeline.of(
             "despike",
             ("crop", {"low": 120, "high": 2740}),
+            ("smooth", {"window": 9, "order": 3}),
             ("baseline", {"method": "auto"}),
             ("normalise", {"method": "vector"}),
         ),
