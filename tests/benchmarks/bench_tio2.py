@@ -4,8 +4,8 @@
 
 The data (Ruehle et al., Sci. Rep. 11 (2021) 4942) are not part of the project. A silhouette is usable when
 it does not touch the border and the hand-drawn outlines cover 80 to 120 % of it. The outlines were drawn on
-another kind of image and are wider: single particles, on which every method agrees, give that offset, and
-all diameters are multiplied by it. Nothing in NanoAI was tuned on these images.
+another kind of image and are wider: single particles give that offset (true diameter over that of NanoAI's
+silhouette, median), and all diameters are multiplied by it. Nothing in NanoAI was tuned on these images.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import never_cancelled, no_progress
 from nanoai_gui.core.files.micrographs import read_micrograph
+from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.evaluation import Comparison, accuracy
 from nanoai_gui.core.tem.segmentation import segment
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
@@ -70,6 +71,24 @@ def find_label(labels: NDArray[np.int32], silhouette: Silhouette) -> int:
     return best if counts[best] > 0.8 * silhouette.area else 0
 
 
+def single_ratios(
+    silhouettes: list[Silhouette], labels: NDArray[np.int32], agglomerates: Agglomerates
+) -> list[float]:
+    """Give true diameter over that of NanoAI's silhouette for single particles that stand alone in both."""
+    out = []
+    for s in silhouettes:
+        if len(s.true_areas) != 1:
+            continue
+        beneath = agglomerates.labels[: len(labels)][labels == find_label(labels, s)]
+        counts = np.bincount(beneath)
+        counts[0] = 0
+        if counts.any():
+            area = float(agglomerates.area_px[np.searchsorted(agglomerates.ids, counts.argmax())])
+            if area < 1.3 * s.area:
+                out.append(float(np.sqrt(s.true_areas[0] / area)))
+    return out
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,9 +98,7 @@ def main() -> None:
     with (folder / "derived" / "registration_sem_to_tsem.csv").open(newline="") as file:
         levels = {row["tsem_image"]: int(row["tsem_otsu_threshold"]) for row in csv.DictReader(file)}
     silhouettes = usable_silhouettes(folder)
-    ratios = [np.sqrt(s.true_areas[0] / s.area) for s in silhouettes if len(s.true_areas) == 1]
-    offset = float(np.median(ratios))
-    print(f"{len(silhouettes)} usable silhouettes, offset of the hand-drawn diameters {offset:.3f}")
+    ratios: list[float] = []
     small: dict[str, list[Comparison]] = {m: [] for m in methods}
     large: dict[str, list[Comparison]] = {m: [] for m in methods}
     missed = 0
@@ -90,6 +107,7 @@ def main() -> None:
         micrograph = read_micrograph(folder / "tsem" / f"{image}.tif").with_data_bar(DATA_BAR_TOP)
         labels = silhouette_labels(micrograph.pixels, level)
         agglomerates = segment(micrograph)
+        ratios += single_ratios(mine, labels, agglomerates)
         for name in methods:
             method = get_method(name)
             p = method.size(
@@ -103,9 +121,14 @@ def main() -> None:
                 if label == 0:
                     missed += 1
                     continue
-                found = p.diameter_px[owner == label] * offset
+                found = p.diameter_px[owner == label]
                 true = np.sqrt(4 / np.pi * np.array(s.true_areas))
                 (small if len(true) <= 5 else large)[name].append(Comparison(true, found, 0))
+    offset = float(np.median(ratios))
+    print(f"{len(silhouettes)} usable silhouettes, offset of the hand-drawn diameters {offset:.3f} "
+          f"({len(ratios)} singles)")  # fmt: skip
+    for comparisons in (*small.values(), *large.values()):
+        comparisons[:] = [Comparison(c.true, c.found * offset, 0) for c in comparisons]
     if missed:
         print(f"{missed} silhouettes were not found again")
     print(

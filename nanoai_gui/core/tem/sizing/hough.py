@@ -35,8 +35,6 @@ _SPREAD = 0.07
 """Width of the spot in which votes for one centre fall, as a share of the radius."""
 _CELLS = 4.0
 """Cells of the accumulator in the smallest radius."""
-_PROOF = 0.5
-"""More of the edge to be seen, for a circle that lies wholly in another one (in part for less)."""
 _LARGEST = 1.25
 """Largest radius looked for, as a share of that of the largest inscribed circle."""
 
@@ -54,9 +52,10 @@ class HoughParameters:
         0.25, "Smallest radius", minimum=0.02, maximum=1, step=0.01,
         help="As a share of the largest circle that fits into the silhouette.",
     )  # fmt: skip
-    overlap: float = parameter(
-        0.75, "Greatest overlap", minimum=0, maximum=1, step=0.05,
-        help="A circle of which a larger share lies in another, better one is taken for the same particle.",
+    proof: float = parameter(
+        0.5, "Proof where covered", minimum=0, maximum=1, step=0.05,
+        help="How much more of its edge must be seen of a circle that lies wholly in another one (in part: "
+        "in proportion). Larger values keep angular particles from being filled with circles.",
     )  # fmt: skip
     minimum_diameter_px: float = parameter(
         4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
@@ -185,7 +184,7 @@ def _accept(
             continue
         covered = max((_share_inside(cx, cy, cr, other) for other in found), default=0.0)
         # The corner of an angular particle is an arc too, but a short one within a circle already found.
-        if covered > parameters.overlap or support < parameters.support + _PROOF * covered:
+        if support < parameters.support + parameters.proof * covered:
             continue
         free[used] = False
         found.append((cx, cy, cr, support))

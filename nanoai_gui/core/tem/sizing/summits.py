@@ -83,30 +83,41 @@ def distance_map(silhouette: Silhouette, level: float) -> NDArray[np.float32]:
     beyond = np.full(len(y), 0.5, dtype=np.float32)
     contrast = silhouette.contrast
     if contrast is not None and np.isfinite(level):
-        beyond = _beyond_outline(mask, contrast, np.float32(level), ny, nx)
+        beyond = _beyond_outline(contrast, np.float32(level), ny, nx)
+    distance -= beyond
+    if contrast is not None and np.isfinite(level):
+        # Beside the outline the nearest background pixel may lie along it: there the own slope tells.
+        near = np.flatnonzero(distance < 1.5)
+        ahead = (contrast[y[near], x[near]] - np.float32(level)) / np.maximum(
+            _slope(contrast, y[near], x[near]), np.float32(1e-12)
+        )
+        distance[near] = np.where(ahead >= 0, np.minimum(distance[near], ahead), distance[near])
     out = np.zeros(mask.shape, dtype=np.float32)
-    out[y, x] = np.maximum(distance - beyond, np.float32(0.05))
+    out[y, x] = np.maximum(distance, np.float32(0.05))
     return out
 
 
 def _beyond_outline(
-    mask: NDArray[np.bool_],
-    contrast: NDArray[np.float32],
-    level: np.float32,
-    y: NDArray[np.integer],
-    x: NDArray[np.integer],
+    contrast: NDArray[np.float32], level: np.float32, y: NDArray[np.integer], x: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     """How far the background pixels (y, x) lie outside the outline, in px, between 0 and 1."""
-    h, w = mask.shape
-    gy = contrast[np.minimum(y + 1, h - 1), x] - contrast[np.maximum(y - 1, 0), x]
-    gx = contrast[y, np.minimum(x + 1, w - 1)] - contrast[y, np.maximum(x - 1, 0)]
-    slope = np.hypot(gx, gy) / 2
+    slope = _slope(contrast, y, x)
     short = level - contrast[y, x]
     with np.errstate(divide="ignore", invalid="ignore"):
         beyond = np.where(slope > 0, short / slope, np.float32(0.5))
     # Against the grey levels (a filled hole, an outline corrected by hand) the pixels decide.
     beyond[short < 0] = 0.5
     return np.clip(beyond, 0, 1).astype(np.float32)
+
+
+def _slope(
+    contrast: NDArray[np.float32], y: NDArray[np.integer], x: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Length of the gradient at some pixels, per px."""
+    h, w = contrast.shape
+    gy = contrast[np.minimum(y + 1, h - 1), x] - contrast[np.maximum(y - 1, 0), x]
+    gx = contrast[y, np.minimum(x + 1, w - 1)] - contrast[y, np.maximum(x - 1, 0)]
+    return np.asarray(np.hypot(gx, gy) / 2, dtype=np.float32)
 
 
 def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: float, step_px: float) -> Basins:
