@@ -124,6 +124,8 @@ def looks_like_table(path: Path) -> bool:
     comma = delimiter != ","
     values = [_axis_value(text, comma) for text in header]
     numbers = [value for value in values if value is not None]
+    if delimiter == "\t" and header and not header[0]:
+        return False  # LabSpec leaves the cells above the places empty
     if len(numbers) < len(header):
         named = set(header) & {*TEXT_COLUMNS, *NUMBER_COLUMNS}
         return len(numbers) >= 3 or (bool(named) and len(numbers) >= 1)
