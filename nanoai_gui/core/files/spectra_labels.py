@@ -163,12 +163,14 @@ def _candidates(spectra: SpectralSet, table: LabelTable) -> list[NDArray[np.int6
     for i in range(spectra.n_spectra):
         groups.setdefault(tuple(texts[i] for texts in own), []).append(i)
     stems = _stems(groups) if "source" in names else {}
+    members = {key: np.array(rows, dtype=np.int64) for key, rows in groups.items()}
+    nobody = np.zeros(0, np.int64)
     found = []
     nearby = _Nearby(spectra)
     for row in range(table.n_rows):
         key = tuple(texts[row] for texts in wanted)
         key = key if key in groups else stems.get(key, key)
-        inside = np.array(groups.get(key, ()), dtype=np.int64)
+        inside = members.get(key, nobody)
         if "x_um" in table.keys and inside.size:
             place = float(table.keys["x_um"][row]), float(table.keys["y_um"][row])
             inside = nearby.find(key, inside, place)
