@@ -24,6 +24,9 @@ from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.widgets.keys import keep_navigation_keys
 from nanoai_gui.gui.widgets.numbers import DASH
 
+UNCERTAINTY = 8
+"""The column of standard errors, shown beside the diameters where the method gives them."""
+
 Index = QModelIndex | QPersistentModelIndex
 
 NUMBER_ALIGNMENT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -53,6 +56,7 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
     """Lay particles out as columns, lengths in nm where the pixel size is known and in px elsewhere."""
     scale = 1.0 if nm_per_px is None else nm_per_px
     unit = "px" if nm_per_px is None else "nm"
+    errors = particles.uncertainty_px * scale
     diameters, areas = particles.diameter_px * scale, particles.area_px * scale**2
     statuses = np.array([status.name.lower() for status in Status])
     return (
@@ -64,7 +68,11 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
         Column("y [px]", "Centre, from the upper edge of the image", particles.y, decimals=1),
         Column("Score", "How sure the method is, from 0 to 1", particles.score, decimals=2),
         Column("Status", "Who placed the particle", statuses[particles.status], is_text=True),
-    )
+        Column(
+            f"± [{unit}]", "Standard error of the diameter, as the method estimates it", errors,
+            decimals=_decimals(diameters),
+        ),
+    )  # fmt: skip
 
 
 def _decimals(values: NDArray[np.float64]) -> int:
@@ -97,6 +105,11 @@ class ParticleModel(QAbstractTableModel):
         """The particles shown."""
         return self._particles
 
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether the method says how sure it is of each diameter."""
+        return bool(np.isfinite(self._particles.uncertainty_px).any())
+
     def ids_at(self, rows: Iterable[int]) -> NDArray[np.int32]:
         """Give the particle ids at some rows."""
         return self._particles.ids[self._order[np.fromiter(rows, dtype=np.int64)]]
@@ -108,9 +121,10 @@ class ParticleModel(QAbstractTableModel):
 
     def as_text(self, rows: NDArray[np.int64]) -> str:
         """Write rows as a spreadsheet takes them: a header line, columns parted by tabs, unknown is empty."""
-        lines = ["\t".join(column.title for column in self._columns)]
+        columns = self._columns if self.has_uncertainty else self._columns[:UNCERTAINTY]
+        lines = ["\t".join(column.title for column in columns)]
         for i in self._order[rows]:
-            lines.append("\t".join(column.text(int(i)).replace(DASH, "") for column in self._columns))
+            lines.append("\t".join(column.text(int(i)).replace(DASH, "") for column in columns))
         return "\n".join(lines) + "\n"
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
@@ -205,6 +219,8 @@ class ParticleTable(QWidget):
         header.setSelectionModel(QItemSelectionModel(self.model, header))
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+        header.moveSection(UNCERTAINTY, 3)
+        self.view.setColumnHidden(UNCERTAINTY, True)
         self._fit_columns()
         self.view.selectionModel().selectionChanged.connect(self._chosen)
         # Connected after the view's own handling of a reset, so that the marks outlive it.
@@ -233,6 +249,7 @@ class ParticleTable(QWidget):
     def show_particles(self, particles: Particles, nm_per_px: float | None) -> None:
         """Show the particles of an image, lengths in nm where ``nm_per_px`` is known."""
         self.model.set_particles(particles, nm_per_px)
+        self.view.setColumnHidden(UNCERTAINTY, not self.model.has_uncertainty)
         self._stack.setCurrentWidget(self.view)
 
     def select(self, ids: Iterable[int]) -> None:
@@ -287,7 +304,7 @@ class ParticleTable(QWidget):
 
     def _fit_columns(self) -> None:
         metrics = self.view.horizontalHeader().fontMetrics()
-        samples = ("8888", "88888", "888.8", "88888", "888.8", "888.8", "0.88", "edited")
+        samples = ("8888", "88888", "888.8", "88888", "888.8", "888.8", "0.88", "edited", "88.8")
         for i, sample in enumerate(samples):
             title = str(self.model.headerData(i, Qt.Orientation.Horizontal))
             # Room for the arrow of the column sorted by.

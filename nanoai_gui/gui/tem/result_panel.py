@@ -114,6 +114,7 @@ def _of_image(analysis: ImageAnalysis, result: SizingResult) -> tuple[str, list[
         ("Agglomerates measured", grouped(measured)),
         ("Primary particles", grouped(len(result.particles))),
         *((f"Left out: {reason}", grouped(n)) for reason, n in sorted(reasons.items())),
+        *((("Model", result.model.partition(" (")[0]),) if result.model else ()),
         ("Time", f"{significant(analysis.seconds[result.method], 2)} s"),
     ]
     nothing = "" if len(result.agglomerate_ids) else "No agglomerates found: check the threshold."

@@ -19,6 +19,7 @@ from nanoai_gui.core.files.frames import FrameInfo
 from nanoai_gui.core.files.micrographs import list_frames
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.agglomerate_panel import AgglomeratePanel
 from nanoai_gui.gui.tem.calibrating import Calibrating
 from nanoai_gui.gui.tem.calibration_line import CalibrationLine
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
@@ -71,6 +72,7 @@ class TemTab(QWidget):
         self.calibration_line = CalibrationLine(session)
         self.parameters = ParameterPanel(session)
         self.result = ResultPanel(session)
+        self.agglomerate = AgglomeratePanel(session)
         self.table = ParticleTable()
         self.histogram = HistogramPanel(session, jobs)
         self._overlay = OverlayFeed(session, jobs, self.canvas, self)
@@ -141,6 +143,7 @@ class TemTab(QWidget):
         results = QWidget()
         layout = column(results, spacing=0)
         layout.addWidget(self.result)
+        layout.addWidget(self.agglomerate)
         layout.addWidget(self.table, 1)
         halves = _splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
         side = QWidget()

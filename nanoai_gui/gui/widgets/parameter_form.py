@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nanoai_gui.core.parameters import ParameterSpec, describe
+from nanoai_gui.core.parameters import Options, ParameterSpec, describe
 from nanoai_gui.gui.widgets.keys import keep_navigation_keys
 from nanoai_gui.gui.widgets.layout import GRID, HALF, FoldButton, row
 
@@ -153,6 +153,10 @@ class ParameterForm(QWidget):
                 box.addItem(text[:1].upper() + text[1:])
             box.currentIndexChanged.connect(changed)
             editor = box
+        elif spec.options is not None:
+            texts = OptionBox(spec.options)
+            texts.currentIndexChanged.connect(changed)
+            editor = texts
         elif spec.type is bool:
             tick = QCheckBox(spec.label)
             tick.toggled.connect(changed)
@@ -204,6 +208,40 @@ class ParameterForm(QWidget):
                 self._editors[name].setEnabled(matters)
                 if name in self._labels:
                     self._labels[name].setEnabled(matters)
+
+
+class OptionBox(QComboBox):
+    """Offers texts that may come and go: asks for them anew each time it is opened."""
+
+    def __init__(self, options: Options, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._options = options
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.set_value("")
+
+    @property
+    def value(self) -> str:
+        """The text chosen."""
+        return str(self.currentData() or "")
+
+    def set_value(self, value: str) -> None:
+        """Choose a text; one that is not on offer any more is shown as missing."""
+        was_blocked = self.blockSignals(True)
+        self.clear()
+        for text, words in self._options():
+            self.addItem(words, text)
+        place = self.findData(value)
+        if place < 0 and value:
+            self.addItem(f"{value} (missing)", value)
+            place = self.count() - 1
+        self.setCurrentIndex(max(place, 0))
+        self.blockSignals(was_blocked)
+
+    def showPopup(self) -> None:
+        """Offer what there is now."""
+        self.set_value(self.value)
+        super().showPopup()
 
 
 class FractionEditor(QWidget):
@@ -292,12 +330,16 @@ def _tip(spec: ParameterSpec) -> str:
         text = "on" if default else "off"
     elif isinstance(default, enum.Enum):
         text = str(default.value)
+    elif spec.options is not None:
+        text = dict(spec.options()).get(default, str(default))
     else:
         text = f"{default:g} {spec.unit}".strip()
     return f"{spec.help}\n\nDefault: {text}".strip()
 
 
-def _read(editor: QWidget, spec: ParameterSpec) -> Any:  # noqa: ANN401 - bool, int, float or Enum
+def _read(editor: QWidget, spec: ParameterSpec) -> Any:  # noqa: ANN401 - bool, int, float, text or Enum
+    if isinstance(editor, OptionBox):
+        return editor.value
     if isinstance(editor, QComboBox):
         # Not from item data: Qt would turn a StrEnum into a plain text.
         return spec.choices[editor.currentIndex()]
@@ -310,7 +352,9 @@ def _read(editor: QWidget, spec: ParameterSpec) -> Any:  # noqa: ANN401 - bool, 
 
 
 def _write(editor: QWidget, value: Any, spec: ParameterSpec) -> None:  # noqa: ANN401
-    if isinstance(editor, QComboBox):
+    if isinstance(editor, OptionBox):
+        editor.set_value(value)
+    elif isinstance(editor, QComboBox):
         editor.setCurrentIndex(spec.choices.index(value))
     elif isinstance(editor, QCheckBox):
         editor.setChecked(value)

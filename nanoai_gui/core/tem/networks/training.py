@@ -105,15 +105,20 @@ class TrainingReport:
 
 
 def split(samples: Samples, seed: int) -> Split:
-    """Part the samples 70 / 15 / 15 %, whole images at a time, since those of one image are alike."""
-    images = np.unique(samples.image)
-    np.random.default_rng([seed, 70]).shuffle(images)
-    first, second = round(0.7 * len(images)), round(0.85 * len(images))
-    return Split(
-        np.isin(samples.image, images[:first]),
-        np.isin(samples.image, images[first:second]),
-        np.isin(samples.image, images[second:]),
-    )
+    """Part the samples 70 / 15 / 15 %, whole images at a time, since those of one image are alike.
+
+    Images of larger agglomerates are parted by themselves: they are few, and each part needs some.
+    """
+    rng = np.random.default_rng([seed, 70])
+    crowded = np.unique(samples.image[samples.count > LARGEST_COUNT])
+    groups = np.setdiff1d(np.unique(samples.image), crowded), crowded
+    chosen: list[list[NDArray[np.int64]]] = [[], [], []]
+    for images in groups:
+        rng.shuffle(images)
+        first, second = round(0.7 * len(images)), round(0.85 * len(images))
+        for part_of, share in zip(chosen, np.split(images, [first, second]), strict=True):
+            part_of.append(share)
+    return Split(*(np.isin(samples.image, np.concatenate(shares)) for shares in chosen))
 
 
 def train(
