@@ -26,8 +26,8 @@ PRESETS: tuple[Preset, ...] = (
         Pipeline.of(
             "despike",
             ("crop", {"low": 120, "high": 2740}),
-            ("smooth", {"window": 9, "order": 3}),
             ("baseline", {"method": "auto"}),
+            ("smooth", {"window": 9, "order": 3}),
             ("normalise", {"method": "vector"}),
         ),
     ),
@@ -38,8 +38,8 @@ PRESETS: tuple[Preset, ...] = (
         Pipeline.of(
             "despike",
             ("crop", {"low": 400, "high": 1800}),
-            ("smooth", {"window": 9, "order": 3}),
             ("baseline", {"method": "auto"}),
+            ("smooth", {"window": 9, "order": 3}),
             ("normalise", {"method": "vector"}),
         ),
     ),

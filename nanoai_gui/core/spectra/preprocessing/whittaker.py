@@ -98,9 +98,15 @@ Reweight = Callable[[Curves, Curves, int, NDArray[np.int64]], tuple[Curves, NDAr
 
 
 def iterate(
-    y: Curves, penalties: NDArray[np.float64], reweight: Reweight, max_iterations: int
+    y: Curves,
+    penalties: NDArray[np.float64],
+    reweight: Reweight,
+    max_iterations: int,
+    weights: Curves | None = None,
 ) -> tuple[Curves, Curves]:
     """Solve and reweight until every column has converged; those that have are left alone.
+
+    ``weights`` are those to start with, ones by default.
 
     Returns
     -------
@@ -110,7 +116,8 @@ def iterate(
     k, n = y.shape
     result, final = np.empty((k, n)), np.empty((k, n))
     active = np.arange(n)
-    weights = np.ones((k, n))
+    if weights is None:
+        weights = np.ones((k, n))
     for iteration in range(1, max_iterations + 1):
         z = solve(y, weights, penalties)
         new, converged = reweight(y - z, weights, iteration, active)
@@ -127,7 +134,12 @@ def iterate(
     return result, final
 
 
-def arpls(y: Curves, penalties: NDArray[np.float64], max_iterations: int = 50) -> tuple[Curves, Curves]:
+def arpls(
+    y: Curves,
+    penalties: NDArray[np.float64],
+    max_iterations: int = 50,
+    weights: Curves | None = None,
+) -> tuple[Curves, Curves]:
     """Asymmetrically reweighted penalised least squares.
 
     S.-J. Baek, A. Park, Y.-J. Ahn, J. Choo, Analyst 140 (2015) 250: weights are a logistic function of the
@@ -138,7 +150,7 @@ def arpls(y: Curves, penalties: NDArray[np.float64], max_iterations: int = 50) -
     baselines, weights
         (k, n) each; a weight near 1 marks a point without a band.
     """
-    return iterate(y, penalties, _arpls_weights, max_iterations)
+    return iterate(y, penalties, _arpls_weights, max_iterations, weights)
 
 
 def _arpls_weights(
