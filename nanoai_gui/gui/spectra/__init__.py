@@ -1,0 +1,1 @@
+"""The Spectra tab: Raman spectra and maps, their labels, preprocessing, classes."""

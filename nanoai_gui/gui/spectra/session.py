@@ -1,0 +1,500 @@
+"""What the Spectra tab works on: sets, regions, preprocessing, model and predictions, and what is selected.
+
+Views read from the session and listen to its signals; they never talk to each other. The session does no
+work itself: :mod:`nanoai_gui.gui.spectra.loading` reads files for it in a worker. Signals are coarse: a view
+asks again for what it shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.spectra.model import Predictions, SpectraModel
+from nanoai_gui.core.spectra.preprocessing import Pipeline
+from nanoai_gui.core.spectra.spectral_set import SpectralSet, concatenate
+from nanoai_gui.gui.spectra.entries import REGION_COLOURS, Region, SetContent, SetEntry, SetState
+
+NOBODY = np.zeros(0, np.int64)
+UNDO_LIMIT = 200
+
+
+class SpectraSession(QObject):
+    """The model of the Spectra tab.
+
+    ``wanted`` is the entry a person asked for, ``current`` the one shown: they differ while a file is being
+    read and after it could not be read, so that the last good map stays.
+
+    For training: :meth:`training_table` and :meth:`training_rows`. For prediction: :meth:`set_model`,
+    :meth:`set_predictions`.
+    """
+
+    sets_added = Signal(list)  # keys
+    sets_removed = Signal(list)  # keys
+    set_changed = Signal(int)  # key: state or error, spectra, metadata or regions
+    wanted_changed = Signal()
+    current_changed = Signal()  # another set is shown
+    selection_changed = Signal()  # other spectra are selected, or another one is looked at
+    region_changed = Signal()  # another region is chosen
+    band_changed = Signal()
+    pipeline_changed = Signal()
+    model_changed = Signal()
+    predictions_changed = Signal(int)  # key
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._entries: dict[int, SetEntry] = {}
+        self._next_key = 1
+        self._next_region = 1
+        self._wanted: int | None = None
+        self._current: int | None = None
+        self._rows = NOBODY
+        self._spectrum: int | None = None
+        self._region: int | None = None
+        self._band: tuple[float, float] | None = None
+        self._pipeline = Pipeline()
+        self._model: SpectraModel | None = None
+        self._predictions: dict[int, Predictions] = {}
+        self.undo_stack = QUndoStack(self)
+        self.undo_stack.setUndoLimit(UNDO_LIMIT)
+
+    # ------------------------------------------------------------------ entries
+
+    def keys(self) -> list[int]:
+        """Every entry, in the order of the list."""
+        return list(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def entry(self, key: int) -> SetEntry:
+        """One entry; ``KeyError`` if it was removed."""
+        return self._entries[key]
+
+    def entries(self) -> list[SetEntry]:
+        """Every entry, in the order of the list."""
+        return list(self._entries.values())
+
+    def ready(self) -> list[SetEntry]:
+        """Entries that have been read, in the order of the list."""
+        return [entry for entry in self._entries.values() if entry.content is not None]
+
+    def add_paths(self, paths: Iterable[Path]) -> list[int]:
+        """Add files; those already there are not added twice. Returns the keys of all of them, in order."""
+        known = {os.path.normcase(entry.path): entry.key for entry in reversed(self.entries())}
+        keys, added = [], []
+        for path in paths:
+            # Not Path.resolve: it asks the disk for every part of the path, slow on a network folder.
+            place = os.path.normcase(Path(path).absolute())
+            if place not in known:
+                key = known[place] = self._take_key()
+                self._entries[key] = SetEntry(key, Path(path).absolute())
+                added.append(key)
+            keys.append(known[place])
+        if added:
+            self.sets_added.emit(added)
+            if self._wanted is None:
+                self.set_current(added[0])
+        return keys
+
+    def _take_key(self) -> int:
+        self._next_key += 1
+        return self._next_key - 1
+
+    def remove(self, keys: Iterable[int]) -> None:
+        """Take entries off the list (the files stay); the next one is shown if the current one goes."""
+        order = self.keys()
+        going = {key for key in keys if key in self._entries}
+        if not going:
+            return
+        following = None
+        if self._wanted in going:
+            place = order.index(self._wanted)
+            rest = [k for k in order[place:] if k not in going] or [k for k in order if k not in going][-1:]
+            following = rest[0] if rest else None
+        gone = [key for key in order if key in going]
+        for key in gone:
+            del self._entries[key]
+            self._predictions.pop(key, None)
+        # Undo steps hold whole sets and lead back to entries that are gone.
+        self.undo_stack.clear()
+        if self._current in going:
+            self._show(None)
+        self.sets_removed.emit(gone)
+        if self._wanted in going:
+            self._wanted = None
+            self.set_current(following)
+
+    # ------------------------------------------------------------------ reading
+
+    def accept_sets(self, key: int, sets: tuple[SpectralSet, ...]) -> None:
+        """Take what was read for an entry; further maps of the same file become entries below it."""
+        entry = self._entries.get(key)
+        if entry is None or not sets:
+            return
+        added = []
+        for number, spectra in enumerate(sets):
+            own = entry if number == 0 else SetEntry(self._take_key(), entry.path, number=number)
+            own.state, own.error = SetState.READY, ""
+            own.content = SetContent(spectra)
+            own.title = _title(entry.path, spectra, number, len(sets))
+            own.laser_nm = spectra.laser_nm
+            if number:
+                added.append(own)
+        if added:
+            self._insert_after(key, added)
+        self.set_changed.emit(key)
+        if self._wanted == key or (self._current is None and not self._is_wanted_coming()):
+            self._wanted = key
+            self._show(key)
+
+    def _is_wanted_coming(self) -> bool:
+        return self._wanted is not None and self._entries[self._wanted].state is SetState.READING
+
+    def _insert_after(self, key: int, added: list[SetEntry]) -> None:
+        entries = {}
+        for k, entry in self._entries.items():
+            entries[k] = entry
+            if k == key:
+                entries.update((new.key, new) for new in added)
+        self._entries = entries
+        self.sets_added.emit([new.key for new in added])
+
+    def fail(self, key: int, sentence: str, needs_laser: bool = False) -> None:
+        """Mark an entry as one that could not be read; what it held before stays."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.error = sentence
+            entry.state = SetState.NEEDS_LASER if needs_laser else SetState.FAILED
+            self.set_changed.emit(key)
+
+    def set_laser(self, key: int, laser_nm: float) -> None:
+        """Name the laser of a file; the loader reads it again."""
+        entry = self._entries[key]
+        entry.laser_nm, entry.state, entry.error = laser_nm, SetState.READING, ""
+        self.set_changed.emit(key)
+
+    # ------------------------------------------------------------------ what is shown
+
+    @property
+    def wanted(self) -> int | None:
+        """The entry a person asked for."""
+        return self._wanted
+
+    @property
+    def current(self) -> int | None:
+        """The entry that is shown; it has been read."""
+        return self._current
+
+    @property
+    def current_entry(self) -> SetEntry | None:
+        """The entry that is shown."""
+        return None if self._current is None else self._entries[self._current]
+
+    @property
+    def spectra(self) -> SpectralSet | None:
+        """The set that is shown."""
+        entry = self.current_entry
+        return None if entry is None else entry.spectra
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Regions of the set that is shown."""
+        entry = self.current_entry
+        return () if entry is None else entry.regions
+
+    def set_current(self, key: int | None) -> None:
+        """Ask for an entry; it becomes ``current`` once it has been read."""
+        if key is not None and key not in self._entries:
+            raise KeyError(key)
+        if key == self._wanted and (key is None or key == self._current):
+            return
+        self._wanted = key
+        self.wanted_changed.emit()
+        if key is None or self._entries[key].content is not None:
+            self._show(key)
+
+    def step(self, by: int) -> None:
+        """Ask for the next (+1) or previous (-1) entry; stays at either end."""
+        order = self.keys()
+        if order:
+            place = order.index(self._wanted) + by if self._wanted in self._entries else 0
+            self.set_current(order[min(max(place, 0), len(order) - 1)])
+
+    def _show(self, key: int | None) -> None:
+        self._current = key
+        self._region = None
+        n = 0 if self.spectra is None else self.spectra.n_spectra
+        self._rows = NOBODY
+        self._spectrum = 0 if n else None
+        self.current_changed.emit()
+        self.selection_changed.emit()
+
+    # ------------------------------------------------------------------ selection
+
+    @property
+    def spectrum(self) -> int | None:
+        """The spectrum of the shown set that is looked at (preprocessing preview, probabilities)."""
+        return self._spectrum
+
+    @property
+    def selected(self) -> NDArray[np.int64]:
+        """(m,) selected spectra of the shown set, ascending; empty: none."""
+        return self._rows
+
+    def look_at(self, row: int | None) -> None:
+        """Look at one spectrum of the shown set, leaving the selection."""
+        if row != self._spectrum:
+            self._spectrum = row
+            self.selection_changed.emit()
+
+    def select(self, rows: ArrayLike, look_at: int | None = None) -> None:
+        """Select spectra of the shown set, and look at one of them (the first, if none is named)."""
+        chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        if look_at is None and chosen.size:
+            look_at = self._spectrum if self._spectrum in chosen else int(chosen[0])
+        if look_at is None:
+            look_at = self._spectrum
+        if np.array_equal(chosen, self._rows) and look_at == self._spectrum:
+            return
+        self._rows, self._spectrum = chosen, look_at
+        self.selection_changed.emit()
+
+    @property
+    def region(self) -> Region | None:
+        """The region that is chosen in the list."""
+        return next((region for region in self.regions if region.number == self._region), None)
+
+    def choose_region(self, number: int | None) -> None:
+        """Choose a region of the shown set."""
+        if number != self._region:
+            self._region = number
+            self.region_changed.emit()
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """Raman shifts, cm-1, between which the map shows the intensity; ``None``: the whole range."""
+        return self._band
+
+    def set_band(self, band: tuple[float, float] | None) -> None:
+        """Show another band."""
+        if band is not None:
+            band = min(band), max(band)
+        if band != self._band:
+            self._band = band
+            self.band_changed.emit()
+
+    # ------------------------------------------------------------------ edits, all of which can be undone
+
+    def set_column(self, key: int, rows: ArrayLike, name: str, value: str) -> None:
+        """Write a value into a text column (label, dish, cell, map, roi or a new one) of some spectra."""
+        content = self._content(key)
+        values = content.spectra.text(name).astype(object) if name in content.spectra.columns else (
+            np.full(content.spectra.n_spectra, "", object)
+        )  # fmt: skip
+        values[np.asarray(rows)] = value
+        spectra = content.spectra.with_column(name, values.astype(np.str_))
+        self._edit({key: replace(content, spectra=spectra)}, f"Set {name}")
+
+    def replace_spectra(self, spectra: Mapping[int, SpectralSet], text: str) -> None:
+        """Put sets with other columns in place of those of some entries, as one step."""
+        self._edit({key: replace(self._content(key), spectra=s) for key, s in spectra.items()}, text)
+
+    def add_region(
+        self,
+        rows: ArrayLike,
+        label: str = "",
+        outlines: tuple[NDArray[np.float64], ...] = (),
+        name: str = "",
+    ) -> Region | None:
+        """Make a region of spectra of the shown set, and choose it; nothing is made of no spectra."""
+        chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        if self._current is None or not chosen.size:
+            return None
+        content = self._content(self._current)
+        number, self._next_region = self._next_region, self._next_region + 1
+        taken = {region.name for region in content.regions}
+        i = len(content.regions) + 1
+        while f"ROI {i}" in taken:
+            i += 1
+        same = next((region.colour for region in content.regions if label and region.label == label), None)
+        used = [region.colour for region in content.regions]
+        free = [colour for colour in REGION_COLOURS if colour not in used]
+        colour = same or (free[0] if free else REGION_COLOURS[number % len(REGION_COLOURS)])
+        region = Region(number, name or f"ROI {i}", label, colour, chosen, outlines)
+        self._region = number
+        self._edit({self._current: replace(content, regions=(*content.regions, region))}, "Mark a region")
+        self.region_changed.emit()
+        return region
+
+    def change_region(self, changed: Region) -> None:
+        """Put a changed region in the place of the one with its number."""
+        key = self._current
+        if key is None:
+            return
+        content = self._content(key)
+        regions = tuple(changed if old.number == changed.number else old for old in content.regions)
+        self._edit({key: replace(content, regions=regions)}, "Change a region")
+
+    def remove_regions(self, numbers: Iterable[int]) -> None:
+        """Take regions of the shown set away."""
+        key, going = self._current, set(numbers)
+        if key is None or not going:
+            return
+        content = self._content(key)
+        kept = tuple(region for region in content.regions if region.number not in going)
+        self._edit({key: replace(content, regions=kept)}, "Remove regions")
+
+    def _content(self, key: int) -> SetContent:
+        content = self._entries[key].content
+        if content is None:
+            raise NanoAIError(f"{self._entries[key].name} has not been read yet.")
+        return content
+
+    def _edit(self, after: Mapping[int, SetContent], text: str) -> None:
+        before = {key: self._content(key) for key in after}
+        self.undo_stack.push(_Edit(self, before, dict(after), text))
+
+    def restore(self, contents: Mapping[int, SetContent]) -> None:
+        """Put contents back (for undo and redo)."""
+        for key, content in contents.items():
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.content = content
+                self.set_changed.emit(key)
+
+    # ------------------------------------------------------------------ preprocessing
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The list of preprocessing steps."""
+        return self._pipeline
+
+    def set_pipeline(self, pipeline: Pipeline) -> None:
+        """Preprocess by other steps."""
+        if pipeline != self._pipeline:
+            self._pipeline = pipeline
+            self.pipeline_changed.emit()
+
+    # ------------------------------------------------------------------ training and prediction
+
+    def training_table(self) -> SpectralSet:
+        """Join the labelled spectra of all sets, labels of regions included.
+
+        Row i of it is spectrum ``rows[i]`` of entry ``keys[i]``, see :meth:`training_rows`.
+
+        Raises
+        ------
+        NanoAIError
+            If nothing is labelled.
+        AxisError
+            If the sets share too little of their ranges.
+        """
+        parts = []
+        for entry, rows in self._labelled():
+            assert entry.content is not None
+            part = entry.content.with_region_columns()
+            parts.append(replace(part if rows.size == part.n_spectra else part.select(rows), grid=None))
+        if not parts:
+            raise NanoAIError(
+                "No spectrum has a label yet.",
+                "Mark regions in a map and name their class, fill in the table, or import labels.",
+            )
+        return concatenate(parts)
+
+    def training_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Tell where the rows of :meth:`training_table` come from: (n,) keys and (n,) rows."""
+        found = [(np.full(rows.size, entry.key, np.int64), rows) for entry, rows in self._labelled()]
+        if not found:
+            return NOBODY, NOBODY
+        return np.concatenate([keys for keys, _ in found]), np.concatenate([rows for _, rows in found])
+
+    def _labelled(self) -> list[tuple[SetEntry, NDArray[np.int64]]]:
+        found = []
+        for entry in self.ready():
+            assert entry.content is not None
+            labels = entry.content.with_region_columns().text("label")
+            rows = np.flatnonzero(np.char.strip(labels) != "")
+            if rows.size:
+                found.append((entry, rows))
+        return found
+
+    def label_names(self) -> list[str]:
+        """Every label in use, for offering them."""
+        names: set[str] = set()
+        for entry in self.ready():
+            assert entry.content is not None
+            names.update(region.label for region in entry.regions)
+            names.update(map(str, np.unique(entry.content.spectra.text("label"))))
+        return sorted(names - {""})
+
+    @property
+    def model(self) -> SpectraModel | None:
+        """The model that was trained or opened last."""
+        return self._model
+
+    def set_model(self, model: SpectraModel | None) -> None:
+        """Use another model; what the one before it said is dropped."""
+        self._model = model
+        gone, self._predictions = list(self._predictions), {}
+        self.model_changed.emit()
+        for key in gone:
+            self.predictions_changed.emit(key)
+
+    def predictions(self, key: int) -> Predictions | None:
+        """Give what the model says of the spectra of an entry, row by row."""
+        return self._predictions.get(key)
+
+    def set_predictions(self, key: int, predictions: Predictions | None) -> None:
+        """Take what the model says of an entry; the map is coloured by it."""
+        entry = self._entries.get(key)
+        if entry is None or entry.spectra is None:
+            return
+        if predictions is None:
+            self._predictions.pop(key, None)
+        elif predictions.reason.shape == (entry.spectra.n_spectra,):
+            self._predictions[key] = predictions
+        else:
+            raise ValueError("there is one prediction for each spectrum of a set")
+        self.predictions_changed.emit(key)
+
+
+class _Edit(QUndoCommand):
+    """Contents before and after; sets share their intensities, so that a step costs only its columns."""
+
+    def __init__(
+        self,
+        session: SpectraSession,
+        before: dict[int, SetContent],
+        after: dict[int, SetContent],
+        text: str,
+    ) -> None:
+        super().__init__(text)
+        self._session, self._before, self._after = session, before, after
+
+    def undo(self) -> None:
+        """Go back."""
+        self._session.restore(self._before)
+
+    def redo(self) -> None:
+        """Do it."""
+        self._session.restore(self._after)
+
+
+def _title(path: Path, spectra: SpectralSet, number: int, n: int) -> str:
+    if n == 1:
+        return path.name
+    maps = np.unique(spectra.text("map"))
+    own = str(maps[0]) if maps.size == 1 and maps[0] else spectra.metadata.get("title", "") or f"{number + 1}"
+    return f"{path.stem} · {own}"
