@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nanoai_gui
 from nanoai_gui.cli_benchmark import add_benchmark
+from nanoai_gui.cli_classify import add_classify
 from nanoai_gui.cli_synthesize import add_synthesize
 from nanoai_gui.cli_train import add_train
 
@@ -63,12 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="sub-commands")
     _add_size(commands)
     add_synthesize(commands)
+    add_classify(commands)
     add_train(commands)
     add_benchmark(commands)
     return parser
 
 
-SUB_COMMANDS = ("size", "synthesize", "train", "benchmark")
+SUB_COMMANDS = ("size", "classify", "synthesize", "train", "benchmark")
 """Words that, as the first argument, mean the command line and not a file for the window."""
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoai_gui.cli_train_spectra import add_train_spectra
+
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.networks.training import TrainingReport
 
@@ -17,7 +19,8 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "train",
         help="train a model",
         description="Train a model.",
-        epilog="example:\n  nanoai-gui train tem --samples 20000 --seed 1 --out mine.zip",
+        epilog="examples:\n  nanoai-gui train tem --samples 20000 --seed 1 --out mine.zip\n"
+        "  nanoai-gui train spectra spectra.csv --label label --group dish --out mine.model",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND", title="kinds")
@@ -38,6 +41,7 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )  # fmt: skip
     tem.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     tem.set_defaults(run=_run_tem)
+    add_train_spectra(kinds)
 
 
 def _run_tem(options: argparse.Namespace) -> int:

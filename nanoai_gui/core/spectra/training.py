@@ -207,7 +207,8 @@ def train_spectra(
     Parameters
     ----------
     loss
-        ``loss(member, epoch, cross_entropy)`` of the final networks.
+        ``loss(member, epoch, cross_entropy)`` of every network, those of the folds first; epoch 0 begins
+        another one.
 
     Raises
     ------
@@ -239,13 +240,14 @@ def train_spectra(
     random_result = run_folds(
         problem, random_parts, grouped=False, compare=compare,
         progress=_named(part(progress, 0.05, 0.05 + half), "Random folds"), cancelled=cancelled,
+        loss=loss,
     )  # fmt: skip
     grouped_result = None
     if grouped_parts is not None:
         grouped_result = run_folds(
             problem, grouped_parts, grouped=True, compare=compare,
             progress=_named(part(progress, 0.05 + half, 0.05 + 2 * half), "Grouped folds"),
-            cancelled=cancelled,
+            cancelled=cancelled, loss=loss,
         )  # fmt: skip
     best = grouped_result or random_result
     permutation = None
@@ -372,3 +374,8 @@ def pipelines_by_name(names: Sequence[str]) -> dict[str, Pipeline]:
     from nanoai_gui.core.spectra.preprocessing import get_preset
 
     return {name: get_preset(name).pipeline for name in names}
+
+
+def default_preset(axis: Floats) -> str:
+    """Name the preset that suits a range when nobody chose one."""
+    return "swcnt-cells" if axis[0] <= 200 and axis[-1] >= 2600 else "biofluid"
