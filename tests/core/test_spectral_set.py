@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -97,6 +99,19 @@ def test_a_column_can_be_edited_and_the_spectra_are_not_copied() -> None:
     assert np.shares_memory(labelled.intensities, spectra.intensities)
     with pytest.raises(NanoAIError, match="no column 'lable'"):
         labelled.text("lable")
+
+
+def test_a_set_travels_between_processes() -> None:
+    spectra = line_set(AXIS, 4, grid=MapGrid(2, 2, np.arange(4)), laser_nm=532.0, metadata={"a": "b"})
+    spectra = spectra.with_column("label", ["a", "b", "c", "d"])
+    there = pickle.loads(pickle.dumps(spectra))  # noqa: S301 - our own bytes
+    assert np.array_equal(there.intensities, spectra.intensities)
+    assert {name: values.tolist() for name, values in there.columns.items() if values.dtype.kind == "U"} == {
+        name: values.tolist() for name, values in spectra.columns.items() if values.dtype.kind == "U"
+    }
+    assert there.grid is not None
+    assert there.grid.index.tolist() == [0, 1, 2, 3]
+    assert (there.laser_nm, there.metadata) == (532.0, {"a": "b"})
 
 
 def test_resampling_interpolates_and_never_extrapolates() -> None:

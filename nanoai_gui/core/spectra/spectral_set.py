@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -186,6 +186,18 @@ class SpectralSet:
         if self.grid is not None and self.grid.index.shape != (n,):
             raise ValueError("every spectrum of a map has its pixel")
         object.__setattr__(self, "columns", MappingProxyType(_complete(self.columns, n)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view cannot travel between processes; what it shows can.
+        return {**self.__dict__, "columns": dict(self.columns)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, columns=MappingProxyType(state["columns"]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes, which the read-only view of the columns cannot."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return SpectralSet, tuple({**values, "columns": dict(self.columns)}.values())
 
     @property
     def n_spectra(self) -> int:
