@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -193,11 +193,6 @@ class SpectralSet:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, columns=MappingProxyType(state["columns"]))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes, which the read-only view of the columns cannot."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return SpectralSet, tuple({**values, "columns": dict(self.columns)}.values())
 
     @property
     def n_spectra(self) -> int:
