@@ -7,7 +7,7 @@ without one).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from PySide6.QtCore import QObject
@@ -20,10 +20,15 @@ MENUS: tuple[tuple[str, str], ...] = (
     ("file", "&File"),
     ("image", "&Image"),
     ("analyse", "&Analyse"),
+    ("spectra", "&Spectra"),
     ("view", "&View"),
     ("help", "&Help"),
 )
 """Key and title of each menu, in order."""
+TEM_MENUS, SPECTRA_MENUS = ("image", "analyse"), ("spectra",)
+"""Menus that only one of the tabs has."""
+SHARED = ("previous", "next", "show_in_folder", "remove")
+"""Commands of the menu Image that the menu Spectra offers too."""
 
 
 class When(Enum):
@@ -36,6 +41,9 @@ class When(Enum):
     MEASURED = "when something was measured"
     SHOWN_MEASURED = "when the image shown was measured"
     RUNNING = "while an analysis runs"
+    SPECTRA = "when spectra have been read"
+    UNDO = "when there is something to undo"
+    REDO = "when something was undone"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,10 @@ class ActionInfo:
         On and off; of the checkable ones in one group exactly one is on.
     when
         When it can be given.
+    tab
+        ``tem`` or ``spectra`` for a command that only one tab has.
+    spectra_text, spectra_tip
+        Text and tooltip on the Spectra tab, where they differ.
     """
 
     key: str
@@ -78,6 +90,9 @@ class ActionInfo:
     checkable: bool = False
     group: str = ""
     when: When = When.ALWAYS
+    tab: str = ""
+    spectra_text: str = ""
+    spectra_tip: str = ""
 
     @property
     def plain_text(self) -> str:
@@ -87,72 +102,103 @@ class ActionInfo:
 
 ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo(
-        "open", "&Open images...", "file", 0, ("Ctrl+O",), "open", 1, "Open", "Add image files to the list"
+        "open", "&Open images...", "file", 0, ("Ctrl+O",), "open", 1, "Open", "Add image files to the list",
+        spectra_text="&Open spectra...", spectra_tip="Add files of spectra and maps to the list",
     ),
     ActionInfo(
         "open_folder", "Open &folder...", "file", 0, ("Ctrl+Shift+O",), "folder", 1, "Folder",
         "Add every micrograph of a folder, and of the folders in it",
+        spectra_tip="Add all spectra of a folder, and of the folders in it",
     ),
     ActionInfo(
         "export_tables", "&Export results...", "file", 1, ("Ctrl+E",), "export", 4, "Export",
-        "Write particles.csv, agglomerates.csv and summary.json to a folder", when=When.MEASURED,
+        "Write particles.csv, agglomerates.csv and summary.json to a folder", when=When.MEASURED, tab="tem",
     ),
     ActionInfo(
         "export_overlay", "Export o&verlay picture...", "file", 1, ("Ctrl+Shift+E",), "overlay", 0, "",
-        "Save the image with outlines and scale bar at full resolution", when=When.SHOWN_MEASURED,
+        "Save the image with outlines and scale bar at full resolution", when=When.SHOWN_MEASURED, tab="tem",
     ),
     ActionInfo(
         "export_histogram", "Export &histogram...", "file", 1, (), "histogram", 0, "",
-        "Save the size distribution as PNG or SVG", when=When.MEASURED,
+        "Save the size distribution as PNG or SVG", when=When.MEASURED, tab="tem",
     ),
     ActionInfo("quit", "&Quit", "file", 9, ("Ctrl+Q",), tooltip="Close NanoAI"),
     ActionInfo(
         "previous", "&Previous image", "image", 0, ("A", "PgUp"), "previous", 2, "Previous",
         "Show the image above in the list", when=When.IMAGES,
+        spectra_text="&Previous map", spectra_tip="Show the map or series above in the list",
     ),
     ActionInfo(
         "next", "&Next image", "image", 0, ("D", "PgDown"), "next", 2, "Next",
         "Show the image below in the list", when=When.IMAGES,
+        spectra_text="&Next map", spectra_tip="Show the map or series below in the list",
     ),
     ActionInfo(
         "calibrate", "&Calibrate...", "image", 1, ("Ctrl+K",), "calibrate", 3, "Calibrate",
-        "Set the pixel size by typing it or by a line over the scale bar", when=When.SHOWN,
+        "Set the pixel size by typing it or by a line over the scale bar", when=When.SHOWN, tab="tem",
     ),
     ActionInfo(
         "choose_frame", "Choose image of the &stack...", "image", 1, (), "", 0, "",
-        "Take another image of a file that holds several, or add more of them", when=When.SHOWN,
+        "Take another image of a file that holds several, or add more of them", when=When.SHOWN, tab="tem",
     ),
     ActionInfo(
         "show_in_folder", "Show in f&older", "image", 2, (), "", 0, "", "Open the folder of the chosen image",
-        when=When.CHOSEN,
+        when=When.CHOSEN, spectra_tip="Open the folder of the chosen file",
     ),
     ActionInfo(
         "remove", "&Remove from list", "image", 2, ("Ctrl+Backspace",), "remove", 0, "",
         "Take the chosen images off the list; the files stay", when=When.CHOSEN,
+        spectra_tip="Take the chosen maps off the list; the files stay",
     ),
     ActionInfo(
         "analyse_current", "Analyse this &image", "analyse", 0, ("Ctrl+Return", "Ctrl+Enter"), "analyse", 3,
-        "Analyse", "Measure the image shown", when=When.SHOWN,
+        "Analyse", "Measure the image shown", when=When.SHOWN, tab="tem",
     ),
     ActionInfo(
         "analyse_chosen", "Analyse &chosen images", "analyse", 0, ("Ctrl+Shift+Return", "Ctrl+Shift+Enter"),
-        "", 0, "", "Measure the images chosen in the list", when=When.CHOSEN,
+        "", 0, "", "Measure the images chosen in the list", when=When.CHOSEN, tab="tem",
     ),
     ActionInfo(
         "analyse_all", "Analyse &all images", "analyse", 0, ("F5",), "analyse_all", 3, "Analyse all",
-        "Measure every image that has not been measured with these settings", when=When.IMAGES,
+        "Measure every image that has not been measured with these settings", when=When.IMAGES, tab="tem",
     ),
     ActionInfo(
         "cancel", "&Stop", "analyse", 1, ("Ctrl+.",), "stop", 3, "Stop",
-        "Stop the analysis; images already measured keep their results", when=When.RUNNING,
+        "Stop the analysis; images already measured keep their results", when=When.RUNNING, tab="tem",
+    ),
+    ActionInfo(
+        "synthesize", "S&ynthetic images...", "analyse", 2, (), "synthesize", 0, "",
+        "Make micrographs whose particles are known, to test methods and to compare with real ones",
+        tab="tem",
+    ),
+    ActionInfo(
+        "train", "&Train networks...", "analyse", 2, (), "train", 0, "",
+        "Train networks that size primary particles, on synthetic agglomerates", tab="tem",
+    ),
+    ActionInfo(
+        "undo", "&Undo", "spectra", 1, ("Ctrl+Z",), "", 0, "", "Take back the last edit of labels or regions",
+        when=When.UNDO, tab="spectra",
+    ),
+    ActionInfo(
+        "redo", "R&edo", "spectra", 1, ("Ctrl+Y", "Ctrl+Shift+Z"), "", 0, "", "Do again what was taken back",
+        when=When.REDO, tab="spectra",
+    ),
+    ActionInfo(
+        "import_labels", "Import &labels...", "spectra", 2, ("Ctrl+I",), "import_labels", 3, "Labels",
+        "Fill in labels, dishes and cells from a CSV or XLSX table", when=When.SPECTRA, tab="spectra",
+    ),
+    ActionInfo(
+        "export_spectra", "E&xport spectra...", "spectra", 2, (), "export", 4, "Export",
+        "Write the chosen sets, preprocessed, with labels and regions, to a CSV or XLSX table",
+        when=When.SHOWN, tab="spectra",
     ),
     ActionInfo(
         "zoom_fit", "&Fit image", "view", 0, ("F",), "zoom_fit", 5, "Fit", "Show the whole image",
-        when=When.SHOWN,
+        when=When.SHOWN, spectra_text="&Fit map", spectra_tip="Show the whole map",
     ),
     ActionInfo(
         "zoom_actual", "&Actual pixels (100 %)", "view", 0, ("Ctrl+0",), "zoom_actual", 0, "",
-        "One image pixel is one screen pixel", when=When.SHOWN,
+        "One image pixel is one screen pixel", when=When.SHOWN, tab="tem",
     ),
     ActionInfo("zoom_in", "Zoom &in", "view", 0, ("Ctrl++", "Ctrl+=", "+", "="), "zoom_in", 0, "", "Zoom in",
                when=When.SHOWN),
@@ -160,11 +206,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
                when=When.SHOWN),
     ActionInfo(
         "show_masks", "Show &masks", "view", 1, ("X",), "masks", 5, "Masks", "Colour the agglomerates",
-        checkable=True,
+        checkable=True, tab="tem",
     ),
     ActionInfo(
         "show_outlines", "Show ou&tlines", "view", 1, ("Z",), "outlines", 5, "Outlines",
-        "Draw the outlines of agglomerates and particles", checkable=True,
+        "Draw the outlines of agglomerates and particles", checkable=True, tab="tem",
     ),
     ActionInfo("theme_system", "Theme as the &system", "view", 2, checkable=True, group="theme"),
     ActionInfo("theme_light", "&Light theme", "view", 2, checkable=True, group="theme"),
@@ -284,6 +330,39 @@ def fill_toolbar(
             bar.addSeparator()
         section = info.toolbar
         bar.addAction(actions[info.key])
+
+
+def show_for_tab(
+    actions: Mapping[str, QAction], is_spectra: bool, table: Iterable[ActionInfo] = ACTIONS
+) -> None:
+    """Show the commands of one tab, in its words, and hide those of the other."""
+    hidden = "tem" if is_spectra else "spectra"
+    for info in table:
+        action = actions[info.key]
+        action.setVisible(info.tab != hidden)
+        if info.spectra_text:
+            action.setText(info.spectra_text if is_spectra else info.text)
+            if info.short:
+                action.setIconText(info.short)
+        if info.spectra_tip:
+            shown_info = replace(info, tooltip=info.spectra_tip) if is_spectra else info
+            action.setToolTip(tooltip(shown_info))
+            action.setStatusTip(shown_info.tooltip)
+
+
+def fit_separators(bar: QToolBar) -> None:
+    """Hide lines of a toolbar that have nothing to part."""
+    waiting = None
+    something_before = False
+    for action in bar.actions():
+        if action.isSeparator():
+            action.setVisible(False)
+            waiting = action if something_before else None
+        elif action.isVisible():
+            if waiting is not None:
+                waiting.setVisible(True)
+                waiting = None
+            something_before = True
 
 
 def update_enabled(

@@ -1,4 +1,8 @@
-"""The window: menus, toolbar, the TEM tab and the status bar, and what leads from one to the other."""
+"""The window: menus, toolbar, the tabs and the status bar, and what leads from one to the other.
+
+The Spectra tab, with all it needs, is made when it is first shown (:mod:`nanoai_gui.gui.spectra.part`): the
+window must be there at once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import base64
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
 from PySide6.QtGui import (
@@ -17,26 +22,44 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
 )
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
 
-from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES, find_images
+from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
-from nanoai_gui.gui.actions import When, fill_menus, fill_toolbar, make_actions, set_icons, update_enabled
+from nanoai_gui.gui.actions import (
+    SHARED,
+    SPECTRA_MENUS,
+    TEM_MENUS,
+    When,
+    fill_menus,
+    fill_toolbar,
+    fit_separators,
+    make_actions,
+    set_icons,
+    show_for_tab,
+    update_enabled,
+)
 from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
 from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.help import AboutDialog, ShortcutSheet
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
+from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary
 from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.tem.loading import ImageLoader
+from nanoai_gui.gui.tem.model_tools import ModelTools
 from nanoai_gui.gui.tem.session import ImageState, TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.theme import Theme
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.files.opening import Opened
+    from nanoai_gui.gui.spectra.part import SpectraPart
 
 SMALLEST_VISIBLE = 100
 """A remembered place counts only if so many px of the window's head would be seen."""
@@ -45,6 +68,16 @@ SMALL_SCREEN = 1600
 SAVE_DELAY_MS = 2000
 READING_MS = 300
 """Reading that takes longer than this is shown in the status bar."""
+
+
+class Zooming(Protocol):
+    """What the zoom commands need."""
+
+    def fit(self) -> None:
+        """Show all."""
+
+    def zoom(self, factor: float) -> None:
+        """Magnify."""
 
 
 class MainWindow(QMainWindow):
@@ -72,9 +105,12 @@ class MainWindow(QMainWindow):
         self.loader = ImageLoader(self.session, runner, self)
         self.batch = Batch(self.session, runner, self)
         self.tab = TemTab(self.session, runner, Thumbnails(runner, parent=self))
-        self.setCentralWidget(self.tab)
-        self.notices = NoticeArea(self.tab)
+        self.spectra: SpectraPart | None = None
+        self.tabs = Tabs(self.tab, self._make_spectra)
+        self.setCentralWidget(self.tabs)
+        self.notices = NoticeArea(self.tabs.stack)
         self.exports = Exports(self.session, runner, store, self.notices, self)
+        self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
         bar, self.readout, self.busy = make_status_bar(self.session)
         self.setStatusBar(bar)
         self.actions_by_key = make_actions(self, self._handlers())
@@ -86,7 +122,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self._apply_theme()
         self._restore()
-        self._update_enabled()
+        self._on_tab()
         # Not the filter, which would swallow the letters that are shortcuts.
         self.tab.file_strip.view.setFocus()
 
@@ -101,20 +137,26 @@ class MainWindow(QMainWindow):
             "export_overlay": self.exports.ask_for_overlay,
             "export_histogram": self.exports.ask_for_histogram,
             "quit": self.close,
-            "previous": lambda: self.session.step(-1),
-            "next": lambda: self.session.step(1),
+            "previous": lambda: self._step(-1),
+            "next": lambda: self._step(1),
             "calibrate": self.tab.calibrate,
             "choose_frame": self.tab.choose_frame,
             "show_in_folder": self._show_in_folder,
-            "remove": lambda: self.session.remove(self.tab.file_strip.chosen_keys()),
+            "remove": self._remove,
             "analyse_current": self._analyse_current,
             "analyse_chosen": lambda: self.batch.start(self.tab.file_strip.chosen_keys()),
             "analyse_all": self._analyse_all,
             "cancel": self.batch.cancel,
-            "zoom_fit": canvas.fit,
+            "synthesize": self.model_tools.open_synthesis,
+            "train": self.model_tools.open_training,
+            "undo": lambda: self._spectra.session.undo_stack.undo(),
+            "redo": lambda: self._spectra.session.undo_stack.redo(),
+            "import_labels": lambda: self._spectra.ask_for_labels(),
+            "export_spectra": lambda: self._spectra.ask_for_export(),
+            "zoom_fit": lambda: self._view.fit(),
             "zoom_actual": canvas.zoom_to_pixels,
-            "zoom_in": lambda: canvas.zoom(1.25),
-            "zoom_out": lambda: canvas.zoom(0.8),
+            "zoom_in": lambda: self._view.zoom(1.25),
+            "zoom_out": lambda: self._view.zoom(0.8),
             "show_masks": canvas.set_masks_visible,
             "show_outlines": canvas.set_outlines_visible,
             "theme_system": lambda _: self._set_theme("system"),
@@ -126,12 +168,15 @@ class MainWindow(QMainWindow):
         }
 
     def _build_menus_and_toolbar(self) -> None:
-        menus = fill_menus(self.menuBar(), self.actions_by_key)
+        menus = self._menus = fill_menus(self.menuBar(), self.actions_by_key)
+        first = menus["spectra"].actions()[0]
+        menus["spectra"].insertActions(first, [self.actions_by_key[key] for key in SHARED])
+        menus["spectra"].insertSeparator(first)
         self._recent_menu = QMenu("Open &recent", self)
         self._recent_menu.aboutToShow.connect(self._fill_recent)
         menus["file"].insertMenu(self.actions_by_key["export_tables"], self._recent_menu)
         menus["file"].insertSeparator(self.actions_by_key["export_tables"])
-        toolbar = QToolBar("Commands", self)
+        toolbar = self._toolbar = QToolBar("Commands", self)
         toolbar.setObjectName("toolbar")
         toolbar.setMovable(False)
         toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
@@ -168,31 +213,95 @@ class MainWindow(QMainWindow):
         self._reporter.reported.connect(self._on_failure)
         self._runner.failed.connect(self._reporter.report)
         self._theme.changed.connect(self._apply_theme)
+        self.tabs.changed.connect(self._on_tab)
+
+    # ------------------------------------------------------------------ the two tabs
+
+    @property
+    def _spectra(self) -> SpectraPart:
+        """The spectra half; made now, if it was never shown."""
+        if self.spectra is None:
+            from nanoai_gui.gui.spectra.part import SpectraPart
+
+            self.spectra = SpectraPart(self._store, self._runner, self._reporter, self.notices, self)
+            self.spectra.changed.connect(self._enable_timer.start)
+            self.spectra.session.current_changed.connect(self._update_title)
+            self.spectra.loader.busy_changed.connect(self._on_reading)
+            self.spectra.tab.restore_layout(self._saved_layout())
+            self.statusBar().insertWidget(1, self.spectra.tab.readout, 3)
+        return self.spectra
+
+    def _make_spectra(self) -> QWidget:
+        return self._spectra.tab
+
+    @property
+    def _view(self) -> Zooming:
+        """What the zoom commands are about."""
+        return self._spectra.tab.map if self.tabs.is_spectra else self.tab.canvas
+
+    def _on_tab(self) -> None:
+        is_spectra = self.tabs.is_spectra
+        show_for_tab(self.actions_by_key, is_spectra)
+        for keys, shown in ((TEM_MENUS, not is_spectra), (SPECTRA_MENUS, is_spectra)):
+            for key in keys:
+                self._menus[key].menuAction().setVisible(shown)
+        fit_separators(self._toolbar)
+        self.readout.setVisible(not is_spectra)
+        if self.spectra is not None:
+            self.spectra.tab.readout.setVisible(is_spectra)
+        self.notices.bring_to_front()
+        self._update_title()
+        self._update_enabled()
+
+    def _step(self, by: int) -> None:
+        (self._spectra.session if self.tabs.is_spectra else self.session).step(by)
+
+    def _remove(self) -> None:
+        if self.tabs.is_spectra:
+            self._spectra.remove_chosen()
+        else:
+            self.session.remove(self.tab.file_strip.chosen_keys())
 
     # ------------------------------------------------------------------ opening
 
     def open_paths(self, paths: Iterable[Path]) -> None:
-        """Add files, and the micrographs of folders, to the list."""
+        """Add files, and what folders hold, to the lists: images to the one, spectra to the other."""
+        from nanoai_gui.core.files.opening import DataKind, sort_by_kind
+
         wanted = [Path(path) for path in paths]
         if not wanted:
             return
-
-        def found(result: tuple[list[Path], list[str]]) -> None:
-            files, problems = result
-            keys = self.session.add_paths(files)
-            for sentence in problems:
-                self.notices.show(sentence, Kind.WARNING)
-            if keys:
-                for path in wanted[-1:]:
-                    self._store.remember_recent(path.absolute())
-                self._save_timer.start()
-                if len(wanted) == 1 and len(keys) == 1:
-                    self.session.set_current(keys[0])
-
+        prefer = DataKind.SPECTRA if self.tabs.is_spectra else DataKind.IMAGES
         # In a worker: a folder on a network drive may take long to list.
-        self._runner.run(find_images, wanted, on_done=found)
+        self._runner.run(
+            sort_by_kind, wanted, prefer, on_done=lambda found: self._take_opened(wanted, found)
+        )
+
+    def _take_opened(self, wanted: list[Path], found: Opened) -> None:
+        for sentence in found.problems:
+            self.notices.show(sentence, Kind.WARNING)
+        if not found.images and not found.spectra:
+            return
+        self._store.remember_recent(wanted[-1].absolute())
+        self._save_timer.start()
+        if found.spectra:
+            self._spectra.open(found)
+        if found.images:
+            keys = self.session.add_paths(found.images)
+            if len(wanted) == 1 and len(keys) == 1:
+                self.session.set_current(keys[0])
+        if not found.images:
+            self.tabs.show_page(SPECTRA)
+        elif not found.spectra:
+            self.tabs.show_page(TEM)
 
     def _ask_for_files(self) -> None:
+        if self.tabs.is_spectra:
+            chosen = self._spectra.ask_for_files()
+            if chosen:
+                self._store.values.open_folder = str(chosen[0].parent)
+                self.open_paths(chosen)
+            return
         kinds = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
         files, _ = QFileDialog.getOpenFileNames(
             self, "Open images", self._store.values.open_folder, f"Micrographs ({kinds});;All files (*)"
@@ -263,10 +372,17 @@ class MainWindow(QMainWindow):
                 self.busy.hide()
 
     def _show_reading(self) -> None:
-        if self.session.wanted is not None and not self.batch.is_running:
+        if self.batch.is_running:
+            return
+        if self.spectra is not None and self.spectra.loader.is_busy:
+            self.busy.show_busy("Reading spectra")
+        elif self.session.wanted is not None:
             self.busy.show_busy(f"Reading {self.session.entry(self.session.wanted).name}")
 
     def _show_in_folder(self) -> None:
+        if self.tabs.is_spectra:
+            self._spectra.show_in_folder()
+            return
         keys = self.tab.file_strip.chosen_keys()
         if keys:
             folder = self.session.entry(keys[0]).path.parent
@@ -294,6 +410,8 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ state of the window
 
     def _conditions(self) -> set[When]:
+        if self.tabs.is_spectra:
+            return self._spectra.conditions()
         session = self.session
         held = {
             When.ALWAYS: True,
@@ -310,7 +428,8 @@ class MainWindow(QMainWindow):
         update_enabled(self.actions_by_key, self._conditions())
 
     def _update_title(self) -> None:
-        entry = self.session.current_entry
+        is_spectra = self.tabs.is_spectra
+        entry = self._spectra.session.current_entry if is_spectra else self.session.current_entry
         self.setWindowTitle("NanoAI" if entry is None else f"{entry.name} - NanoAI")
 
     def _set_theme(self, mode: str) -> None:
@@ -358,7 +477,7 @@ class MainWindow(QMainWindow):
         canvas = self.tab.canvas
         canvas.set_masks_visible(values.show_masks)
         canvas.set_outlines_visible(values.show_outlines)
-        self.tab.restore_layout({k: base64.b64decode(v, validate=False) for k, v in values.layout.items()})
+        self.tab.restore_layout(self._saved_layout())
         self.actions_by_key["show_masks"].setChecked(values.show_masks)
         self.actions_by_key["show_outlines"].setChecked(values.show_outlines)
         saved = QByteArray(base64.b64decode(values.geometry, validate=False)) if values.geometry else None
@@ -369,6 +488,9 @@ class MainWindow(QMainWindow):
         colours = next((c for c in ColourMap if c.value == values.contrast_colours), ColourMap.GREY)
         canvas.set_contrast(replace(canvas.contrast, colour_map=colours, inverted=values.contrast_inverted))
         self.tab.contrast.set_contrast(canvas.contrast)
+
+    def _saved_layout(self) -> dict[str, bytes]:
+        return {k: base64.b64decode(v, validate=False) for k, v in self._store.values.layout.items()}
 
     def _restore_methods(self) -> None:
         known = tuple(name for name in METHOD_MODULES if name in self._store.values.methods)
@@ -395,11 +517,13 @@ class MainWindow(QMainWindow):
         values = self._store.values
         values.geometry = base64.b64encode(self.saveGeometry().data()).decode("ascii")
         layout = self.tab.save_layout()
+        if self.spectra is not None:
+            layout |= self.spectra.tab.save_layout()
         contrast = self.tab.canvas.contrast
         values.contrast_colours, values.contrast_inverted = contrast.colour_map.value, contrast.inverted
         values.contrast_kept = self.tab.contrast.keep.isChecked()
         values.methods = list(self.session.settings.methods)
-        values.layout = {name: base64.b64encode(state).decode("ascii") for name, state in layout.items()}
+        values.layout |= {name: base64.b64encode(state).decode("ascii") for name, state in layout.items()}
         self._store.save()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -409,7 +533,10 @@ class MainWindow(QMainWindow):
             timer.stop()
         self._save_settings()
         self.notices.clear()
+        self.model_tools.shut_down()
         self.tab.shut_down()
+        if self.spectra is not None:
+            self.spectra.shut_down()
         self._runner.close()
         event.accept()
 

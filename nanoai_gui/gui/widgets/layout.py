@@ -37,6 +37,13 @@ def flat_button(text: str, tip: str = "", *, name: str = "", checkable: bool = F
     return button
 
 
+def keep_room(widget: QWidget) -> None:
+    """Let a widget take its place also while it is hidden, so that its neighbours stay where they are."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
+
+
 class FoldButton(QToolButton):
     """A button with an arrow that says whether what lies below it is folded.
 
