@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -292,11 +293,25 @@ def _block(
     lines: Sequence[str], start: int, dialect: Dialect, path: Path, cancelled: Cancelled
 ) -> NDArray[np.float64]:
     """Read all lines of numbers from ``start`` on; empty and comment lines between them are allowed."""
+    if not dialect.decimal_comma:
+        checkpoint(cancelled)
+        try:
+            # Five times as fast, but without a word on what is wrong where.
+            read: NDArray[np.float64] = np.loadtxt(
+                islice(lines, start, None), comments=("#", "//"), delimiter=dialect.delimiter, ndmin=2
+            )
+            return read
+        except ValueError:
+            pass
     width = len(dialect.split(lines[start]))
-    rows = []
+    rows: list[list[float]] = []
+    blocks: list[NDArray[np.float64]] = []
     for i, line in enumerate(lines[start:], start + 1):
-        if i % 20000 == 0:
+        if len(rows) == 20000:
             checkpoint(cancelled)
+            # As arrays the numbers take a quarter of the memory.
+            blocks.append(np.array(rows))
+            rows = []
         if not line.strip() or line.startswith(("#", "//")):
             continue
         cells = dialect.split(line)
@@ -310,14 +325,16 @@ def _block(
                 "Export the spectra again.",
             )
         rows.append(values)
-    return np.array(rows)
+    return np.concatenate((*blocks, np.array(rows).reshape(-1, width)))
 
 
 def _row(dialect: Dialect, line: str, skip: int, path: Path, number: int | None) -> list[float]:
-    cells = dialect.split(line)[skip:]
+    cells = line.rstrip("\r\n\t ").split(dialect.delimiter)[skip:]
     values = dialect.numbers(cells)
     if values is None:
-        raise _no_number(path, number, next(cell for cell in cells if dialect.numbers([cell]) is None))
+        raise _no_number(
+            path, number, next(cell.strip() for cell in cells if dialect.numbers([cell]) is None)
+        )
     return values
 
 

@@ -37,22 +37,14 @@ class Dialect:
             cells.pop()
         return cells
 
-    def number(self, cell: str) -> float:
-        """Read one number.
-
-        Raises
-        ------
-        ValueError
-            If it is none.
-        """
-        if "_" in cell:  # Python would read 1_000, no instrument writes it
-            raise ValueError(cell)
-        return float(cell.replace(",", ".") if self.decimal_comma else cell)
-
-    def numbers(self, cells: Iterable[str]) -> list[float] | None:
+    def numbers(self, cells: Sequence[str]) -> list[float] | None:
         """Read all cells; ``None`` if one is no number."""
+        if "_" in "".join(cells):  # Python would read 1_000, no instrument writes it
+            return None
+        if self.decimal_comma:
+            cells = [cell.replace(",", ".") for cell in cells]
         try:
-            return [self.number(cell) for cell in cells]
+            return list(map(float, cells))
         except ValueError:
             return None
 
