@@ -31,7 +31,7 @@ class UltimateErosionParameters:
         "the smaller one by this share of its radius. Larger values give fewer particles.",
     )  # fmt: skip
     step_px: float = parameter(
-        0.25, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
+        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
         help="... and by at least this many pixels, against summits made by a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(

@@ -32,7 +32,7 @@ class WatershedParameters:
         "radius. Larger values give fewer, larger particles.",
     )  # fmt: skip
     step_px: float = parameter(
-        0.25, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
+        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
         help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
     )  # fmt: skip
     smoothing_px: float = parameter(
