@@ -194,6 +194,20 @@ def test_reading_can_be_stopped_and_tells_how_far_it_is(tmp_path: Path) -> None:
         read_table(path, cancelled=lambda: True)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_writing_can_be_stopped_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(OperationCancelled):
+        write_table(tmp_path / f"a{suffix}", made_set(), cancelled=lambda: True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_without_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_table(path, SpectralSet(bands(2).astype(np.float32), AXIS), [])
+    assert path.read_text().count(",") == 3 * (AXIS.size - 1)
+    assert np.array_equal(read_table(path).intensities, bands(2))
+
+
 def test_the_real_table_of_sera() -> None:
     found = read_table(shared_data("raman/serum_covid/original_covid_and_healthy_spectra.csv"))
     reference = np.load(shared_data("raman/serum_covid/yin2class.npz"), allow_pickle=False)

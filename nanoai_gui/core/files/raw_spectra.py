@@ -189,7 +189,7 @@ def plausible_laser(nm: float | None) -> float | None:
 def unit_of(words: str) -> AxisUnit | None:
     """Understand how people and programs write the unit of an axis; ``None`` if nothing is said."""
     text = words.lower()
-    if re.search(r"raman|shift|\brel\b|rel\.", text):
+    if re.search(r"raman|shift|\brel(ative|\.|\b)", text):
         return AxisUnit.RAMAN_SHIFT
     if re.search(r"\bnm\b|nanomet|wave ?length", text):
         return AxisUnit.NM

@@ -62,8 +62,13 @@ def _spectra(signal: Mapping[str, Any], path: Path, suffix: str) -> RawSpectra:
     data = signal["data"]
     check_size(path, data.shape)
     values = _values(spectral)
-    words = f"{spectral.get('name') or ''} {spectral.get('units') or ''}"
-    unit = unit_of(words) or AxisUnit.PER_CM
+    name, units = str(spectral.get("name") or ""), str(spectral.get("units") or "")
+    # "Raman Shift" with "1/cm" is one; but TriVista's axes are called "Wavelength" whatever their unit is.
+    unit = (
+        AxisUnit.RAMAN_SHIFT
+        if "raman" in name.lower()
+        else unit_of(units) or unit_of(name) or AxisUnit.PER_CM
+    )
     if unit is AxisUnit.EV and suffix == ".xml":
         values, unit = LABSPEC_NM_EV / values, AxisUnit.NM
     metadata = signal.get("metadata", {})

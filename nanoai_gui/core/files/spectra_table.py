@@ -136,7 +136,13 @@ def looks_like_table(path: Path) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
-def write_table(path: Path, spectra: SpectralSet, columns: Iterable[str] | None = None) -> None:
+def write_table(
+    path: Path,
+    spectra: SpectralSet,
+    columns: Iterable[str] | None = None,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> None:
     """Write a spectra table, CSV or XLSX after the ending of ``path``.
 
     Numbers of the axis carry 10 significant digits, intensities 7 (all that float32 holds).
@@ -159,21 +165,33 @@ def write_table(path: Path, spectra: SpectralSet, columns: Iterable[str] | None 
         header.insert(len(names) - 1, "laser_nm")
         texts.append(np.full(spectra.n_spectra, f"{spectra.laser_nm:.10g}"))
     if path.suffix.lower() == ".xlsx":
-        _write_xlsx(path, spectra, header, names, texts)
+        _write_xlsx(path, spectra, header, names, texts, cancelled)
         return
+    numbers = ",".join(["%.7g"] * spectra.n_points) + "\n"
     with atomic_file(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([cell(name) for name in header[: len(names)]] + header[len(names) :])
+        csv.writer(text, lineterminator="\n").writerow(
+            [cell(name) for name in header[: len(names)]] + header[len(names) :]
+        )
+        # The numbers, nearly all of a table, are formatted a row at a time, without the csv module.
+        before = csv.writer(text, lineterminator="," if names else "")
         for i in range(spectra.n_spectra):
-            values = [f"{value:.7g}" for value in spectra.intensities[i].tolist()]
-            writer.writerow([*(_safe(column[i]) for column in texts), *values])
+            if i % 64 == 0:
+                checkpoint(cancelled)
+                progress(i / spectra.n_spectra, f"{path.name}: {i} spectra")
+            before.writerow([_safe(column[i]) for column in texts])
+            text.write(numbers % tuple(spectra.intensities[i].tolist()))
         text.flush()
         text.detach()
 
 
 def _write_xlsx(
-    path: Path, spectra: SpectralSet, header: list[str], names: list[str], texts: list[NDArray[np.str_]]
+    path: Path,
+    spectra: SpectralSet,
+    header: list[str],
+    names: list[str],
+    texts: list[NDArray[np.str_]],
+    cancelled: Cancelled,
 ) -> None:
     if len(header) > XLSX_MOST_COLUMNS or spectra.n_spectra >= XLSX_MOST_ROWS:
         raise WriteError(
@@ -195,6 +213,8 @@ def _write_xlsx(
     sheet.append([*(text_cell(name) for name in names), *(float(value) for value in header[len(names) :])])
     numeric = [name == "laser_nm" or spectra.columns[name].dtype.kind in "iuf" for name in names]
     for i in range(spectra.n_spectra):
+        if i % 64 == 0:
+            checkpoint(cancelled)
         cells = [
             (float(column[i]) if column[i] else None) if number else text_cell(str(column[i]))
             for column, number in zip(texts, numeric, strict=True)
