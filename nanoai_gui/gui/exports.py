@@ -79,12 +79,13 @@ class Exports(QObject):
 
     def write_histogram(self, path: Path) -> None:
         """Save the size distribution of all images and every method measured."""
-        from nanoai_gui.core.tem.distribution import common_unit, pool
+        from nanoai_gui.core.tem.distribution import pool
 
         analyses = self._session.analyses()
         methods = dict.fromkeys(name for analysis in analyses for name in analysis.results)
-        unit = common_unit(analyses)
-        samples = [pool(analyses, method, unit) for method in methods]
+        # As on the screen: in nm as soon as one image is calibrated; the others are left out there too.
+        known = any(analysis.calibration.is_known for analysis in analyses)
+        samples = [pool(analyses, method, "nm" if known else "px") for method in methods]
         self._run(path, _write_histogram, path, samples)
 
     def _run(self, path: Path, task: Callable[..., None], *args: object) -> None:

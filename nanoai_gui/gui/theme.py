@@ -187,9 +187,19 @@ class Theme(QObject):
             return
         self._applied = now
         self._application.setPalette(palette_of(now))
+        self._application.setStyleSheet(_indicators(now) if now.is_dark else "")
         if "pyqtgraph" in sys.modules:
             configure_plots(now)
         self.changed.emit()
+
+
+def _indicators(theme: ThemeTokens) -> str:
+    """Outline empty boxes: Fusion derives their border from the window's colour, too dark to see on dark."""
+    empty = "QCheckBox::indicator:unchecked, QRadioButton::indicator:unchecked"
+    return (
+        f"{empty} {{ border: 1px solid {theme.waiting}; background: {theme.base}; width: 12px; height: 12px; "
+        "border-radius: 2px; } QRadioButton::indicator:unchecked { border-radius: 7px; }"
+    )
 
 
 def configure_plots(theme: ThemeTokens) -> None:

@@ -16,7 +16,7 @@ from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 
 AUTO_PERCENTILES = (0.35, 99.65)
 """Shares of the pixels (in %) that the automatic contrast lets go black and white."""
-SAMPLE = 1 << 18
+SAMPLE = 1 << 16
 """About how many pixels the statistics look at; more changes no percentile visibly."""
 HISTOGRAM_BINS = 256
 BLOCK = 1 << 16
