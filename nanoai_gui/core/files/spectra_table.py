@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import (
     Cancelled,
+    OperationCancelled,
     Progress,
     checkpoint,
     never_cancelled,
@@ -212,15 +213,19 @@ def _write_xlsx(
 
     sheet.append([*(text_cell(name) for name in names), *(float(value) for value in header[len(names) :])])
     numeric = [name == "laser_nm" or spectra.columns[name].dtype.kind in "iuf" for name in names]
-    for i in range(spectra.n_spectra):
-        if i % 64 == 0:
-            checkpoint(cancelled)
-        cells = [
-            (float(column[i]) if column[i] else None) if number else text_cell(str(column[i]))
-            for column, number in zip(texts, numeric, strict=True)
-        ]
-        values = (float(f"{value:.7g}") for value in spectra.intensities[i].tolist())
-        sheet.append([*cells, *values])
+    try:
+        for i in range(spectra.n_spectra):
+            if i % 64 == 0:
+                checkpoint(cancelled)
+            cells = [
+                (float(column[i]) if column[i] else None) if number else text_cell(str(column[i]))
+                for column, number in zip(texts, numeric, strict=True)
+            ]
+            values = (float(f"{value:.7g}") for value in spectra.intensities[i].tolist())
+            sheet.append([*cells, *values])
+    except OperationCancelled:
+        sheet.close()  # ends the generator that openpyxl writes through
+        raise
     with atomic_file(path) as stream:
         book.save(stream)
 
