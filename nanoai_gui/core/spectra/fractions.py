@@ -1,0 +1,133 @@
+"""What share of the spectra of a cell, dish or time point belongs to each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.spectra.model import Predictions
+from nanoai_gui.core.spectra.spectral_set import SpectralSet
+
+TIME_COLUMNS = ("time_h", "time", "hours", "time point", "timepoint")
+"""Columns that are taken for the time of a sample, in this order."""
+UNNAMED = "–"
+"""Stands for an empty entry of a column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fractions:
+    """Counts of classes in groups of spectra.
+
+    Parameters
+    ----------
+    classes
+        Names of the c classes.
+    names
+        Of the g groups, as shown.
+    counts
+        (g, c + 1) spectra of each class; the last column counts those that were not classified.
+    """
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """(g,) spectra of every group."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """(g, c + 1) shares of all spectra of the group, rows sum to 1."""
+        return np.asarray(self.counts / np.maximum(self.totals, 1)[:, None])
+
+
+def time_column(spectra: SpectralSet) -> str | None:
+    """Name the column that tells the time of the samples, if there is one."""
+    known = {name.casefold(): name for name in spectra.columns}
+    return next((known[name] for name in TIME_COLUMNS if name in known), None)
+
+
+def group_columns(sets: Iterable[SpectralSet]) -> list[str]:
+    """Name the columns by which these spectra can be put into groups: text that is not empty everywhere."""
+    found: dict[str, None] = {}
+    for spectra in sets:
+        for name, values in spectra.columns.items():
+            if values.dtype.kind == "U" and name != "label" and bool((values != "").any()):
+                found[name] = None
+        time = time_column(spectra)
+        if time is not None:
+            found[time] = None
+    return list(found)
+
+
+def class_fractions(classified: Sequence[tuple[SpectralSet, Predictions]], column: str) -> Fractions:
+    """Count the classes in each group, all sets together.
+
+    Parameters
+    ----------
+    classified
+        At least one set with what a model says of it; one model for all.
+    column
+        What groups are told apart by. Cells are told apart within their dish, and the time is named with
+        every group that has one; sets without the column are one group.
+
+    Returns
+    -------
+    Groups in the order of their times, then of their names (numbers as numbers).
+    """
+    classes = classified[0][1].classes
+    counts: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    for spectra, predictions in classified:
+        kind = np.where(predictions.rejected, len(classes), predictions.best)
+        keys = _keys(spectra, column)
+        names, place = np.unique(keys, axis=0, return_inverse=True)
+        place = place.reshape(-1)
+        table = np.bincount(place * (len(classes) + 1) + kind, minlength=len(names) * (len(classes) + 1))
+        for name, own in zip(names.tolist(), table.reshape(len(names), -1), strict=True):
+            key = tuple(name)
+            counts[key] = counts.get(key, 0) + own
+    order = sorted(counts, key=lambda key: tuple(_sortable(text) for text in key))
+    return Fractions(
+        classes,
+        tuple(_title(key) for key in order),
+        np.array([counts[key] for key in order], np.int64).reshape(len(order), len(classes) + 1),
+    )
+
+
+def _keys(spectra: SpectralSet, column: str) -> NDArray[np.str_]:
+    """(n, 3) time, dish where it matters, and the entry of the column."""
+    n = spectra.n_spectra
+    nothing = np.full(n, "")
+    time = time_column(spectra)
+    entry = spectra.text(column) if column in spectra.columns else nothing
+    dish = spectra.text("dish") if column == "cell" else nothing
+    hours = nothing
+    if time is not None:
+        hours = spectra.text(time)
+        if spectra.columns[time].dtype.kind != "U":
+            hours = np.where(hours == "", "", np.char.add(hours, " h"))
+    if column == time:
+        entry = nothing
+    return np.column_stack([hours, dish, entry])
+
+
+def _sortable(text: str) -> tuple[float, str]:
+    """Numbers at the beginning count as numbers: 6 h before 24 h."""
+    head = text.split()[0] if text.split() else ""
+    try:
+        return float(head), text
+    except ValueError:
+        return np.inf, text
+
+
+def _title(key: tuple[str, ...]) -> str:
+    time, dish, entry = key
+    # A cell that is called after its dish ("D1-C3") needs no second mention of it.
+    parts = [time if time and time.replace(" ", "") not in entry else ""]
+    parts += [dish if dish not in entry else "", entry]
+    return " · ".join(part for part in parts if part) or UNNAMED

@@ -1,0 +1,418 @@
+"""Trains a model of the labelled spectra: what to learn, how, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.jobs import Failure, Priority
+from nanoai_gui.core.spectra.classifier import ClassifierSettings, Method
+from nanoai_gui.core.spectra.degenerate import DegenerateRule
+from nanoai_gui.core.spectra.preprocessing import PRESETS, Pipeline
+from nanoai_gui.core.spectra.rejection import RejectionSettings
+from nanoai_gui.core.spectra.tasks import read_message, train_task
+from nanoai_gui.core.spectra.training import TrainedSpectra, TrainingSettings, ValidationSettings
+from nanoai_gui.core.worker import Packed, discard
+from nanoai_gui.gui.jobs import JobRunner, Task
+from nanoai_gui.gui.spectra.model_card import ModelCard
+from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.spectra.training_charts import LossPlot
+from nanoai_gui.gui.spectra.training_data import (
+    NO_GROUPS,
+    TrainingParts,
+    best_group,
+    doubts,
+    gather_parts,
+    join_and_pack,
+    summary,
+    text_columns,
+)
+from nanoai_gui.gui.spectra.validation_view import ValidationView
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
+from nanoai_gui.gui.widgets.parameter_form import ParameterForm
+from nanoai_gui.gui.widgets.section import Section
+from nanoai_gui.gui.widgets.warning import set_warning
+
+REFRESH_MS = 150
+SURE_AFTER = 0.05
+"""Share of the work after which a guess of the time left is worth showing."""
+STEPS, CHOOSE = "steps", "choose"
+NETWORK_ONLY = (
+    "hidden_1", "hidden_2", "members", "solver", "learning_rate", "epochs", "batch", "weight_decay"
+)  # fmt: skip
+
+
+class TrainingPanel(QWidget):
+    """Forms, a live loss curve, and the validation of the model."""
+
+    trained = Signal(object)
+    """The :class:`TrainedSpectra`, already in the session; :attr:`places` tells where its spectra are."""
+    ended = Signal()
+    """A training ended, was cancelled or refused."""
+
+    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._jobs = session, jobs
+        self._task: Task | None = None
+        self._packed: Packed | None = None
+        self._began = 0.0
+        self._is_stale = True
+        self._group_was_chosen = False
+        self.places: TrainingParts | None = None
+        self._all_places: TrainingParts | None = None
+        self.result: TrainedSpectra | None = None
+        self._timer = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._timer.timeout.connect(self._refresh)
+
+        layout = column(self, spacing=GRID, margin=GRID)
+        layout.addWidget(Section("What to learn", self._make_data()))
+        layout.addWidget(self._make_forms())
+        layout.addLayout(self._make_buttons())
+        self.problem = _words("problem")
+        self.problem.hide()
+        self.message = _words("trainingMessage")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.loss: LossPlot | None = None
+        self._running = QWidget()
+        self._running_layout = column(self._running, spacing=HALF)
+        self._running_layout.addWidget(self.bar)
+        self._running_layout.addWidget(self.message)
+        self._running.hide()
+        self.validation = ValidationView()
+        self.validation.spectra_chosen.connect(self._select_in_session)
+        self._result = Section("What it is worth", self.validation)
+        self._result.hide()
+        self.card = ModelCard(session, jobs)
+        for widget in (self.problem, self._running, self._result, Section("Model in use", self.card)):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+        for signal in (session.sets_added, session.sets_removed, session.set_changed):
+            signal.connect(self._data_changed)
+        session.pipeline_changed.connect(self._name_steps)
+        self._name_steps()
+
+    # ------------------------------------------------------------------ parts
+
+    def _make_data(self) -> QWidget:
+        data = QWidget()
+        form = QFormLayout(data)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(HALF)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.label_box = _box("labelColumn", "Column that names the class of a spectrum")
+        self.group_box = _box(
+            "groupColumn",
+            "Spectra of one dish, cell or patient are never both learned from and tested on; choose the "
+            "highest level there is",
+        )
+        self.steps_box = _box(
+            "trainingSteps", "What is done to the spectra before; it is saved with the model"
+        )
+        self.steps_box.addItem("", STEPS)
+        for preset in PRESETS:
+            self.steps_box.addItem(preset.title, preset.name)
+            self.steps_box.setItemData(
+                self.steps_box.count() - 1, preset.summary, Qt.ItemDataRole.ToolTipRole
+            )
+        self.steps_box.addItem("Choose a preset within every fold", CHOOSE)
+        self.data_words = _words("trainingData")
+        form.addRow("Class", self.label_box)
+        form.addRow("Group", self.group_box)
+        form.addRow("Steps", self.steps_box)
+        form.addRow(self.data_words)
+        self.label_box.currentIndexChanged.connect(self._label_chosen)
+        self.group_box.currentIndexChanged.connect(self._group_chosen)
+        return data
+
+    def _make_forms(self) -> QWidget:
+        def is_network(values: ClassifierSettings) -> bool:
+            return values.method is not Method.LDA
+
+        rules = dict.fromkeys(NETWORK_ONLY, is_network)
+        rules["variance_percent"] = lambda values: values.n_components == 0
+        used = dict.fromkeys(
+            ("distance_ratio", "least_signal", "saturation", "duplicates"), lambda values: values.use
+        )
+        self.classifier = ParameterForm(ClassifierSettings, rules)
+        self.rule = ParameterForm(DegenerateRule, used)
+        self.validating = ParameterForm(ValidationSettings)
+        self.rejecting = ParameterForm(RejectionSettings)
+        self.validating.values_changed.connect(self._describe_data)
+        forms = QWidget()
+        layout = column(forms, spacing=GRID)
+        for title, form, is_open in (
+            ("Classifier", self.classifier, False),
+            ("Degenerate spectra", self.rule, False),
+            ("Validation", self.validating, True),
+            ("Rejection", self.rejecting, False),
+        ):
+            section = Section(title, form)
+            section.set_open(is_open)
+            layout.addWidget(section)
+        return forms
+
+    def _make_buttons(self) -> QHBoxLayout:
+        line = row()
+        self.train_button = QPushButton("Train")
+        self.train_button.setObjectName("train")
+        self.train_button.setToolTip("Validate in folds, then train on all labelled spectra")
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setObjectName("cancelTraining")
+        self.cancel_button.setEnabled(False)
+        self.train_button.clicked.connect(self.start)
+        self.cancel_button.clicked.connect(self.cancel)
+        line.addWidget(self.train_button, 1)
+        line.addWidget(self.cancel_button)
+        return line
+
+    # ------------------------------------------------------------------ what there is to learn from
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look at the labels now, if they changed while the panel was hidden."""
+        super().showEvent(event)
+        if self._is_stale:
+            self._refresh()
+
+    def _data_changed(self) -> None:
+        self._is_stale = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def _refresh(self) -> None:
+        self._is_stale = False
+        columns = text_columns(self._session)
+        _offer(self.label_box, [(name, name) for name in columns], self.label or "label")
+        groups = [(name, name) for name in columns if name != self.label]
+        _offer(self.group_box, [(NO_GROUPS, ""), *groups], self.group)
+        self._choose_group()
+        self._describe_data()
+
+    @property
+    def label(self) -> str:
+        """The column of the classes."""
+        return str(self.label_box.currentData() or "")
+
+    @property
+    def group(self) -> str:
+        """The column of the groups, empty for none."""
+        return str(self.group_box.currentData() or "")
+
+    def _label_chosen(self) -> None:
+        self._refresh()
+
+    def _group_chosen(self) -> None:
+        self._group_was_chosen = True
+        self._describe_data()
+
+    def _choose_group(self) -> None:
+        """Until a person has chosen a group, propose the one to keep together."""
+        if self._group_was_chosen and self.group:
+            return
+        try:
+            parts = gather_parts(self._session, self.label)
+        except NanoAIError:
+            return
+        columns = [str(self.group_box.itemData(i)) for i in range(1, self.group_box.count())]
+        if not self._group_was_chosen:
+            proposed = best_group(columns, parts, self.label)
+            self.group_box.blockSignals(True)
+            self.group_box.setCurrentIndex(max(self.group_box.findData(proposed), 0))
+            self.group_box.blockSignals(False)
+
+    def _describe_data(self) -> None:
+        try:
+            parts = gather_parts(self._session, self.label)
+        except NanoAIError as error:
+            self.data_words.setText(str(error))
+            set_warning(self.data_words, False)
+            self.train_button.setEnabled(False)
+            return
+        self.train_button.setEnabled(self._task is None)
+        found = doubts(parts, self.label, self.group, self.validating.values().n_folds)
+        lines = [summary(parts, self.label, self.group), *(f"⚠ {text}" for text in found)]
+        self.data_words.setText("\n".join(lines))
+        set_warning(self.data_words, bool(found))
+
+    def _name_steps(self) -> None:
+        n = len(self._session.pipeline)
+        text = (
+            f"The {n} steps of the list" if n > 1 else ("The step of the list" if n else "None (as measured)")
+        )
+        self.steps_box.setItemText(0, text)
+
+    def _pipelines(self, axis: np.ndarray) -> Mapping[str, Pipeline]:
+        chosen = self.steps_box.currentData()
+        if chosen == STEPS:
+            return {"steps of the list": self._session.pipeline}
+        if chosen != CHOOSE:
+            return {preset.title: preset.pipeline for preset in PRESETS if preset.name == chosen}
+        fitting = {}
+        for preset in PRESETS:
+            try:
+                preset.pipeline.axis_after(axis)
+            except NanoAIError:
+                continue
+            fitting[preset.title] = preset.pipeline
+        return fitting
+
+    # ------------------------------------------------------------------ a training
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a training runs."""
+        return self._task is not None
+
+    def start(self) -> None:
+        """Train in a worker."""
+        if self.is_running:
+            return
+        self._say_problem("")
+        try:
+            parts = gather_parts(self._session, self.label)
+            settings = TrainingSettings(
+                self._pipelines(parts.parts[0].axis),
+                self.classifier.values(),
+                self.rule.values(),
+                self.rejecting.values(),
+                self.validating.values(),
+            )
+        except NanoAIError as error:
+            self._say_problem(str(error))
+            self.ended.emit()
+            return
+        self._began = time.monotonic()
+        self._show_running(True)
+        self._tell_progress(0.0, "Collecting the spectra")
+        label, group = self.label, self.group or None
+
+        def packed(value: Packed) -> None:
+            self._packed = value
+            self._task = self._jobs.run(
+                train_task, value, label, group, settings,
+                on_done=lambda result: self._finish(result, parts),
+                on_error=self._fail, on_progress=self._on_progress, priority=Priority.BATCH,
+            )  # fmt: skip
+
+        self._task = self._jobs.run_in_thread(join_and_pack, parts.parts, on_done=packed, on_error=self._fail)
+
+    def cancel(self) -> None:
+        """Stop the training, and drop what it found."""
+        if self._task is not None:
+            self._task.cancel()
+            self._end()
+
+    def shut_down(self) -> None:
+        """Stop; nothing may be shown after this."""
+        self.cancel()
+
+    def _on_progress(self, fraction: float, message: str) -> None:
+        news = read_message(message)
+        self._tell_progress(fraction, news.text)
+        if self.loss is not None:
+            self.loss.set_curve(news.network, news.curve)
+
+    def _tell_progress(self, fraction: float, text: str) -> None:
+        self.bar.setValue(round(1000 * fraction))
+        if fraction > SURE_AFTER:
+            left = (time.monotonic() - self._began) / fraction * (1 - fraction)
+            text = f"{text} – {_duration(left)} left"
+        self.message.setText(text)
+
+    def _finish(self, result: TrainedSpectra, parts: TrainingParts) -> None:
+        self._end(is_done=True)
+        self.result = result
+        self.places = replace(
+            parts, keys=parts.keys[result.training_set.rows], rows=parts.rows[result.training_set.rows]
+        )
+        self._all_places = parts
+        self.validation.set_report(result.report)
+        self._result.show()
+        self._session.set_model(result.model)
+        self.trained.emit(result)
+        self.ended.emit()
+
+    def _fail(self, failure: Failure) -> None:
+        self._end(is_done=True)
+        if failure.is_known:
+            self._say_problem(str(failure))
+        else:
+            self._jobs.failed.emit(failure)
+        self.ended.emit()
+
+    def _end(self, is_done: bool = False) -> None:
+        self._task = None
+        if self._packed is not None:
+            discard(self._packed)
+            self._packed = None
+        self._show_running(False)
+        if not is_done:
+            self.ended.emit()
+
+    def _show_running(self, runs: bool) -> None:
+        if runs and self.loss is None:
+            self.loss = LossPlot()
+            self._running_layout.addWidget(self.loss)
+        if runs and self.loss is not None:
+            self.loss.clear_curves()
+        self._running.setVisible(runs)
+        self.train_button.setEnabled(not runs)
+        self.cancel_button.setEnabled(runs)
+
+    def _say_problem(self, text: str) -> None:
+        self.problem.setText(text)
+        set_warning(self.problem, bool(text))
+        self.problem.setVisible(bool(text))
+
+    def _select_in_session(self, rows: list[int]) -> None:
+        """Show spectra of the training table where they come from."""
+        if self._all_places is None or not rows:
+            return
+        keys, own = self._all_places.keys[rows], self._all_places.rows[rows]
+        key = int(keys[0])
+        if key in self._session:
+            self._session.set_current(key)
+            self._session.select(own[keys == key])
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _offer(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
+    """Fill a box, and keep the choice where it is still offered."""
+    if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] == items:
+        return
+    box.blockSignals(True)
+    box.clear()
+    for text, value in items:
+        box.addItem(text, value)
+    box.setCurrentIndex(max(box.findData(chosen), 0))
+    box.blockSignals(False)
+
+
+def _box(name: str, tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setObjectName(name)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box
+
+
+def _words(name: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
