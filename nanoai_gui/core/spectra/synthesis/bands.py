@@ -40,6 +40,11 @@ CELL_BANDS = (
     (2935.0, 44.0, 2.00, PROTEIN),
 )
 
+BUMP_SIGMA = 36.0
+BUMP_SPACING = BUMP_SIGMA
+"""Chosen so that, preprocessed and standardised, 40 to 50 components hold 95 % of the variance, as in
+measured sets of tissue and serum (47, 50)."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tubes:
@@ -114,6 +119,30 @@ def cell_spectra(axis: Values, heights: Values, shift: Values) -> Values:
     for position, width, height, kind in CELL_BANDS:
         total += lorentzians(axis, position + shift, np.full(shift.size, width), height * heights[:, kind])
     return total
+
+
+def fine_structure(axis: Values, coefficients: Values) -> Values:
+    """Give the sum of the many weak bands of a cell, which differ from place to place (n, k).
+
+    Bumps as wide as protein bands stand side by side along the axis, each with a height of its own; the sum
+    has mean 0 and, for coefficients of variance 1, variance 1.
+
+    Parameters
+    ----------
+    axis
+        (k,) cm-1.
+    coefficients
+        (n, :func:`n_bumps`), heights.
+    """
+    nodes = axis[0] + BUMP_SPACING * np.arange(n_bumps(axis))
+    bumps = np.exp(-0.5 * ((axis - nodes[:, None]) / BUMP_SIGMA) ** 2)
+    result: Values = coefficients @ (bumps / np.sqrt((bumps**2).sum(axis=0)))
+    return result
+
+
+def n_bumps(axis: Values) -> int:
+    """Count the bumps of :func:`fine_structure` on an axis."""
+    return int((axis[-1] - axis[0]) / BUMP_SPACING) + 2
 
 
 def soot_spectra(axis: Values, amplitude: Values, d_over_g: Values, shift: Values) -> Values:

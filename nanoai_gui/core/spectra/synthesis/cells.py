@@ -19,7 +19,9 @@ from nanoai_gui.core.spectra.synthesis.bands import (
     Tubes,
     Values,
     cell_spectra,
+    fine_structure,
     fluorescence,
+    n_bumps,
     soot_spectra,
 )
 from nanoai_gui.core.spectra.synthesis.spec import LABELS, RamanSpec
@@ -39,6 +41,10 @@ BUNDLING_SPREAD = 0.12
 G_SHIFT_SPREAD = 0.6
 SHARED = 0.64
 """Part of the variance of a vesicle's properties that all its pixels share; the rest differs by pixel."""
+STRUCTURE = 0.4
+"""Standard deviation of the sum of weak bands of the cell, relative to its band at 1448 cm-1."""
+CELLULAR = 0.12
+"""Part of its variance that the whole cell shares."""
 
 _DISH, _CELL, _REGION, _CAMERA = range(4)
 """Names of the random streams."""
@@ -74,6 +80,8 @@ class Cell:
         Height of the cell's band at 1448 cm-1, counts, and the share of lipids and proteins around it.
     fluorescence
         Height in counts, centre and width in cm-1, slope.
+    structure
+        Heights of the weak bands that the cell has everywhere, of variance 1.
     """
 
     gain: float
@@ -82,6 +90,7 @@ class Cell:
     lipid: float
     protein: float
     fluorescence: tuple[float, float, float, float]
+    structure: Values
 
 
 def stream(seed: int, *names: int) -> np.random.Generator:
@@ -113,6 +122,7 @@ def draw_cell(spec: RamanSpec, seed: int, time: int, dish: int, cell: int) -> Ce
             float(900 * np.exp(batch * of_cell.normal(0, 0.15))),
             float(0.8 + batch * of_cell.normal(0, 0.25)),
         ),
+        structure=batch * of_cell.normal(0, 1, n_bumps(spec.axis)),
     )
 
 
@@ -167,6 +177,9 @@ def draw_region(
     matrix = cell.gain * cell.matrix * np.exp(random.normal(0, 0.1, (n, 1)))
     kinds = [cell.protein * of_class(PROTEIN_FACTOR), cell.lipid * of_class(LIPID_FACTOR), 1.0]
     light += cell_spectra(axis, matrix * kinds, shift)
+    own = random.normal(0, 1, (n, cell.structure.size))
+    weak = np.sqrt(CELLULAR) * cell.structure + np.sqrt(1 - CELLULAR) * own
+    light += STRUCTURE * matrix * fine_structure(axis, weak)
     height, centre, width, slope = cell.fluorescence
     glow = cell.gain * height * np.exp(random.normal(0, 0.12, n))
     light += fluorescence(
@@ -211,7 +224,7 @@ def expose(spec: RamanSpec, seed: int, names: tuple[int, ...], light: Values) ->
     random = stream(seed, _CAMERA, *names)
     n, k = light.shape
     gain = spec.electrons_per_count
-    counts = random.poisson(light * gain) / gain
+    counts = random.poisson(np.maximum(light, 0.0) * gain) / gain
     hit = np.less(random.random(n), spec.spikes_percent / 100)
     channel = np.asarray(random.integers(0, k, n))
     energy = np.exp(random.normal(np.log(1500.0), 0.8, n))
