@@ -53,6 +53,7 @@ def per_cm(laser: float, first: float, last: float) -> tuple[float, float]:
 NO_COLUMNS = Refused("holds no columns of numbers")
 ONE_COLUMN = Refused("holds one column of numbers")
 INTERPOLATED = "by linear interpolation"
+NO_UNIT = "does not tell the unit"
 
 JY, WIRE, TVF = (
     f"instrument_files/renishaw_horiba_trivista/{name}" for name in ("jobinyvon", "renishaw", "trivista")
@@ -78,36 +79,46 @@ FILES: dict[str, Opens | Asks | Refused] = {
     f"{PAIRED}/BWTEK/lamp Ne 10ms 0%.txt": Opens(1, 715, (-2.53, 1501.39), 784.9),
     f"{PAIRED}/BWTEK/lamp Ne 20 ms 0%.txt": Opens(1, 715, (-2.53, 1501.39), 784.9),
     f"{PAIRED}/Horiba/PST10_iR785_OP01_8000msx8.l6s": Refused("LabSpec 6"),
-    f"{PAIRED}/Horiba/PST10_iR785_OP01_8000msx8.txt": Opens(1, 1024, (168.216, 3281.89)),
+    f"{PAIRED}/Horiba/PST10_iR785_OP01_8000msx8.txt": Opens(1, 1024, (168.216, 3281.89), warning=NO_UNIT),
     f"{PAIRED}/InViaReflex/PST_Reflex532_Z050_010_10000msx2.spc": Opens(
         1, 2578, (100.26548, 3501.0625), 532.0
     ),
-    f"{PAIRED}/InViaReflex/PST_Reflex532_Z050_010_10000msx2.txt": Opens(1, 2578, (100.265, 3501.06)),
+    f"{PAIRED}/InViaReflex/PST_Reflex532_Z050_010_10000msx2.txt": Opens(
+        1, 2578, (100.265, 3501.06), warning=NO_UNIT
+    ),
     f"{PAIRED}/InViaReflex/PST_Reflex532_Z050_010_10000msx2.wxd": Refused("WiRE 2"),
-    f"{PAIRED}/LightNovo/polystyrene_aritficially_worsened.tsv": Opens(1, 2290, (100, 2389), 785.0),
+    f"{PAIRED}/LightNovo/polystyrene_aritficially_worsened.tsv": Opens(
+        1, 2290, (100, 2389), 785.0, warning=NO_UNIT
+    ),
     # Six columns, of which the processed one (dark subtracted) is the spectrum.
     f"{PAIRED}/Neegala/PST_532_SEX139.txt": Opens(1, 2048, (-1118.29014, 4751.54), 532.0),
     f"{PAIRED}/Neegala/PST_532nm_EZI860.txt": Opens(1, 2048, (-1108.75524, 4744.71), 532.0),
     f"{PAIRED}/Neegala/PST_AfCal_10min_532nm_EZI860.txt": Opens(1, 2048, (-1107.9642, 4750.35), 532.0),
     f"{PAIRED}/PrincetonInstruments/S0N_50x.spe": Refused("Princeton Instruments"),
     f"{PAIRED}/Renishaw/nCal_Qontor785_z005H12_100_1x3s.spc": Opens(1, 1021, (-154.50195, 1111.1084), 785.0),
-    f"{PAIRED}/Renishaw/nCal_Qontor785_z005H12_100_1x3s.txt": Opens(1, 1021, (-154.50195, 1111.1084)),
+    f"{PAIRED}/Renishaw/nCal_Qontor785_z005H12_100_1x3s.txt": Opens(
+        1, 1021, (-154.50195, 1111.1084), warning=NO_UNIT
+    ),
     f"{PAIRED}/Renishaw/nCal_Qontor785_z005H12_100_1x3s.wdf": Opens(
         1, 1021, (-154.50195, 1111.1084), 785.01564, None, TIMED
     ),
     f"{PAIRED}/Witec/PST_WITEcAlpha532_100x_075_10000ms_000_Spec.Data 1.spc": Opens(
         1, 1600, (-37.88561, 3731.93213)
     ),
-    f"{PAIRED}/Witec/PST_WiICV532_Z050OP02_075_800msx10.txt": Opens(1, 1024, (-42.753862, 3852.2)),
-    f"{PAIRED}/Zolix/PST02_Zolix785_Probe_070_190ms.txt": Opens(1, 2095, (-241.82189, 3245.81)),
-    f"{PAIRED}/Zolix/lamp Ne 5ms.txt": Opens(1, 2095, (-236.929657, 3303.02)),
-    f"{PAIRED}/Zolix/lamp Ne 7ms.txt": Opens(1, 2095, (-236.929657, 3303.02)),
+    f"{PAIRED}/Witec/PST_WiICV532_Z050OP02_075_800msx10.txt": Opens(
+        1, 1024, (-42.753862, 3852.2), warning=NO_UNIT
+    ),
+    f"{PAIRED}/Zolix/PST02_Zolix785_Probe_070_190ms.txt": Opens(
+        1, 2095, (-241.82189, 3245.81), warning=NO_UNIT
+    ),
+    f"{PAIRED}/Zolix/lamp Ne 5ms.txt": Opens(1, 2095, (-236.929657, 3303.02), warning=NO_UNIT),
+    f"{PAIRED}/Zolix/lamp Ne 7ms.txt": Opens(1, 2095, (-236.929657, 3303.02), warning=NO_UNIT),
     f"{PAIRED}/iRaman/PST02_iRPlus785_Z050_075_3200ms.txt": Opens(1, 1743, (-42.14, 3000.64), 784.82),
     f"{PAIRED}/rruf/Anatase__R060277__Broad_Scan____0__unoriented__Raman_Data_RAW__21346.rruf": Opens(
-        1, 1753, (79.84985, 3458.52)
+        1, 1753, (79.84985, 3458.52), warning=NO_UNIT
     ),
     f"{PAIRED}/rruf/Anatase__R060277__Broad_Scan____0__unoriented__Raman_Data_RAW__21346.txt": Opens(
-        1, 1753, (79.84985, 3458.52)
+        1, 1753, (79.84985, 3458.52), warning=NO_UNIT
     ),
     f"{PAIRED}/rruf/LICENSE": NO_COLUMNS,
     f"{PAIRED}/test_opus.0": Refused("OPUS"),
@@ -151,9 +162,7 @@ FILES: dict[str, Opens | Asks | Refused] = {
     ),
     f"{WIRE}/renishaw_test_timeseries.wdf": Opens(3, 1007, (-1069.9861, 1847.217), 532.2331, None, TIMED),
     # Two spectra, no metadata, no unit: RosettaSciIO gives their mean.
-    f"{WIRE}/renishaw_test_undefined.wdf": Opens(
-        2, 1015, (1170.9473, 2742.588), None, None, (), "does not tell the unit"
-    ),
+    f"{WIRE}/renishaw_test_undefined.wdf": Opens(2, 1015, (1170.9473, 2742.588), None, None, (), NO_UNIT),
     f"{WIRE}/renishaw_test_zscan.wdf": Opens(
         40, 1015, (1226.6053, 2787.783), 532.2501, None, ("z_um", "time_s")
     ),
@@ -209,13 +218,13 @@ FILES: dict[str, Opens | Asks | Refused] = {
         6, 903, (62.984, 537.232), columns=("name",), warning=INTERPOLATED
     ),
     f"{SWCNT}/RamanMetallicFilmSamples_RBM_561nm.csv": Opens(
-        2, 1024, (75.90234, 516.58008), columns=("name",)
+        2, 1024, (75.90234, 516.58008), columns=("name",), warning=NO_UNIT
     ),
     f"{SWCNT}/RamanSemicondFilmSamples_RBM_561nm.csv": Opens(
         4, 958, (95.1016, 507.0762), columns=("name",), warning=INTERPOLATED
     ),
     f"{SWCNT}/RamanSolutionSamples_GDBand_514nm.csv": Opens(
-        3, 1024, (1222.74219, 1689.36133), columns=("name",)
+        3, 1024, (1222.74219, 1689.36133), columns=("name",), warning=NO_UNIT
     ),
     f"{SWCNT}/RamanSolutionSamples_RBM_514nm.csv": Opens(
         3, 972, (22.7422, 533.6797), columns=("name",), warning=INTERPOLATED

@@ -46,15 +46,16 @@ def wdf(
     blocks = [(b"WDF1", bytes(head)), (b"DATA", np.asarray(spectra, "<f4").tobytes())]
     blocks.append((b"XLST", struct.pack("<II", 1, unit) + np.asarray(axis, "<f4").tobytes()))
     if places is not None:
-        origin = struct.pack("<I", 2)
-        for code, values in ((3, places[:, 0]), (4, places[:, 1])):
+        origin = struct.pack("<I", places.shape[1])
+        for code, values in zip((3, 4, 5), places.T, strict=False):
             padded = np.concatenate((values, np.zeros(capacity - n)))
             origin += struct.pack("<II16s", code | 1 << 31, 5, b"place") + padded.astype("<f8").tobytes()
         blocks.append((b"ORGN", origin))
     if grid is not None:
         rows, columns = grid
+        slices = n // (rows * columns) if capacity == n and n > rows * columns else 1
         blocks.append(
-            (b"WMAP", struct.pack("<II3f3f3II", flags, 0, 10, 20, 0, 2, -3, 1, columns, rows, 1, 0))
+            (b"WMAP", struct.pack("<II3f3f3II", flags, 0, 10, 20, 0, 2, -3, 1, columns, rows, slices, 0))
         )
     path.write_bytes(b"".join(struct.pack("<4sIQ", name, 1, 16 + len(c)) + c for name, c in blocks))
     return path

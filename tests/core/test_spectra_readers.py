@@ -64,6 +64,25 @@ def test_wdf_axis_in_nm_and_falling(tmp_path: Path) -> None:
     assert np.array_equal(found.intensities, spectra)
 
 
+def test_a_volume_becomes_maps(tmp_path: Path) -> None:
+    layer, pixel = np.divmod(np.arange(24), 12)
+    row, column = np.divmod(pixel, 4)
+    places = np.column_stack((column, row, -2.0 * layer))
+    path = made.wdf(tmp_path / "v.wdf", bands(24), places=places, grid=(3, 4))
+    below, above = read_spectra(path)
+    assert (below.columns["map"][0], above.columns["map"][0]) == ("made here z = -2 µm", "made here z = 0 µm")
+    assert np.array_equal(np.concatenate((above.intensities, below.intensities)), bands(24))
+    for part in (below, above):
+        assert part.grid is not None
+        assert (part.grid.n_rows, part.grid.n_columns, part.grid.is_complete) == (3, 4, True)
+
+
+def test_an_axis_without_a_unit_is_doubted(tmp_path: Path) -> None:
+    assert "does not tell the unit" in read_spectra(made.columns(tmp_path / "a.txt", bands(1)))[0].warnings[0]
+    said = read_spectra(made.columns(tmp_path / "b.txt", bands(1), head="Raman shift\tcounts\n"))[0]
+    assert said.warnings == ()
+
+
 @pytest.mark.parametrize("kind", ["f4", "i4", "i2"])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("layout", ["given", "even", "own"])

@@ -103,7 +103,7 @@ def _spectrum(labels: dict[str, str], data: list[str], path: Path) -> RawSpectra
             f"{path.name} promises {promised:g} points but holds {y.size}: it is damaged or incomplete.",
             "Copy it again.",
         )
-    unit = unit_of(labels.get("XUNITS", "")) or AxisUnit.PER_CM
+    unit = unit_of(labels.get("XUNITS", "")) or AxisUnit.UNSAID
     if "MICROMET" in labels.get("XUNITS", "").upper():
         x, unit = x * 1e3, AxisUnit.NM
     laser = next(

@@ -21,6 +21,7 @@ ABSOLUTE_FROM = 5000.0
 """An axis in cm-1 that lies wholly above this is an absolute wavenumber: no Raman band has that shift, and
 with lasers up to 1064 nm (9398 cm-1) scattered light of shifts up to 4400 cm-1 lies above it."""
 LASER_RANGE_NM = (150.0, 2000.0)
+NO_UNIT = "The file does not tell the unit of its axis; it was read as Raman shift in cm⁻¹."
 MOST_VALUES = 2**31
 """A header that claims more intensities (8 GB) is damaged."""
 _BLOCK_VALUES = 1 << 22
@@ -38,6 +39,7 @@ class AxisUnit(Enum):
     ABSOLUTE_PER_CM = "absolute cm⁻¹"
     NM = "nm"
     EV = "eV"
+    UNSAID = "cm⁻¹, not stated"
 
 
 @dataclass
@@ -51,7 +53,7 @@ class RawSpectra:
     axis
         (k,) in ``unit``, rising or falling.
     unit
-        ``PER_CM`` is judged by its values (see :data:`ABSOLUTE_FROM`).
+        ``PER_CM`` is judged by its values (see :data:`ABSOLUTE_FROM`), and so, with a warning, is ``UNSAID``.
     name
         Of the map, series or spectrum within the file; goes into the column ``map``.
     columns
@@ -105,6 +107,8 @@ def finish(raw: RawSpectra, path: Path, laser_nm: float | None = None) -> Spectr
         axis = np.ascontiguousarray(axis[::-1])
         _reverse(intensities)
     warnings = list(raw.warnings)
+    if raw.unit is AxisUnit.UNSAID:
+        warnings.append(NO_UNIT)
     steps = np.diff(axis)
     if (steps >= 0).all() and not (steps > 0).all():
         axis, intensities = _merge_equal(axis, intensities)
@@ -156,7 +160,7 @@ def to_raman_shift(
     """
     if values.size == 0 or not np.isfinite(values).all():
         raise ReadError(f"The axis of {path.name} holds missing values.", "Export the spectra again.")
-    if unit is AxisUnit.PER_CM:
+    if unit in (AxisUnit.PER_CM, AxisUnit.UNSAID):
         unit = AxisUnit.ABSOLUTE_PER_CM if values.min() > ABSOLUTE_FROM else AxisUnit.RAMAN_SHIFT
     if unit is AxisUnit.RAMAN_SHIFT:
         return values

@@ -129,10 +129,7 @@ def _unit(header: _Header, path: Path) -> AxisUnit:
     if kind is not None:
         raise ReadError(f"{path.name} is {kind}, not a Raman spectrum.", "Choose another file.")
     unit = unit_of(header.x_label) or _UNITS.get(header.x_code)
-    if unit is None:
-        # Code 0 is "arbitrary": treated as text without a unit is.
-        return AxisUnit.PER_CM
-    return unit
+    return unit or AxisUnit.UNSAID  # code 0 is "arbitrary"
 
 
 def _values(

@@ -52,8 +52,8 @@ def read_spectra(
     -------
     One set a map or series of the file. Single spectra on different axes are brought to the range they
     share (see :func:`~nanoai_gui.core.spectra.spectral_set.common_axis`) with a warning, or stay apart if
-    they share too little. A table is split by its column ``map``; each part has its grid if its places
-    are on one.
+    they share too little. A volume is split into maps, one a depth, and a table by its column ``map``;
+    each part has its grid if its places are on one.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def read_spectra(
             return _by_map(spectra_table.finish_table(raw, path))
         raws = _read(path, suffix, head, cancelled)
         sets = [finish(raw, path, laser_nm) for raw in raws]
-    return _joined(sets)
+    return tuple(part for found in _joined(sets) for part in _by_depth(found))
 
 
 def _is_table(path: Path, suffix: str) -> bool:
@@ -116,6 +116,25 @@ def _joined(sets: list[SpectralSet]) -> tuple[SpectralSet, ...]:
             return tuple(sets)
         return (joined.with_column("index", np.arange(len(sets))),)
     return tuple(sets)
+
+
+def _by_depth(spectra: SpectralSet) -> tuple[SpectralSet, ...]:
+    """Split a volume into its maps, one a depth; anything else stays one set."""
+    z = spectra.columns.get("z_um")
+    if z is None or spectra.grid is not None or not np.isfinite(spectra.x_um).all():
+        return (spectra,)
+    levels = np.unique(np.round(z, 3) + 0.0)  # without -0
+    if not 1 < levels.size <= spectra.n_spectra // 4:
+        return (spectra,)
+    rows = [np.flatnonzero(np.round(z, 3) == level) for level in levels]
+    grids = [grid_of(spectra.x_um[found], spectra.y_um[found]) for found in rows]
+    if any(grid is None for grid in grids):
+        return (spectra,)
+    names = [f"{spectra.columns['map'][0]} z = {level:g} µm".strip() for level in levels]
+    return tuple(
+        spectra.select(found).with_grid(grid).with_column("map", np.full(found.size, name))
+        for found, grid, name in zip(rows, grids, names, strict=True)
+    )
 
 
 def _by_map(spectra: SpectralSet) -> tuple[SpectralSet, ...]:

@@ -67,7 +67,7 @@ def _spectra(signal: Mapping[str, Any], path: Path, suffix: str) -> RawSpectra:
     unit = (
         AxisUnit.RAMAN_SHIFT
         if "raman" in name.lower()
-        else unit_of(units) or unit_of(name) or AxisUnit.PER_CM
+        else unit_of(units) or unit_of(name) or AxisUnit.UNSAID
     )
     if unit is AxisUnit.EV and suffix == ".xml":
         values, unit = LABSPEC_NM_EV / values, AxisUnit.NM

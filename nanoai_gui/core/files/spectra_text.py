@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, checkpoint
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files.raw_spectra import AxisUnit, RawSpectra, Rows, laser_in, unit_of
+from nanoai_gui.core.files.raw_spectra import ABSOLUTE_FROM, AxisUnit, RawSpectra, Rows, laser_in, unit_of
 from nanoai_gui.core.files.text_columns import (
     Dialect,
     dialect_of,
@@ -203,7 +203,7 @@ def _triples(lines: Sequence[str], header: int, path: Path) -> list[RawSpectra]:
     for name, group_points in zip(names, points, strict=True):
         if group_points:
             x, y = np.array(group_points).T
-            raw = RawSpectra(y[None].astype(np.float32), x, AxisUnit.PER_CM)
+            raw = RawSpectra(y[None].astype(np.float32), x, AxisUnit.UNSAID)
             raw.columns["name"] = np.array([name])
             found.append(raw)
     return found
@@ -232,7 +232,7 @@ def _truematch(lines: Sequence[str], path: Path) -> list[RawSpectra]:
             y = np.array([row[-1] for row in rows], np.float32)
             if x.size != y.size or not x.size:
                 raise ReadError(f"A spectrum of {path.name} is incomplete.", "Export it again.")
-            unit = unit_of(facts.get("XDataKind", "")) or AxisUnit.PER_CM
+            unit = unit_of(facts.get("XDataKind", "")) or AxisUnit.UNSAID
             raw = RawSpectra(y[None], x, unit, laser_nm=laser_in(facts.get("ExcitationWavelength", "")))
             raw.columns["name"] = np.array([facts.get("Title", "")])
             found.append(raw)
@@ -261,10 +261,10 @@ def _raw(
             laser = laser_in(value)
         elif key == "laser" and laser is None:
             laser, nominal = laser_in(value), True
-    unit = unit or AxisUnit.PER_CM
+    unit = unit or AxisUnit.UNSAID
     warnings: tuple[str, ...] = ()
     if nominal and laser is not None and unit is not AxisUnit.RAMAN_SHIFT and axis.min() > 0:
-        judged = unit is AxisUnit.PER_CM and axis.min() < 5000
+        judged = unit in (AxisUnit.PER_CM, AxisUnit.UNSAID) and axis.min() < ABSOLUTE_FROM
         if not judged:
             warnings = (
                 f"Raman shifts follow from the nominal wavelength of the laser ({laser:g} nm) and may be some"

@@ -75,8 +75,6 @@ def read_wdf(path: Path) -> list[RawSpectra]:
         grid = _grid(file, blocks, header, columns) if header.kind == _MAPPING else None
         image, image_warning = _white_light(file, blocks)
     warnings = [*image_warning]
-    if unit is AxisUnit.PER_CM:
-        warnings.append(f"{path.name} does not tell the unit of its axis; it was read as cm⁻¹.")
     if header.count < header.capacity:
         warnings.append(
             f"The measurement was interrupted: {path.name} holds {header.count} of {header.capacity} spectra."
@@ -141,7 +139,7 @@ def _axis(
         return axis * 1e3, AxisUnit.NM
     if code == 3 or (code == 2 and axis.max() < 5000):
         return axis, AxisUnit.NM
-    return axis, AxisUnit.PER_CM
+    return axis, AxisUnit.ABSOLUTE_PER_CM if code == 2 else AxisUnit.UNSAID
 
 
 def _origins(file: BinaryIO, blocks: dict[str, tuple[int, int]], header: _Header) -> dict[str, NDArray[Any]]:
