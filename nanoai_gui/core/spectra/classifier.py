@@ -89,7 +89,7 @@ class ClassifierSettings:
     epochs: int = parameter(40, "Epochs", minimum=1, maximum=5000)
     batch: int = parameter(64, "Spectra a step", minimum=1, maximum=100_000, advanced=True)
     weight_decay: float = parameter(
-        1.0, "Weight decay", minimum=0, maximum=1000, step=0.1, advanced=True,
+        0.5, "Weight decay", minimum=0, maximum=1000, step=0.1, advanced=True,
         help="Keeps weights small, which helps with few dishes or patients.",
     )  # fmt: skip
     inputs: Inputs = parameter(

@@ -87,7 +87,7 @@ def softmax(logits: NDArray[Any]) -> NDArray[Any]:
 
 
 def train_network(
-    inputs: Floats,
+    inputs: NDArray[Any],
     labels: NDArray[np.int64],
     n_classes: int,
     *,
@@ -132,6 +132,8 @@ def train_network(
         random_state=seed,
         momentum=0.9,
     )
+    # Half the width is plenty for weights, and nearly twice as fast.
+    inputs = inputs.astype(np.float32)
     classes = np.arange(n_classes)
     # A weight a spectrum would serve as well, but partial_fit of older scikit-learn takes none: the rarer
     # classes are drawn more often instead, which is the same on average.

@@ -18,7 +18,7 @@ Thresholds are quantiles of spectra that the model in question has not seen: tho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from nanoai_gui.core.spectra.pca import PrincipalComponents
 Floats = NDArray[np.float64]
 BLOCK = 5
 """Channels averaged before the signal is looked for."""
+EMPTY = 4.0
+"""Robust standard deviations below the usual signal at which a place counts as empty."""
 BACKGROUND_BLOCKS = 21
 """Blocks over which the background is taken to be smooth."""
 REASONS = (
@@ -49,8 +51,12 @@ class RejectionSettings:
     """Which measures count, and how many good spectra may be lost."""
 
     false_rejections_percent: float = parameter(
-        4.0, "Known spectra lost", unit="%", minimum=0, maximum=50, step=0.5,
-        help="So many held-out spectra of known classes may be left unclassified, by all measures together.",
+        3.0, "Known spectra lost", unit="%", minimum=0, maximum=50, step=0.5,
+        help="So many held-out spectra of known classes may be taken for unlike those learned from.",
+    )  # fmt: skip
+    undecided_percent: float = parameter(
+        0.5, "Left undecided", unit="%", minimum=0, maximum=50, step=0.5,
+        help="So many more may be left unclassified because no class is probable enough.",
     )  # fmt: skip
     use_t2: bool = parameter(True, "Hotelling T²", help="Far from the training spectra, along what varies.")
     use_q: bool = parameter(True, "Q residual", help="Has features that the training spectra have not.")
@@ -167,8 +173,12 @@ def signal_to_noise(
 def choose_thresholds(held_out: Measures, settings: RejectionSettings) -> Thresholds:
     """Set the thresholds so that the wanted share of held-out spectra of known classes is lost.
 
-    All measures in use cut off the same share of their own tail; that share is found by bisection, so that
-    together, with their overlap, they lose ``false_rejections_percent``.
+    First, spectra whose logarithm of the signal-to-noise lies more than :data:`EMPTY` robust standard
+    deviations (1.4826 times the median absolute deviation) below the median are taken for empty places that
+    were labelled by mistake: that is the signal threshold, and they do not widen the others. A quantile would
+    not do, as the signal of whole dishes differs for reasons that are no fault. Of the rest, T2 and Q cut off
+    the same share of their own tail; that share is found by bisection, so that together, with their overlap,
+    they lose ``false_rejections_percent``. The threshold of the probability is a quantile of what is left.
 
     Parameters
     ----------
@@ -177,30 +187,46 @@ def choose_thresholds(held_out: Measures, settings: RejectionSettings) -> Thresh
         groups are known).
     """
     check(settings)
+    floor = 0.0
+    if settings.use_signal:
+        floor = _empty_below(held_out.signal)
+        held_out = _rows(held_out, held_out.signal >= floor)
     target = settings.false_rejections_percent / 100
+    if held_out.t2.size == 0:
+        return Thresholds(signal=floor)
     low, high = 0.0, target
-    if target == 0 or held_out.t2.size == 0:
-        return _at(held_out, 0.0, settings)
     for _ in range(30):
         middle = (low + high) / 2
         lost = float((judge(held_out, _at(held_out, middle, settings)) > 0).mean())
         low, high = (middle, high) if lost <= target else (low, middle)
-    return _at(held_out, low, settings)
+    found = _at(held_out, low, settings)
+    probability = 0.0
+    if settings.use_probability:
+        left = held_out.probability[judge(held_out, found) == 0]
+        probability = float(np.quantile(left, settings.undecided_percent / 100)) if left.size else 0.0
+    return replace(found, signal=floor, probability=probability)
+
+
+def _empty_below(signal: Floats) -> float:
+    logs = np.log(signal[(signal > 0) & np.isfinite(signal)])
+    if not logs.size:
+        return 0.0
+    middle = float(np.median(logs))
+    spread = 1.4826 * float(np.median(np.abs(logs - middle)))
+    # Without any spread nothing is an outlier but what has no signal at all.
+    return float(np.exp(middle - EMPTY * max(spread, 0.1)))
+
+
+def _rows(measures: Measures, rows: NDArray[np.bool_]) -> Measures:
+    return Measures(measures.t2[rows], measures.q[rows], measures.signal[rows], measures.probability[rows])
 
 
 def _at(held_out: Measures, share: float, settings: RejectionSettings) -> Thresholds:
-    def quantile(values: Floats, where: float) -> float:
-        good = values[np.isfinite(values)]
-        return float(np.quantile(good, where)) if good.size else 0.0
-
+    """Thresholds of T2 and Q that each cut off a share."""
     none = Thresholds()
-    if held_out.t2.size == 0:
-        return none
     return Thresholds(
-        quantile(held_out.t2, 1 - share) if settings.use_t2 else none.t2,
-        quantile(held_out.q, 1 - share) if settings.use_q else none.q,
-        quantile(held_out.signal, share) if settings.use_signal else none.signal,
-        quantile(held_out.probability, share) if settings.use_probability else none.probability,
+        float(np.quantile(held_out.t2, 1 - share)) if settings.use_t2 else none.t2,
+        float(np.quantile(held_out.q, 1 - share)) if settings.use_q else none.q,
     )
 
 

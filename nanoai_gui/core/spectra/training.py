@@ -70,6 +70,8 @@ class TrainingSettings:
     ----------
     pipelines
         Lists of preprocessing steps by name. Of several, one is chosen within every training part.
+    variances_percent
+        Shares of the variance to choose from in the same way; none: that of ``classifier``.
     """
 
     pipelines: Mapping[str, Pipeline] = field(default_factory=lambda: {"as measured": Pipeline()})
@@ -77,12 +79,21 @@ class TrainingSettings:
     rule: DegenerateRule = field(default_factory=DegenerateRule)
     rejection: RejectionSettings = field(default_factory=RejectionSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
+    variances_percent: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.pipelines:
             raise ValueError("there is no preprocessing, not even an empty one")
-        for values in (self.classifier, self.rule, self.rejection, self.validation):
-            check(values)
+        for choice in self.choices():
+            check(choice)
+        check(self.rule)
+        check(self.rejection)
+        check(self.validation)
+
+    def choices(self) -> tuple[ClassifierSettings, ...]:
+        """Give the settings of the classifier to choose from."""
+        shares = self.variances_percent or (self.classifier.variance_percent,)
+        return tuple(replace(self.classifier, variance_percent=share) for share in shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +281,7 @@ def train_spectra(
         judge(held_out, thresholds), temperature, check_v.n_bootstrap, check_v.seed,
     )  # fmt: skip
     report = make_report(validation, classifier, candidate.name, notes, time.perf_counter() - started)
-    pipeline = settings.pipelines[candidate.name]
+    pipeline = candidate.pipeline
     axis = input_axis(training_set.spectra.axis, pipeline)
     model = SpectraModel(
         problem.classes,
@@ -304,7 +315,11 @@ def make_problem(
         share = part(progress, number / len(settings.pipelines), (number + 1) / len(settings.pipelines))
         axis = input_axis(spectra.axis, pipeline)
         cut = spectra if axis is spectra.axis else spectra.crop(float(axis[0]), float(axis[-1]))
-        candidates.append(Candidate(name, pipeline.apply(cut, share, cancelled).intensities))
+        features = pipeline.apply(cut, share, cancelled).intensities
+        choices = settings.choices()
+        for chosen in choices:
+            title = name if len(choices) == 1 else f"{name}, {chosen.variance_percent:g} % of the variance"
+            candidates.append(Candidate(title, features, chosen, pipeline))
     checkpoint(cancelled)
     facts = raw_facts(spectra.intensities, signal_to_noise(spectra.intensities))
     return Problem(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +20,18 @@ from nanoai_gui.core.spectra.accuracy import (
     group_results,
 )
 from nanoai_gui.core.spectra.classifier import (
+    Classifier,
     ClassifierSettings,
     check_labels,
     fit_settings_components,
-    input_scale,
     network_inputs,
     train_classifier,
 )
 from nanoai_gui.core.spectra.degenerate import DegenerateRule, Dropped, RawFacts, find_degenerate
 from nanoai_gui.core.spectra.folds import Folds, grouped_folds, random_folds
 from nanoai_gui.core.spectra.network import Loss, softmax, train_discriminant
-from nanoai_gui.core.spectra.pca import Floats, PrincipalComponents
+from nanoai_gui.core.spectra.pca import Floats
+from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Measures, distances
 
 Ints = NDArray[np.int64]
@@ -50,10 +50,16 @@ class Candidate:
         Shown where the choice is reported.
     features
         (n, k') float32.
+    settings
+        Of the classifier, if they differ from those of the problem.
+    pipeline
+        The steps that led to the features.
     """
 
     name: str
     features: NDArray[np.float32]
+    settings: ClassifierSettings | None = None
+    pipeline: Pipeline = field(default_factory=Pipeline)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +224,7 @@ def run_folds(
                 other.classifier.components.scores(features[test].astype(np.float64))
             )
         components = fitted.classifier.components
-        scale = input_scale(components, problem.settings.inputs)
+        scale = fitted.classifier.input_scale
         kept = np.isin(training, fitted.rows)
         every = fitted.scores if kept.all() else components.scores(features[training].astype(np.float64))
         scores = FoldScores(
@@ -262,7 +268,7 @@ def _in_fold(progress: Progress, fold: int, n_folds: int) -> Progress:
 class Fitted:
     """A classifier, the rows it was trained on, their scores, and what was left out."""
 
-    classifier: Any
+    classifier: Classifier
     rows: Ints
     scores: Floats
     dropped: list[Dropped]
@@ -286,8 +292,9 @@ def fit_rows(
     ParameterError
         If a class loses all its spectra.
     """
+    settings = candidate.settings or problem.settings
     spectra = candidate.features[rows].astype(np.float64)
-    components = fit_settings_components(spectra, problem.settings)
+    components = fit_settings_components(spectra, settings)
     scores: Floats = components.scores(spectra)
     groups = None if problem.groups is None else problem.groups[rows]
     dropped = find_degenerate(problem.facts, rows, scores, problem.labels[rows], groups, problem.rule)
@@ -296,14 +303,14 @@ def fit_rows(
         keep = ~np.isin(rows, [item.row for item in dropped])
         rows, spectra = rows[keep], spectra[keep]
         check_labels(problem.labels[rows], problem.classes)
-        components = fit_settings_components(spectra, problem.settings)
+        components = fit_settings_components(spectra, settings)
         scores = components.scores(spectra)
     classifier = train_classifier(
         components,
         scores,
         problem.labels[rows],
         problem.n_classes,
-        problem.settings,
+        settings,
         progress,
         cancelled,
         loss,
@@ -326,7 +333,6 @@ def choose(
     """
     if len(problem.candidates) == 1:
         return problem.candidates[0]
-    settings = replace(problem.settings, members=1)
     labels = problem.labels[rows]
     groups = None if problem.groups is None else problem.groups[rows]
     seed = problem.settings.seed
@@ -338,13 +344,14 @@ def choose(
     best, least = problem.candidates[0], np.inf
     for number, candidate in enumerate(problem.candidates):
         logits = np.zeros((len(rows), problem.n_classes))
-        inner = replace(problem, candidates=(candidate,), settings=settings)
+        settings = replace(candidate.settings or problem.settings, members=1)
+        alone = replace(candidate, settings=settings)
         for fold in range(folds.n_folds):
             checkpoint(cancelled)
             done = (number + fold / folds.n_folds) / len(problem.candidates)
             progress(done, f"choosing the preprocessing ({candidate.name})")
             training, test = folds.split(fold)
-            fitted = fit_rows(inner, candidate, rows[training], cancelled=cancelled)
+            fitted = fit_rows(problem, alone, rows[training], cancelled=cancelled)
             spectra = candidate.features[rows[test]].astype(np.float64)
             logits[test] = fitted.classifier.logits(fitted.classifier.components.scores(spectra))
         probabilities = cross_fitted_probabilities(logits, labels, folds.fold)
@@ -452,7 +459,6 @@ __all__ = [
     "BASELINES",
     "Candidate",
     "FoldsResult",
-    "PrincipalComponents",
     "Problem",
     "choose",
     "explain_gap",
