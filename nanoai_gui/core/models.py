@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,11 @@ FORMAT_VERSION = 1
 LARGEST_BYTES = 256 * 2**20
 """Nothing in a model file may unpack to more than this: a damaged or hostile file cannot fill the memory."""
 _CARD = "card.json"
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError, RecursionError, SyntaxError,
+    TypeError, RuntimeError,
+)  # fmt: skip
+"""What the readers of zip, JSON and arrays raise on other bytes (RuntimeError if encrypted)."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -106,13 +113,20 @@ def load_model(path: Path, kind: str, *, card_only: bool = False) -> StoredModel
             }
     except FileNotFoundError as error:
         raise ReadError(f"The model {name} is not there.", advice) from error
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise ReadError(f"{name} is not a NanoAI model, or it is damaged.", advice) from error
     return StoredModel(kind, card, arrays)
 
 
 def _read_array(raw: bytes) -> NDArray[Any]:
+    stream = io.BytesIO(raw)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an unknown version of the array format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    # Before any memory is taken for it: the header may lie.
+    if dtype.kind not in "fiub" or math.prod(shape) * dtype.itemsize != len(raw) - stream.tell():
+        raise ValueError("not an array of numbers of the stated size")
     array: NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
-    if array.dtype.kind not in "fiub" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("not an array of finite numbers")
     return array

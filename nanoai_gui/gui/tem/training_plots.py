@@ -28,7 +28,7 @@ class _Plot(pg.PlotWidget):
 
     _is_built = False
 
-    def __init__(self, across: str, up: str, parent: QWidget | None = None) -> None:
+    def __init__(self, across: str, up: str, parent: QWidget | None = None, *, legend_up: int = GRID) -> None:
         super().__init__(parent)
         self.setMenuEnabled(False)
         self.hideButtons()
@@ -38,7 +38,7 @@ class _Plot(pg.PlotWidget):
         self.setLabel("left", up)
         for side in ("bottom", "left"):
             self.getAxis(side).enableAutoSIPrefix(False)
-        self.legend = self.addLegend(offset=(-GRID, GRID))
+        self.legend = self.addLegend(offset=(-GRID, legend_up))
         self._is_built = True
 
     def changeEvent(self, event: QEvent) -> None:
@@ -101,15 +101,15 @@ class AreaPlot(_Plot):
     """Area shares found against the true ones, of the agglomerates kept for the test."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("True area / area of the agglomerate", "Area found / area", parent)
+        super().__init__("True area / area of the agglomerate", "Area found / area", parent, legend_up=-GRID)
         self._line = self.plot([0, 1.1], [0, 1.1])
         self._groups: list[pg.ScatterPlotItem] = []
         for n, hue in enumerate(NUMBER_HUES, start=1):
             colour = QColor(hue)
             colour.setAlphaF(0.55)
-            points = pg.ScatterPlotItem(size=4, pen=None, brush=pg.mkBrush(colour), pxMode=True)
+            points = pg.ScatterPlotItem(size=5, pen=None, brush=pg.mkBrush(colour), pxMode=True)
             self.addItem(points)
-            self.legend.addItem(points, f"of {n}")
+            self.legend.addItem(points, f"of {n} particle{'s' if n > 1 else ''}")
             self._groups.append(points)
         self.setRange(xRange=(0, 1.15), yRange=(0, 1.15), padding=0)
         self.restyle()

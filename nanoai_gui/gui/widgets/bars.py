@@ -150,7 +150,7 @@ class FeatureRanges(QWidget):
         painter.setBrush(self.palette().color(QPalette.ColorRole.Mid))
         painter.drawRect(QRectF(track.left(), middle - 0.5, track.width(), 1))
         band = QColor(theme.accent)
-        band.setAlphaF(0.3)
+        band.setAlphaF(0.45)
         painter.setBrush(band)
         painter.drawRect(QRectF(track.left() + track.width() / 4, middle - 3, track.width() / 2, 6))
         width = max(row.high - row.low, 1e-9)

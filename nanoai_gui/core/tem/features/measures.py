@@ -167,6 +167,9 @@ def distance_map(cut: Cut) -> dict[str, float]:
         out[f"left after {share:.0%}"] = 1 - float(np.searchsorted(inside, share * widest)) / len(inside)
     smooth = ndimage.gaussian_filter(distance, 0.7)
     peak = (ndimage.maximum_filter(smooth, size=3) == smooth) & (distance > 0.15 * r)
+    if not peak.any():
+        # A thin ring or thread: its widest place is all there is.
+        peak = distance == distance.max()
     y, x = np.nonzero(peak)
     radius = distance[y, x]
     order = np.argsort(-radius, kind="stable")

@@ -38,6 +38,7 @@ def place_circles(mask: NDArray[np.bool_], radii: NDArray[np.float64]) -> NDArra
     open_area = share.copy()
     places = np.empty((len(radii), 2))
     y, x = np.mgrid[: share.shape[0], : share.shape[1]]
+    middle = (y * share).sum() / share.sum(), (x * share).sum() / share.sum()
     for i, radius in enumerate(radii / step):
         reach = int(np.ceil(radius))
         span = np.arange(-reach, reach + 1)
@@ -46,7 +47,10 @@ def place_circles(mask: NDArray[np.bool_], radii: NDArray[np.float64]) -> NDArra
         gain = signal.fftconvolve(open_area - (1 - share), disc, mode="same")
         # Background beyond the cut-out counts as well.
         gain -= disc.sum() - signal.fftconvolve(np.ones_like(share), disc, mode="same")
-        best = np.unravel_index(int(gain.argmax()), gain.shape)
+        # Of places that are as good as each other, the one nearest to the middle.
+        equal = gain >= gain.max() - 1e-4 * disc.sum()
+        away = np.where(equal, (y - middle[0]) ** 2 + (x - middle[1]) ** 2, np.inf)
+        best = np.unravel_index(int(away.argmin()), gain.shape)
         places[i] = best[1], best[0]
         open_area[(y - best[0]) ** 2 + (x - best[1]) ** 2 <= radius**2] = 0
     return np.asarray(places * step + (step - 1) / 2, dtype=np.float64)

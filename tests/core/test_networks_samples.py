@@ -1,0 +1,99 @@
+"""Training samples: the same whoever makes them, with the truth that belongs to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nanoai_gui.core.callbacks import OperationCancelled
+from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.jobs import WorkerPool
+from nanoai_gui.core.tem.networks.make import BATCH, choose_features, gather_samples
+from nanoai_gui.core.tem.networks.samples import (
+    LARGEST_COUNT,
+    Samples,
+    TrainingPopulation,
+    draw_spec,
+    make_samples,
+)
+from nanoai_gui.core.tem.synthesis import Shape
+from tests.networks_made import plain_samples
+
+SMALL = TrainingPopulation(smallest_gmd_px=10, largest_gmd_px=14)
+
+
+def assert_same(one: Samples, other: Samples) -> None:
+    for name in ("features", "scale_px", "count", "areas", "image"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.fixture(scope="module")
+def two_images() -> Samples:
+    return make_samples(SMALL, "rich", 3, [0, 1])
+
+
+def test_an_image_is_the_same_whoever_makes_it(two_images: Samples) -> None:
+    alone = make_samples(SMALL, "rich", 3, [1])
+    assert_same(two_images.select(two_images.image == 1), alone)
+    assert len(np.unique(two_images.image)) == 2
+    assert not np.array_equal(alone.features[:3], make_samples(SMALL, "rich", 4, [1]).features[:3])
+
+
+def test_they_do_not_depend_on_the_number_of_processes() -> None:
+    made = []
+    for n_workers in (1, 2):
+        with WorkerPool(n_workers) as pool:
+            made.append(gather_samples(SMALL, "region-13", BATCH * 20, 3, pool))
+    assert_same(*made)
+    assert len(made[0]) >= BATCH * 20
+
+
+def test_the_truth_fits_the_silhouettes(two_images: Samples) -> None:
+    few = two_images.select(two_images.count <= LARGEST_COUNT)
+    assert len(few) > 20 and few.count.min() >= 1
+    np.testing.assert_array_equal((few.areas > 0).sum(axis=1), few.count)
+    assert (np.diff(few.areas, axis=1) <= 0).all()
+    # A silhouette is the union of its particles: no smaller than the largest, no larger than their sum,
+    # but for the blurred rim.
+    assert (few.areas[:, 0] < 1.35).all()
+    assert (few.areas.sum(axis=1) > 0.75).all()
+    singles = few.areas[few.count == 1, 0]
+    assert np.median(singles) == pytest.approx(1, abs=0.15)
+
+
+def test_features_of_a_part_are_columns_of_the_whole(two_images: Samples) -> None:
+    part = choose_features(two_images, "rich", "region-13")
+    assert part.features.shape == (len(two_images), 13)
+    assert_same(part, make_samples(SMALL, "region-13", 3, [0, 1]))
+
+
+def test_specs_vary_within_what_was_asked_for() -> None:
+    population = TrainingPopulation(smallest_gmd_px=15, largest_gmd_px=30, crowded_share=0.3)
+    specs = [draw_spec(population, 1, i) for i in range(300)]
+    gmd = np.array([spec.gmd_px for spec in specs])
+    assert gmd.min() >= 15 and gmd.max() <= 30 and np.ptp(gmd) > 12
+    crowded = np.mean([spec.min_particles > LARGEST_COUNT for spec in specs])
+    assert crowded == pytest.approx(0.3, abs=0.09)
+    assert {spec.shape for spec in specs} == set(Shape)
+    assert len({spec.contrast_kind for spec in specs}) == 4
+    spheres = TrainingPopulation(spheres_only=True)
+    assert {draw_spec(spheres, 1, i).shape for i in range(50)} == {Shape.SPHERE}
+    assert draw_spec(population, 1, 7) == draw_spec(population, 1, 7) != draw_spec(population, 2, 7)
+
+
+def test_samples_on_disk(tmp_path: Path) -> None:
+    samples = plain_samples(50)
+    samples.save(tmp_path / "s.npz")
+    assert_same(Samples.load(tmp_path / "s.npz"), samples)
+
+
+def test_cancel_and_impossible_populations() -> None:
+    with pytest.raises(OperationCancelled):
+        make_samples(SMALL, "region-13", 1, [0], cancelled=lambda: True)
+    with WorkerPool(1) as pool:
+        with pytest.raises(OperationCancelled):
+            gather_samples(SMALL, "region-13", 10_000, 1, pool, cancelled=lambda: True)
+        with pytest.raises(ParameterError):
+            gather_samples(TrainingPopulation(crowded_share=2), "region-13", 10, 1, pool)
