@@ -19,7 +19,8 @@ def made_spectra(classes: list[str], seed: int = 0, noise: float = 0.3) -> np.nd
     height = rng.uniform(8, 12, (len(classes), 1))
     place = np.array([[BANDS[name]] for name in classes])
     shape = height * np.exp(-(((AXIS - place) / 40) ** 2)) + 5 * np.exp(-(((AXIS - 1000) / 30) ** 2))
-    return (shape + rng.normal(0, noise, shape.shape) + 2).astype(np.float32)
+    made: np.ndarray = (shape + rng.normal(0, noise, shape.shape) + 2).astype(np.float32)
+    return made
 
 
 def labelled_set(
