@@ -46,7 +46,7 @@ class RamanSpec:
     )  # fmt: skip
     electrons_per_count: float = parameter(
         40.0, "Electrons per count", minimum=0.1, maximum=100, step=1,
-        help="Of all accumulations: more electrons a count, less shot noise at the same counts.", advanced=True,
+        help="Of all accumulations: more electrons a count, less shot noise.", advanced=True,
     )  # fmt: skip
     read_noise: float = parameter(
         5.0, "Read noise", unit="counts", minimum=0, maximum=1000, help="4 to 6 counts are usual."
