@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from nanoai_gui.core.errors import ReadError, WriteError
 from nanoai_gui.core.files.spectra import read_spectra
 from nanoai_gui.core.files.spectra_labels import fill_in, read_labels
 from nanoai_gui.core.files.spectra_table import read_table, write_table
+from nanoai_gui.core.spectra.places import grid_of
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from tests.core.raman_made import AXIS, bands
 from tests.shared_data import shared_data
@@ -149,12 +151,19 @@ def test_a_table_of_a_country_with_decimal_commas(tmp_path: Path, separator: str
 
 def test_a_table_of_numbers_only(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("400,401,402,403\n9,8,9,8\n1,2,1,2\n")
-    assert read_spectra(path)[0].intensities.tolist() == [[9, 8, 9, 8], [1, 2, 1, 2]]
+    write_table(path, SpectralSet(bands(3).astype(np.float32), AXIS), [])
+    assert np.array_equal(read_spectra(path)[0].intensities, bands(3))
+
+
+def test_spectra_side_by_side_are_no_table(tmp_path: Path) -> None:
+    """Although the intensities of the first line ascend."""
+    path = tmp_path / "a.csv"
+    path.write_text("400,500,600,700\n401,9,8,7\n402,5,5,5\n")
+    assert read_spectra(path)[0].intensities.tolist() == [[500, 9, 5], [600, 8, 5], [700, 7, 5]]
 
 
 def test_an_own_workbook_is_read(tmp_path: Path) -> None:
-    """Numbers as headers, whole numbers as names, an empty sheet before, a formula with its value."""
+    """Numbers as headers, whole numbers as names, an empty sheet before."""
     from openpyxl import Workbook
 
     book = Workbook()
@@ -167,6 +176,20 @@ def test_an_own_workbook_is_read(tmp_path: Path) -> None:
     assert found.axis.tolist() == [400, 401.5, 402]
     assert found.columns["dish"].tolist() == ["1", "3"]
     assert found.intensities.tolist() == [[10, 20, 30], [40, 50, 60]]
+
+
+def test_formulas_count_with_the_value_the_spreadsheet_gave_them(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain.xlsx", tmp_path / "a.xlsx"
+    write_table(plain, SpectralSet(bands(2).astype(np.float32), AXIS), [])
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if "sheet1" in name:
+                assert b"<v>400</v>" in content
+                content = content.replace(b"<v>400</v>", b"<f>200*2</f><v>400</v>")
+            new.writestr(name, content)
+    assert np.array_equal(read_table(path).intensities, bands(2))
+    assert np.allclose(read_table(path).axis, AXIS)
 
 
 def test_workbooks_that_are_none(tmp_path: Path) -> None:
@@ -252,6 +275,14 @@ def test_labels_by_place(tmp_path: Path) -> None:
     assert result.spectra.columns["roi"].tolist() == ["A", "", "", "", "", "B"]
     assert result.n_filled == 2
     assert len(result.warnings) == 2
+
+
+def test_labels_on_a_map_hold_within_half_of_its_step(tmp_path: Path) -> None:
+    spectra = made_set()
+    spectra = spectra.with_grid(grid_of(spectra.x_um, spectra.y_um))
+    text = "x_um,y_um,roi\n10.2,-3.0,A\n10.5,-2.74,B\n11.26,-1.0,C\n"
+    result = fill_in(spectra, read_labels(_labels(tmp_path / "l.csv", text)))
+    assert result.spectra.columns["roi"].tolist() == ["A", "", "", "", "", ""]
 
 
 def test_labels_of_a_large_map_are_quick(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ from nanoai_gui.core.spectra.spectral_set import NUMBER_COLUMNS, TEXT_COLUMNS, S
 TABLE_SUFFIXES = (".csv", ".xlsx")
 MOST_UNPACKED_BYTES = 1 << 31
 """A workbook that unpacks to more than 2 GB is refused: it is damaged, or made to harm."""
+LEAST_BARE_HEADER = 10
+"""A first line of numbers only is taken for an axis from this many on."""
 XLSX_MOST_COLUMNS, XLSX_MOST_ROWS = 16_384, 1_048_576
 ADVICE = "See the table of an exported set for the form."
 
@@ -131,7 +133,8 @@ def looks_like_table(path: Path) -> bool:
         named = set(header) & {*TEXT_COLUMNS, *NUMBER_COLUMNS}
         return len(numbers) >= 3 or (bool(named) and len(numbers) >= 1)
     # Only numbers: a row of the axis, or, with an axis down the first column, spectra side by side?
-    if len(numbers) < 4 or len(second.split(delimiter)) != len(first.split(delimiter)):
+    # A dozen intensities side by side do not ascend by chance.
+    if len(numbers) < LEAST_BARE_HEADER or len(second.split(delimiter)) != len(first.split(delimiter)):
         return False
     steps = np.diff(numbers)
     return bool((steps > 0).all() or (steps < 0).all())
