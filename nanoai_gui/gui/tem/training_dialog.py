@@ -330,8 +330,8 @@ class TrainingDialog(QDialog):
             self.model_saved.emit(name, model.feature_set.name, is_wanted)
 
         def failed(failure: Failure) -> None:
-            self._say(str(failure), is_problem=True)
             self._show_state()
+            self._say(str(failure), is_problem=True)
 
         self.save_button.setEnabled(False)
         self._runner.run_in_thread(save_user_model, name, model, on_done=done, on_error=failed)
