@@ -37,6 +37,8 @@ METHOD_MODULES: dict[str, str] = {
     "watershed": "nanoai_gui.core.tem.sizing.watershed",
     "ultimate-erosion": "nanoai_gui.core.tem.sizing.ultimate_erosion",
     "hough": "nanoai_gui.core.tem.sizing.hough",
+    "ann": "nanoai_gui.core.tem.sizing.ann",
+    "ann-rich": "nanoai_gui.core.tem.sizing.ann_rich",
 }
 """Name of each method and the module that holds it (imported when first used: start-up stays fast)."""
 
