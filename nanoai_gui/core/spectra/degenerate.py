@@ -33,6 +33,11 @@ class DegenerateRule:
         help="Left out if the nearest spectrum of its own class is farther than this times the nearest of "
         "another class, among the principal components. 0: not used.",
     )  # fmt: skip
+    most_percent: float = parameter(
+        10.0, "Ambiguous at most", unit="%", minimum=0, maximum=100, step=5, advanced=True,
+        help="No more of each class are left out for their distance ratio, the worst first: otherwise a rule "
+        "that finds everything ambiguous would leave nothing to learn from.",
+    )  # fmt: skip
     least_signal: float = parameter(
         3.0, "Signal-to-noise at least", minimum=0, maximum=1e6, step=0.5, help="0: not used."
     )
@@ -145,7 +150,10 @@ def find_degenerate(
     if rule.distance_ratio > 0:
         good = np.flatnonzero(code == KEPT)
         ratio[good] = distance_ratios(scores[good], labels[good], None if groups is None else groups[good])
-        code[good[ratio[good] > rule.distance_ratio]] = AMBIGUOUS
+        for name in np.unique(labels[good]):
+            own = good[labels[good] == name]
+            worst = own[np.argsort(-ratio[own], kind="stable")][: int(own.size * rule.most_percent / 100)]
+            code[worst[ratio[worst] > rule.distance_ratio]] = AMBIGUOUS
     dropped = []
     for i in np.flatnonzero(code):
         reason = REASONS[code[i]]

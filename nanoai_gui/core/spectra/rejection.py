@@ -126,7 +126,7 @@ def signal_to_noise(
     Noise: 1.4826 times the median of the absolute second differences, over the square root of 6 (white noise
     of standard deviation 1 has second differences of that spread), so that bands and slopes count for
     little. Signal: means of 5 channels, less their own mean over 21 neighbours; the highest. Pure noise gives
-    about 1 to 2.
+    1 to 2.
 
     Parameters
     ----------
@@ -151,9 +151,10 @@ def signal_to_noise(
     n_blocks = k // size
     blocks = intensities[:, : n_blocks * size].reshape(n, n_blocks, size).mean(axis=2, dtype=np.float64)
     blocks -= blocks.mean(axis=1, keepdims=True)
-    reach = min(BACKGROUND_BLOCKS // 2, (n_blocks - 1) // 2)
     where = np.arange(n_blocks)
-    first, last = np.maximum(where - reach, 0), np.minimum(where + reach + 1, n_blocks)
+    # Narrower towards the ends, so that it stays in the middle and a slope leaves nothing.
+    reach = np.minimum(np.minimum(where, where[::-1]), BACKGROUND_BLOCKS // 2)
+    first, last = where - reach, where + reach + 1
     sums = np.zeros((n, n_blocks + 1))
     np.cumsum(blocks, axis=1, out=sums[:, 1:])
     bands = blocks - (sums[:, last] - sums[:, first]) / (last - first)
