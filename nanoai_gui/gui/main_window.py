@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
 from PySide6.QtGui import (
@@ -22,9 +22,8 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
 )
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QToolBar, QWidget
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QWidget
 
-from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.actions import (
@@ -44,10 +43,11 @@ from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
 from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.help import AboutDialog, ShortcutSheet
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.opening import Opening
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
-from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs
-from nanoai_gui.gui.tem.batch import Batch, BatchSummary
+from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Zooming
+from nanoai_gui.gui.tem.batch import Batch, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.model_tools import ModelTools
@@ -68,16 +68,6 @@ SMALL_SCREEN = 1600
 SAVE_DELAY_MS = 2000
 READING_MS = 300
 """Reading that takes longer than this is shown in the status bar."""
-
-
-class Zooming(Protocol):
-    """What the zoom commands need."""
-
-    def fit(self) -> None:
-        """Show all."""
-
-    def zoom(self, factor: float) -> None:
-        """Magnify."""
 
 
 class MainWindow(QMainWindow):
@@ -109,6 +99,7 @@ class MainWindow(QMainWindow):
         self.tabs = Tabs(self.tab, self._make_spectra)
         self.setCentralWidget(self.tabs)
         self.notices = NoticeArea(self.tabs.stack)
+        self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
         bar, self.readout, self.busy = make_status_bar(self.session)
@@ -131,8 +122,8 @@ class MainWindow(QMainWindow):
     def _handlers(self) -> dict[str, Callable[..., object]]:
         canvas = self.tab.canvas
         return {
-            "open": self._ask_for_files,
-            "open_folder": self._ask_for_folder,
+            "open": self.opening.ask_for_files,
+            "open_folder": self.opening.ask_for_folder,
             "export_tables": self.exports.ask_for_tables,
             "export_overlay": self.exports.ask_for_overlay,
             "export_histogram": self.exports.ask_for_histogram,
@@ -172,9 +163,7 @@ class MainWindow(QMainWindow):
         first = menus["spectra"].actions()[0]
         menus["spectra"].insertActions(first, [self.actions_by_key[key] for key in SHARED])
         menus["spectra"].insertSeparator(first)
-        self._recent_menu = QMenu("Open &recent", self)
-        self._recent_menu.aboutToShow.connect(self._fill_recent)
-        menus["file"].insertMenu(self.actions_by_key["export_tables"], self._recent_menu)
+        menus["file"].insertMenu(self.actions_by_key["export_tables"], self.opening.recent_menu)
         menus["file"].insertSeparator(self.actions_by_key["export_tables"])
         toolbar = self._toolbar = QToolBar("Commands", self)
         toolbar.setObjectName("toolbar")
@@ -214,6 +203,8 @@ class MainWindow(QMainWindow):
         self._runner.failed.connect(self._reporter.report)
         self._theme.changed.connect(self._apply_theme)
         self.tabs.changed.connect(self._on_tab)
+        self.opening.opened.connect(self._take_opened)
+        self.opening.remembered.connect(self._save_timer.start)
 
     # ------------------------------------------------------------------ the two tabs
 
@@ -266,71 +257,21 @@ class MainWindow(QMainWindow):
 
     def open_paths(self, paths: Iterable[Path]) -> None:
         """Add files, and what folders hold, to the lists: images to the one, spectra to the other."""
-        from nanoai_gui.core.files.opening import DataKind, sort_by_kind
-
-        wanted = [Path(path) for path in paths]
-        if not wanted:
-            return
-        prefer = DataKind.SPECTRA if self.tabs.is_spectra else DataKind.IMAGES
-        # In a worker: a folder on a network drive may take long to list.
-        self._runner.run(
-            sort_by_kind, wanted, prefer, on_done=lambda found: self._take_opened(wanted, found)
-        )
+        self.opening.open(paths)
 
     def _take_opened(self, wanted: list[Path], found: Opened) -> None:
         for sentence in found.problems:
             self.notices.show(sentence, Kind.WARNING)
-        if not found.images and not found.spectra:
-            return
-        self._store.remember_recent(wanted[-1].absolute())
-        self._save_timer.start()
         if found.spectra:
             self._spectra.open(found)
         if found.images:
             keys = self.session.add_paths(found.images)
             if len(wanted) == 1 and len(keys) == 1:
                 self.session.set_current(keys[0])
-        if not found.images:
+        if found.spectra and not found.images:
             self.tabs.show_page(SPECTRA)
-        elif not found.spectra:
+        elif found.images and not found.spectra:
             self.tabs.show_page(TEM)
-
-    def _ask_for_files(self) -> None:
-        if self.tabs.is_spectra:
-            chosen = self._spectra.ask_for_files()
-            if chosen:
-                self._store.values.open_folder = str(chosen[0].parent)
-                self.open_paths(chosen)
-            return
-        kinds = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
-        files, _ = QFileDialog.getOpenFileNames(
-            self, "Open images", self._store.values.open_folder, f"Micrographs ({kinds});;All files (*)"
-        )
-        if files:
-            self._store.values.open_folder = str(Path(files[0]).parent)
-            self.open_paths(Path(file) for file in files)
-
-    def _ask_for_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Open a folder", self._store.values.open_folder)
-        if folder:
-            self._store.values.open_folder = folder
-            self.open_paths([Path(folder)])
-
-    def _fill_recent(self) -> None:
-        self._recent_menu.clear()
-        for text in self._store.values.recent:
-            action = self._recent_menu.addAction(text.replace("&", "&&"))
-            action.setData(text)
-            action.triggered.connect(lambda _=False, path=text: self.open_paths([Path(path)]))
-        if not self._store.values.recent:
-            self._recent_menu.addAction("Nothing opened yet").setEnabled(False)
-            return
-        self._recent_menu.addSeparator()
-        self._recent_menu.addAction("&Clear this list").triggered.connect(self._clear_recent)
-
-    def _clear_recent(self) -> None:
-        self._store.values.recent = []
-        self._save_timer.start()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders, wherever on the window."""
@@ -548,17 +489,3 @@ class MainWindow(QMainWindow):
     def theme_actions(self) -> list[QAction]:
         """The three actions of which one is on."""
         return [self.actions_by_key[f"theme_{mode}"] for mode in ("system", "light", "dark")]
-
-
-def batch_messages(summary: BatchSummary) -> list[tuple[str, Kind]]:
-    """Say what a person should know at the end of a batch: nothing if all went well and fast."""
-    n, n_failed = summary.n_measured, len(summary.errors)
-    measured = "1 image measured" if n == 1 else f"{n} images measured"
-    if summary.was_cancelled:
-        return [(f"Stopped: {measured}.", Kind.INFORMATION)]
-    if n_failed == 1:
-        return [(f"{measured}, 1 failed: {next(iter(summary.errors.values()))}", Kind.WARNING)]
-    if n_failed:
-        advice = "Each says why in the list on the left."
-        return [(f"{measured}, {n_failed} failed. {advice}", Kind.WARNING)]
-    return [(f"{measured} in {summary.seconds:.0f} s.", Kind.INFORMATION)] if n > 1 else []

@@ -225,8 +225,8 @@ def test_the_dialog_opens_what_was_chosen_and_remembers_the_folder(
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([chosen], ""))
     press(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
-    window._fill_recent()
-    recent = [action.data() for action in window._recent_menu.actions()]
+    window.opening.recent_menu.aboutToShow.emit()
+    recent = [action.data() for action in window.opening.recent_menu.actions()]
     assert recent[0] == chosen
     window.close()
     kept = json.loads((tmp_path / "settings.json").read_text())

@@ -83,6 +83,26 @@ class SetContent:
         return self.spectra.with_columns({"roi": names.astype(np.str_), "label": labels.astype(np.str_)})
 
 
+def new_region(
+    others: tuple[Region, ...],
+    number: int,
+    rows: NDArray[np.int64],
+    label: str,
+    outlines: tuple[NDArray[np.float64], ...] = (),
+    name: str = "",
+) -> Region:
+    """Make a region with a free name, in the colour of its label or else in one not in use."""
+    taken = {region.name for region in others}
+    i = len(others) + 1
+    while f"ROI {i}" in taken:
+        i += 1
+    used = [region.colour for region in others]
+    same = [region.colour for region in others if label and region.label == label]
+    free = [colour for colour in REGION_COLOURS if colour not in used]
+    colour = (same or free or [REGION_COLOURS[number % len(REGION_COLOURS)]])[0]
+    return Region(number, name or f"ROI {i}", label, colour, rows, outlines)
+
+
 @dataclass
 class SetEntry:
     """One map or series of the list.

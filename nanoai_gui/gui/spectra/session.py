@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.preprocessing import Pipeline
+from nanoai_gui.core.spectra.rejection import Thresholds
 from nanoai_gui.core.spectra.spectral_set import SpectralSet, concatenate
-from nanoai_gui.gui.spectra.entries import REGION_COLOURS, Region, SetContent, SetEntry, SetState
+from nanoai_gui.gui.spectra.edits import SetEdit
+from nanoai_gui.gui.spectra.entries import Region, SetContent, SetEntry, SetState, new_region
 
 NOBODY = np.zeros(0, np.int64)
 UNDO_LIMIT = 200
@@ -46,6 +48,7 @@ class SpectraSession(QObject):
     region_changed = Signal()  # another region is chosen
     band_changed = Signal()
     pipeline_changed = Signal()
+    step_changed = Signal()  # another step of the preprocessing is looked at
     model_changed = Signal()
     predictions_changed = Signal(int)  # key
 
@@ -61,6 +64,7 @@ class SpectraSession(QObject):
         self._region: int | None = None
         self._band: tuple[float, float] | None = None
         self._pipeline = Pipeline()
+        self._step: int | None = None
         self._model: SpectraModel | None = None
         self._predictions: dict[int, Predictions] = {}
         self.undo_stack = QUndoStack(self)
@@ -324,28 +328,20 @@ class SpectraSession(QObject):
             return None
         content = self._content(self._current)
         number, self._next_region = self._next_region, self._next_region + 1
-        taken = {region.name for region in content.regions}
-        i = len(content.regions) + 1
-        while f"ROI {i}" in taken:
-            i += 1
-        same = next((region.colour for region in content.regions if label and region.label == label), None)
-        used = [region.colour for region in content.regions]
-        free = [colour for colour in REGION_COLOURS if colour not in used]
-        colour = same or (free[0] if free else REGION_COLOURS[number % len(REGION_COLOURS)])
-        region = Region(number, name or f"ROI {i}", label, colour, chosen, outlines)
+        region = new_region(content.regions, number, chosen, label, outlines, name)
         self._region = number
         self._edit({self._current: replace(content, regions=(*content.regions, region))}, "Mark a region")
         self.region_changed.emit()
         return region
 
-    def change_region(self, changed: Region) -> None:
-        """Put a changed region in the place of the one with its number."""
-        key = self._current
-        if key is None:
+    def change_regions(self, changed: Iterable[Region]) -> None:
+        """Put changed regions in the place of those with their numbers."""
+        key, new = self._current, {region.number: region for region in changed}
+        if key is None or not new:
             return
         content = self._content(key)
-        regions = tuple(changed if old.number == changed.number else old for old in content.regions)
-        self._edit({key: replace(content, regions=regions)}, "Change a region")
+        regions = tuple(new.get(old.number, old) for old in content.regions)
+        self._edit({key: replace(content, regions=regions)}, "Change regions")
 
     def remove_regions(self, numbers: Iterable[int]) -> None:
         """Take regions of the shown set away."""
@@ -364,7 +360,7 @@ class SpectraSession(QObject):
 
     def _edit(self, after: Mapping[int, SetContent], text: str) -> None:
         before = {key: self._content(key) for key in after}
-        self.undo_stack.push(_Edit(self, before, dict(after), text))
+        self.undo_stack.push(SetEdit(self, before, dict(after), text))
 
     def restore(self, contents: Mapping[int, SetContent]) -> None:
         """Put contents back (for undo and redo)."""
@@ -385,7 +381,22 @@ class SpectraSession(QObject):
         """Preprocess by other steps."""
         if pipeline != self._pipeline:
             self._pipeline = pipeline
+            if self._step is not None and self._step >= len(pipeline):
+                self._step = None
             self.pipeline_changed.emit()
+
+    @property
+    def step_shown(self) -> int | None:
+        """The step whose before and after is shown; ``None``: before and after all of them."""
+        return self._step
+
+    def show_step(self, number: int | None) -> None:
+        """Look at one step, or at all."""
+        if number is not None and not 0 <= number < len(self._pipeline):
+            number = None
+        if number != self._step:
+            self._step = number
+            self.step_changed.emit()
 
     # ------------------------------------------------------------------ training and prediction
 
@@ -452,6 +463,15 @@ class SpectraSession(QObject):
         for key in gone:
             self.predictions_changed.emit(key)
 
+    def set_thresholds(self, thresholds: Thresholds) -> None:
+        """Let the model reject by other thresholds; what it said is judged anew, without classifying again."""
+        if self._model is None or self._model.thresholds == thresholds:
+            return
+        self._model = self._model.with_thresholds(thresholds)
+        for key, predictions in self._predictions.items():
+            self._predictions[key] = predictions.with_thresholds(thresholds)
+            self.predictions_changed.emit(key)
+
     def predictions(self, key: int) -> Predictions | None:
         """Give what the model says of the spectra of an entry, row by row."""
         return self._predictions.get(key)
@@ -468,28 +488,6 @@ class SpectraSession(QObject):
         else:
             raise ValueError("there is one prediction for each spectrum of a set")
         self.predictions_changed.emit(key)
-
-
-class _Edit(QUndoCommand):
-    """Contents before and after; sets share their intensities, so that a step costs only its columns."""
-
-    def __init__(
-        self,
-        session: SpectraSession,
-        before: dict[int, SetContent],
-        after: dict[int, SetContent],
-        text: str,
-    ) -> None:
-        super().__init__(text)
-        self._session, self._before, self._after = session, before, after
-
-    def undo(self) -> None:
-        """Go back."""
-        self._session.restore(self._before)
-
-    def redo(self) -> None:
-        """Do it."""
-        self._session.restore(self._after)
 
 
 def _title(path: Path, spectra: SpectralSet, number: int, n: int) -> str:

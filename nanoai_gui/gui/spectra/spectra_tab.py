@@ -1,18 +1,26 @@
-"""The Spectra tab: files on the left, map and spectrum in the middle, panels on the right.
+"""The Spectra tab: files and regions on the left, map and spectrum in the middle, panels on the right.
 
-Puts views together that know only the session.
+Puts views together that know only the session. A panel for the right column listens to the session by
+itself and is plugged in with :meth:`SpectraTab.add_panel`.
 """
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, Qt
-from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QTabWidget, QWidget
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QStackedWidget, QTabWidget, QWidget
 
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.map_panel import MapPanel
+from nanoai_gui.gui.spectra.preprocessing_panel import PreprocessingPanel
+from nanoai_gui.gui.spectra.region_list import RegionList
 from nanoai_gui.gui.spectra.session import SpectraSession
-from nanoai_gui.gui.widgets.layout import column
+from nanoai_gui.gui.spectra.set_list import SetList
+from nanoai_gui.gui.spectra.spectra_table import SpectraTable
+from nanoai_gui.gui.spectra.spectrum_panel import SpectrumPanel
+from nanoai_gui.gui.widgets.layout import GRID, column
 
-LIST_WIDTH, SIDE_WIDTH = 200, 392
+LIST_WIDTH, SIDE_WIDTH = 216, 392
+WELCOME = "Open or drop Raman spectra and maps to begin."
 
 
 class SpectraTab(QWidget):
@@ -26,14 +34,40 @@ class SpectraTab(QWidget):
         Runs what takes longer than a frame.
     """
 
+    laser_wanted = Signal(int)
+    """Key of an entry whose laser a person wants to name."""
+    labels_wanted = Signal()
+    problem = Signal(str)
+    """A sentence to show."""
+
     def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._jobs = jobs
+        self.list = SetList(session)
+        self.regions = RegionList(session)
+        self.map = MapPanel(session, jobs)
+        self.spectrum = SpectrumPanel(session, jobs)
+        self.preprocessing = PreprocessingPanel(session)
+        self.table = SpectraTable(session)
+        self.readout = QLabel()
+        self.readout.setObjectName("spectraReadout")
         self.panels = QTabWidget()
         self.panels.setDocumentMode(True)
         self.panels.setObjectName("spectraPanels")
+        self.panels.tabBar().setExpanding(True)
+        self.panels.setUsesScrollButtons(True)
+        self.add_panel("Prepare", self.preprocessing)
+        self.add_panel("Table", self.table, scrolls=False)
         self._lay_out()
+        self.list.laser_wanted.connect(self.laser_wanted)
+        self.table.labels_wanted.connect(self.labels_wanted)
+        self.map.problem.connect(self.problem)
+        self.map.readout_changed.connect(self.readout.setText)
+        self.preprocessing.problem.connect(self.problem)
+        self.spectrum.problem_changed.connect(self.preprocessing.show_problem)
+        session.current_changed.connect(self._show_set)
+        self._show_set()
 
     def add_panel(self, title: str, widget: QWidget, *, scrolls: bool = True) -> None:
         """Add a panel to the right column.
@@ -73,10 +107,42 @@ class SpectraTab(QWidget):
                 splitter.restoreState(QByteArray(state[name]))
 
     def shut_down(self) -> None:
-        """Stop threads; nothing may be shown after this."""
+        """Stop what runs; nothing may be shown after this."""
+        self.map.shut_down()
+        self.spectrum.shut_down()
 
     def _lay_out(self) -> None:
-        across = QSplitter(Qt.Orientation.Horizontal)
-        across.addWidget(self.panels)
-        self._splitters = {"spectra across": across}
+        left = _splitter(Qt.Orientation.Vertical, (self.list, 3), (self.regions, 2))
+        self._plots = _splitter(Qt.Orientation.Vertical, (self.map, 3), (self.spectrum, 2))
+        welcome = QLabel(WELCOME)
+        welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        welcome.setMargin(GRID)
+        self._middle = QStackedWidget()
+        self._middle.addWidget(welcome)
+        self._middle.addWidget(self._plots)
+        across = _splitter(Qt.Orientation.Horizontal, (left, 0), (self._middle, 1), (self.panels, 0))
+        across.setSizes([LIST_WIDTH, 10_000, SIDE_WIDTH])
+        self._plots.setSizes([560, 440])
+        left.setMinimumWidth(150)
+        self.panels.setMinimumWidth(300)
+        self._splitters = {"spectra across": across, "spectra left": left, "spectra plots": self._plots}
         column(self, spacing=0).addWidget(across)
+
+    def _show_set(self) -> None:
+        spectra = self._session.spectra
+        self._middle.setCurrentIndex(0 if spectra is None else 1)
+        has_map = spectra is not None and spectra.grid is not None
+        self.map.setVisible(has_map)
+        self.regions.setVisible(has_map)
+        self.readout.setText("")
+
+
+def _splitter(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
+    """Put widgets side by side, each with its share of new room."""
+    splitter = QSplitter(orientation)
+    splitter.setChildrenCollapsible(False)
+    splitter.setHandleWidth(5)
+    for i, (widget, stretch) in enumerate(parts):
+        splitter.addWidget(widget)
+        splitter.setStretchFactor(i, stretch)
+    return splitter

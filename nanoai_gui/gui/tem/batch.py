@@ -13,6 +13,7 @@ from nanoai_gui.core.jobs import Failure, Priority
 from nanoai_gui.core.tem.analysis import ImageAnalysis, analyse
 from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.widgets.notice import Kind
 
 
 @dataclass(frozen=True)
@@ -220,3 +221,17 @@ def seconds_in_words(seconds: float) -> str:
     if seconds < 5400:
         return f"about {round(seconds / 60)} min"
     return f"about {seconds / 3600:.1f} h"
+
+
+def batch_messages(summary: BatchSummary) -> list[tuple[str, Kind]]:
+    """Say what a person should know at the end of a batch: nothing if all went well and fast."""
+    n, n_failed = summary.n_measured, len(summary.errors)
+    measured = "1 image measured" if n == 1 else f"{n} images measured"
+    if summary.was_cancelled:
+        return [(f"Stopped: {measured}.", Kind.INFORMATION)]
+    if n_failed == 1:
+        return [(f"{measured}, 1 failed: {next(iter(summary.errors.values()))}", Kind.WARNING)]
+    if n_failed:
+        advice = "Each says why in the list on the left."
+        return [(f"{measured}, {n_failed} failed. {advice}", Kind.WARNING)]
+    return [(f"{measured} in {summary.seconds:.0f} s.", Kind.INFORMATION)] if n > 1 else []

@@ -157,6 +157,11 @@ class NoticeArea(QObject):
         for notice in self._shown():
             notice.dismiss()
 
+    def bring_to_front(self) -> None:
+        """Stay above a page that was just raised."""
+        for notice in self._shown():
+            notice.raise_()
+
     def _shown(self) -> list[Notice]:
         return [notice for notice in self._notices if not notice.isHidden()]
 

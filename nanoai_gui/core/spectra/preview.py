@@ -1,0 +1,75 @@
+"""What preprocessing makes of one spectrum and of a few averages, for looking at while steps are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.spectra.preprocessing import Pipeline, Trace
+
+N_PEAKS = 12
+LEAST_PROMINENCE = 0.03
+"""Of the range of the spectrum; smaller tops are not worth a label."""
+PEAK_DISTANCE_CM = 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """One spectrum and some averages on their way through the steps.
+
+    Parameters
+    ----------
+    traces
+        The spectrum before and after each step.
+    averages
+        (m, k') averages after all steps, on ``axis``.
+    axis, after
+        (k',) Raman shift in cm-1 and the spectrum after all steps.
+    peaks
+        (p,) indices of the clearest tops of ``after``, ascending.
+    """
+
+    traces: tuple[Trace, ...]
+    averages: NDArray[np.float32]
+    axis: NDArray[np.float64]
+    after: NDArray[np.float32]
+    peaks: NDArray[np.int64]
+
+
+def preview(
+    pipeline: Pipeline,
+    spectrum: NDArray[np.float32],
+    averages: NDArray[np.float32],
+    axis: NDArray[np.float64],
+) -> Preview:
+    """Follow a spectrum (k,) through all steps, and bring averages (m, k) through them.
+
+    Raises
+    ------
+    ParameterError, AxisError
+        As :meth:`Pipeline.apply`.
+    """
+    traces = pipeline.trace(spectrum, axis)
+    after, new_axis = (traces[-1].after, traces[-1].axis) if traces else (spectrum, axis)
+    means, _ = pipeline.apply_to(averages, axis) if len(pipeline) and len(averages) else (averages, axis)
+    if not len(averages):
+        means = np.zeros((0, new_axis.size), np.float32)
+    return Preview(traces, means, new_axis, after, find_peaks(after, new_axis))
+
+
+def find_peaks(spectrum: NDArray[np.float32], axis: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the clearest tops of a spectrum: the most prominent ones, ascending in Raman shift."""
+    from scipy.signal import find_peaks as tops_of
+
+    if axis.size < 5 or not np.isfinite(spectrum).all():
+        return np.zeros(0, np.int64)
+    # Of spikes as of noise: the range between percentiles, so that one wild channel hides no band.
+    low, high = np.percentile(spectrum, (1, 99.5))
+    if not high > low:
+        return np.zeros(0, np.int64)
+    apart = max(1, round(PEAK_DISTANCE_CM / float(np.median(np.diff(axis)))))
+    tops, facts = tops_of(spectrum, prominence=LEAST_PROMINENCE * float(high - low), distance=apart)
+    best = np.argsort(facts["prominences"])[::-1][:N_PEAKS]
+    return np.sort(tops[best]).astype(np.int64)

@@ -1,0 +1,329 @@
+"""The map with its bars, and what leads from the session to its colours and back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QWidget
+
+from nanoai_gui.core.callbacks import OperationCancelled
+from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.spectra.preprocessing import Pipeline
+from nanoai_gui.core.spectra.quantities import Quantity, measure_band, otsu
+from nanoai_gui.core.spectra.rejection import REASONS
+from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.colour_scale import ColourScale
+from nanoai_gui.gui.spectra.colours import (
+    Scale,
+    class_colours,
+    colour_classes,
+    colour_names,
+    colour_values,
+)
+from nanoai_gui.gui.spectra.map_bar import CLASSES, LABELS, PROBABILITY, MapBar
+from nanoai_gui.gui.spectra.map_plot import MapPlot, MapTool
+from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.widgets.layout import column
+from nanoai_gui.gui.widgets.numbers import significant
+
+DEBOUNCE_MS = 60
+OVER_PHOTO = 0.65
+"""Opacity of the map over the white-light image."""
+
+
+class MapPanel(QWidget):
+    """Everything about the map of the set that is shown; sets without places have no map."""
+
+    readout_changed = Signal(str)
+    problem = Signal(str)
+
+    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._jobs = jobs
+        self._values: NDArray[np.float64] | None = None
+        self._geometry: tuple[object, object] = (None, None)
+        self._processed: tuple[object, Pipeline, SpectralSet] | None = None
+        self._stop = threading.Event()
+        self.bar = MapBar(session)
+        self.plot = MapPlot()
+        self.scale = ColourScale()
+        layout = column(self, spacing=0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.scale)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DEBOUNCE_MS)
+        self._timer.timeout.connect(self._measure)
+        self._connect()
+        self._show_set()
+
+    def _connect(self) -> None:
+        session, plot, bar = self._session, self.plot, self.bar
+        session.current_changed.connect(self._show_set)
+        session.set_changed.connect(self._on_set)
+        session.selection_changed.connect(self._show_selection)
+        session.region_changed.connect(self._show_regions)
+        session.band_changed.connect(self._timer.start)
+        session.pipeline_changed.connect(self._on_pipeline)
+        session.predictions_changed.connect(self._on_predictions)
+        bar.shown_changed.connect(self._show_colours)
+        bar.tool_changed.connect(self._use_tool)
+        bar.threshold_changed.connect(self._show_threshold)
+        bar.take_all.connect(self._take_all)
+        plot.clicked.connect(self._clicked)
+        plot.outlined.connect(self._outlined)
+        plot.brushed.connect(self._brushed)
+        plot.hovered.connect(self._hovered)
+        plot.tool_left.connect(self._leave)
+
+    def fit(self) -> None:
+        """Show the whole map."""
+        self.plot.fit()
+
+    def zoom(self, factor: float) -> None:
+        """Magnify."""
+        self.plot.zoom(factor)
+
+    def shut_down(self) -> None:
+        """Stop what runs."""
+        self._timer.stop()
+        self._stop.set()
+
+    # ------------------------------------------------------------------ what is shown
+
+    @property
+    def values(self) -> NDArray[np.float64] | None:
+        """(n,) numbers on show, ``None`` while labels or classes are, or while they are measured."""
+        return self._values
+
+    def _show_set(self) -> None:
+        spectra = self._session.spectra
+        grid = None if spectra is None else spectra.grid
+        self._geometry = (grid, None if spectra is None else spectra.image)
+        self.plot.set_map(grid, None if spectra is None else spectra.image)
+        self.plot.set_tool(self.plot.tool)
+        self._processed = None
+        self._show_regions()
+        self._show_selection()
+        self._show_colours()
+
+    def _on_set(self, key: int) -> None:
+        if key == self._session.current:
+            self._show_regions()
+            if self.bar.what == LABELS:
+                self._show_colours()
+
+    def _on_predictions(self, key: int) -> None:
+        if key == self._session.current and self._session.predictions(key) is not None:
+            if self.bar.what not in (CLASSES, PROBABILITY):
+                self.bar.show_what(CLASSES)
+            else:
+                self._show_colours()
+
+    def _on_pipeline(self) -> None:
+        self._processed = None
+        if self.bar.processed.isChecked() and self.bar.quantity is not None:
+            self._timer.start()
+
+    def _show_regions(self) -> None:
+        chosen = self._session.region
+        self.plot.set_regions(self._session.regions, None if chosen is None else chosen.number)
+
+    def _show_selection(self) -> None:
+        self.plot.set_selected(self._session.selected, self._session.spectrum)
+
+    def _show_colours(self) -> None:
+        self.bar.update_parts()
+        self.plot.set_image_visible(self.bar.photo.isChecked())
+        entry, key = self._session.current_entry, self._session.current
+        if entry is None or key is None or entry.content is None or entry.content.spectra.grid is None:
+            self._values = None
+            self.plot.set_colours(None)
+            self.scale.set_scale(None)
+            return
+        predictions = self._session.predictions(key)
+        if self.bar.quantity is not None:
+            self._measure()
+        elif self.bar.what == LABELS or predictions is None:
+            names = entry.content.with_region_columns().text("label")
+            self._values = None
+            self._paint(colour_names(names, "Label", class_colours(self._session.label_names())))
+        elif self.bar.what == CLASSES:
+            self._values = None
+            self._paint(colour_classes(predictions))
+        else:
+            self._values = predictions.probabilities.max(axis=1)
+            self._paint(colour_values(self._values, "Probability of the class", "", self.bar.colour_map))
+        self._show_threshold()
+
+    def _paint(self, made: tuple[NDArray[np.uint8], Scale]) -> None:
+        rgba, scale = made
+        spectra = self._session.spectra
+        has_photo = spectra is not None and spectra.image is not None and self.bar.photo.isChecked()
+        # A class map brings its own opacity.
+        self.plot.set_colours(rgba, OVER_PHOTO if has_photo and self.bar.what != CLASSES else 1.0)
+        self.scale.set_scale(scale)
+
+    def _measure(self) -> None:
+        spectra, quantity = self._session.spectra, self.bar.quantity
+        if spectra is None or quantity is None or spectra.grid is None:
+            return
+        self._stop.set()
+        stop = self._stop = threading.Event()
+        band = self._session.band
+        pipeline = self._session.pipeline if self.bar.processed.isChecked() else Pipeline()
+        cached = self._processed
+        ready = cached[2] if cached and cached[0] is spectra.intensities and cached[1] == pipeline else None
+        work = _work(spectra, ready, pipeline, quantity, band, stop.is_set)
+        self._jobs.run_in_thread(
+            work, on_done=lambda found: self._measured(spectra, pipeline, quantity, found),
+            on_error=self._failed, key=self,
+        )  # fmt: skip
+
+    def _measured(
+        self,
+        spectra: SpectralSet,
+        pipeline: Pipeline,
+        quantity: Quantity,
+        found: tuple[SpectralSet, NDArray[np.float64]] | None,
+    ) -> None:
+        now = self._session.spectra
+        if found is None or now is None or now.intensities is not spectra.intensities:
+            return
+        processed, values = found
+        self._processed = (spectra.intensities, pipeline, processed)
+        self._values = values
+        self._paint(colour_values(values, self._title(quantity), quantity.unit, self.bar.colour_map))
+        if self.plot.tool is MapTool.BRUSH:
+            self._offer_threshold()
+            self._show_threshold()
+
+    def _title(self, quantity: Quantity) -> str:
+        band = self._session.band
+        return quantity.value if band is None else f"{quantity.value} {band[0]:.0f}–{band[1]:.0f} cm⁻¹"
+
+    def _failed(self, failure: Failure) -> None:
+        self._values = None
+        self.plot.set_colours(None)
+        self.scale.set_scale(None)
+        self.problem.emit(str(failure))
+
+    # ------------------------------------------------------------------ what a person does
+
+    def _use_tool(self, tool: MapTool) -> None:
+        self.plot.set_tool(tool)
+        if tool is MapTool.BRUSH:
+            self._offer_threshold()
+        self._show_threshold()
+        self.plot.setFocus()
+
+    def _leave(self) -> None:
+        if self.plot.tool is MapTool.SELECT:
+            self._session.select([])
+        else:
+            self.bar.set_tool(MapTool.SELECT)
+
+    def _clicked(self, spectrum: int, modifiers: Qt.KeyboardModifier) -> None:
+        session = self._session
+        if spectrum < 0:
+            session.select([])
+            return
+        add = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
+        if modifiers & add:
+            own = set(session.selected.tolist())
+            own ^= {spectrum} if modifiers & Qt.KeyboardModifier.ControlModifier else {spectrum} - own
+            session.select(sorted(own), look_at=spectrum)
+        else:
+            session.select([spectrum], look_at=spectrum)
+
+    def _outlined(self, outline: NDArray[np.float64], modifiers: Qt.KeyboardModifier) -> None:
+        rows = self.plot.spectra_inside(outline)
+        if self.plot.tool is MapTool.SELECT:
+            adds = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+            self._session.select(np.concatenate([rows, self._session.selected]) if adds else rows)
+            return
+        if not rows.size:
+            self.problem.emit("There is no pixel's centre inside of that line; draw a larger one.")
+            return
+        self._session.add_region(rows, self.bar.region_label, (outline,))
+
+    def _brushed(self, rows: NDArray[np.int64]) -> None:
+        self._show_threshold()
+        if rows.size:
+            self._session.add_region(rows, self.bar.region_label)
+
+    def _take_all(self) -> None:
+        if self.plot.allowed is not None:
+            self._session.add_region(np.flatnonzero(self.plot.allowed), self.bar.region_label)
+
+    def _offer_threshold(self) -> None:
+        if self._values is not None and np.isfinite(self._values).any():
+            spread = float(np.nanpercentile(self._values, 99) - np.nanpercentile(self._values, 1))
+            step = 10.0 ** np.floor(np.log10(spread / 50)) if spread > 0 else 1.0
+            self.bar.set_threshold(otsu(self._values), float(step))
+
+    def _show_threshold(self) -> None:
+        is_on = self.plot.tool is MapTool.BRUSH and self._values is not None
+        self.bar.take.setEnabled(is_on)
+        self.bar.threshold.setEnabled(is_on)
+        if not is_on or self._values is None:
+            self.plot.allowed = None
+            self.plot.set_marked(None)
+            return
+        with np.errstate(invalid="ignore"):
+            self.plot.allowed = self._values >= self.bar.threshold.value()
+        self.plot.set_marked(np.flatnonzero(self.plot.allowed))
+
+    def _hovered(self, spectrum: int, x: float, y: float) -> None:
+        key, entry = self._session.current, self._session.current_entry
+        if np.isnan(x) or entry is None or key is None or entry.spectra is None:
+            self.readout_changed.emit("")
+            return
+        words = [f"x {x:.1f}, y {y:.1f} µm"]
+        if spectrum >= 0:
+            words.append(f"spectrum {spectrum + 1}")
+            if self._values is not None and spectrum < self._values.size:
+                unit = "" if self.bar.quantity is None else f" {self.bar.quantity.unit}"
+                words.append(f"{self.bar.what.lower()} {significant(float(self._values[spectrum]), 4)}{unit}")
+            names = [
+                r.name + (f" ({r.label})" if r.label else "") for r in entry.regions if spectrum in r.rows
+            ]
+            label = str(entry.spectra.columns["label"][spectrum])
+            words += names or ([f"label {label}"] if label else [])
+            predictions = self._session.predictions(key)
+            if predictions is not None:
+                best = int(predictions.best[spectrum])
+                share = 100 * float(predictions.probabilities[spectrum, best])
+                reason = REASONS[int(predictions.reason[spectrum])]
+                said = f"{predictions.classes[best]} {share:.0f} %"
+                words.append(f"not classified: {reason}" if reason else said)
+        self.readout_changed.emit("   ".join(words).replace(" \u0020", " "))
+
+
+def _work(
+    spectra: SpectralSet,
+    ready: SpectralSet | None,
+    pipeline: Pipeline,
+    quantity: Quantity,
+    band: tuple[float, float] | None,
+    cancelled: Callable[[], bool],
+) -> Callable[[], tuple[SpectralSet, NDArray[np.float64]] | None]:
+    """Make the task of a helper thread: numpy lets the window run meanwhile."""
+
+    def work() -> tuple[SpectralSet, NDArray[np.float64]] | None:
+        try:
+            processed = ready
+            if processed is None:
+                processed = pipeline.apply(spectra, cancelled=cancelled) if len(pipeline) else spectra
+            return processed, measure_band(processed, quantity, band, cancelled)
+        except OperationCancelled:
+            return None
+
+    return work
