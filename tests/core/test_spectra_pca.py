@@ -62,7 +62,7 @@ def test_network_is_evaluated_as_scikit_learn_does(n_classes: int) -> None:
     inputs = random.normal(size=(60, 6)).astype(np.float32)
     labels = np.arange(60) % n_classes
     ours = train_network(inputs, labels, n_classes, epochs=1, seed=3)
-    reference = MLPClassifier((25, 25), alpha=1.0, batch_size=60, learning_rate_init=0.003, random_state=3)
+    reference = MLPClassifier((25, 25), alpha=1.0, batch_size=8, learning_rate_init=0.003, random_state=3)
     reference.partial_fit(inputs, labels, classes=np.arange(n_classes))
     np.testing.assert_allclose(
         softmax(ours(inputs.astype(np.float64))), reference.predict_proba(inputs), atol=1e-5

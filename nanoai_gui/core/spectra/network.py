@@ -19,6 +19,9 @@ from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.errors import ParameterError
 
 Floats = NDArray[np.float64]
+STEPS_PER_EPOCH = 20
+"""Spectra a step are fewer than asked for where an epoch would have less steps than this."""
+FEWEST_BATCH = 8
 Loss = Callable[[int, int, float], None]
 """``loss(member, epoch, cross_entropy)``: for the live curve."""
 
@@ -126,7 +129,8 @@ def train_network(
         activation="relu",
         solver=solver,
         alpha=weight_decay,
-        batch_size=min(batch, len(inputs)),
+        # Small sets in small steps, as an epoch of two steps teaches little.
+        batch_size=min(batch, max(FEWEST_BATCH, len(inputs) // STEPS_PER_EPOCH)),
         learning_rate_init=learning_rate,
         max_iter=epochs,
         random_state=seed,
@@ -135,18 +139,12 @@ def train_network(
     # Half the width is plenty for weights, and nearly twice as fast.
     inputs = inputs.astype(np.float32)
     classes = np.arange(n_classes)
-    # A weight a spectrum would serve as well, but partial_fit of older scikit-learn takes none: the rarer
-    # classes are drawn more often instead, which is the same on average.
-    counts = np.bincount(labels, minlength=n_classes)
-    chance = (1.0 / counts)[labels]
-    chance /= chance.sum()
-    balanced = bool((counts == counts[0]).all())
     random = np.random.default_rng(seed)
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         warnings.simplefilter("ignore")
         for epoch in range(epochs):
             checkpoint(cancelled)
-            rows = np.arange(len(labels)) if balanced else random.choice(len(labels), len(labels), p=chance)
+            rows = balanced_rows(labels, n_classes, random)
             # The rate falls to a tenth, so that the last epochs settle.
             rate = learning_rate * 0.1 ** (epoch / max(epochs - 1, 1))
             if hasattr(net, "_optimizer"):
@@ -168,6 +166,23 @@ def train_network(
         weights[-1] = np.hstack([np.zeros_like(weights[-1]), weights[-1]])
         biases[-1] = np.concatenate([np.zeros(1), biases[-1]])
     return ReluNetwork(tuple(weights), tuple(biases))
+
+
+def balanced_rows(
+    labels: NDArray[np.int64], n_classes: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Give every row once, and rows of the rarer classes again until all classes are equally frequent.
+
+    A weight a spectrum would serve as well, but older versions of scikit-learn take none here.
+    """
+    most = int(np.bincount(labels, minlength=n_classes).max())
+    parts = [np.arange(len(labels))]
+    for number in range(n_classes):
+        own = np.flatnonzero(labels == number)
+        if 0 < own.size < most:
+            whole, rest = divmod(most - own.size, own.size)
+            parts += [np.tile(own, whole), random.choice(own, rest, replace=False)]
+    return np.concatenate(parts)
 
 
 def _diverged(learning_rate: float) -> ParameterError:
