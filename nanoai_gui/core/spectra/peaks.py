@@ -204,8 +204,10 @@ def _fit(axis: Values, y: Values, window: Window) -> tuple[Values, Values, NDArr
         of the line at the left end of the window, and its rise over it.
     """
     model = _Model.of(axis, window)
-    scale = np.maximum(np.ptp(y, axis=1), np.finfo(np.float64).tiny)
-    shown = y / scale[:, None]
+    scale = np.ptp(y, axis=1)
+    scale[scale == 0] = 1.0
+    level = y.mean(axis=1)
+    shown = (y - level[:, None]) / scale[:, None]
     parameters = model.start(shown)
     damping = np.full(y.shape[0], 1e-2)
     values, slopes = model.evaluate(parameters)
@@ -242,7 +244,9 @@ def _fit(axis: Values, y: Values, window: Window) -> tuple[Values, Values, NDArr
     unit = np.ones_like(parameters)
     unit[:, 2 : model.n_bands * 3 : 3] = scale[:, None]
     unit[:, model.n_bands * 3 :] = scale[:, None]
-    return parameters * unit, covariance * unit[:, :, None] * unit[:, None, :], at_edge
+    parameters = parameters * unit
+    parameters[:, -2] += level
+    return parameters, covariance * unit[:, :, None] * unit[:, None, :], at_edge
 
 
 def _covariance(slopes: Values, cost: Values, at_edge: NDArray[np.bool_], k: int) -> Values:

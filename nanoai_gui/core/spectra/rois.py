@@ -223,7 +223,7 @@ class Rois:
         gone = self[name]
         return Rois(tuple(roi for roi in self.rois if roi is not gone))
 
-    def change(self, name: str, **changes: Any) -> Rois:  # noqa: ANN401 - fields of Roi
+    def change(self, name: str, /, **changes: Any) -> Rois:  # noqa: ANN401 - fields of Roi
         """Change name, shape, colour, group or map of one region."""
         old = self[name]
         return Rois(tuple(replace(roi, **changes) if roi is old else roi for roi in self.rois))
@@ -341,8 +341,8 @@ def inside_polygon(
 ) -> Mask:
     """Tell (n,) which places lie inside a closed outline.
 
-    A ray to the right crosses the outline an odd number of times (M. Shimrat, "Algorithm 112: Position of point
-    relative to polygon", Commun. ACM 5 (1962) 434).
+    A ray to the right crosses the outline an odd number of times (M. Shimrat, "Algorithm 112: Position
+    of point relative to polygon", Commun. ACM 5 (1962) 434).
     """
     inside = np.zeros(x.shape, np.bool_)
     for (x0, y0), (x1, y1) in zip(points, (*points[1:], points[0]), strict=True):

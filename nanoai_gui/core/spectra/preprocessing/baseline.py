@@ -92,7 +92,9 @@ def _curves(y: Curves, axis: NDArray[np.float64], parameters: Parameters) -> Cur
         return imodpoly(y, parameters.order)
     if method is Method.SNIP:
         spacing = float(np.median(np.diff(axis)))
-        return snip(y, max(1, round(parameters.period / (4 * spacing))))
+        # Windows of 1 to m spread as far as a walk of steps 1 to m, the square root of m³/3, does.
+        reach = parameters.period / (4 * spacing)
+        return snip(y, max(1, round((3 * reach**2) ** (1 / 3))))
     if method is Method.AUTO:
         return _automatic(y, axis)
     penalties = np.full(y.shape[1], penalty(parameters.period, axis))

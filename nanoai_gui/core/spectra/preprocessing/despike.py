@@ -29,6 +29,10 @@ _TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for normal noise."""
 _CURVATURE_NOISE = np.sqrt(6.0)
 """Standard deviation of 2 y_j - y_(j-1) - y_(j+1) over that of y."""
+_CLEARLY = 3.0
+"""Standard deviations by which a spike must be sharper than the sharpest band."""
+_SHARP_DIP = 1.4
+"""Fall to both next channels over the depth: 2 for a dead channel."""
 _PASSES = 3
 
 
@@ -38,7 +42,7 @@ class Parameters:
 
     threshold: float = parameter(
         6.0, "Threshold", unit="× noise", minimum=3, maximum=50, step=0.5,
-        help="How far a spike must exceed what a band or the noise explain.",
+        help="How far a spike must stand out of the noise.",
     )  # fmt: skip
     narrowest: float = parameter(
         5.0, "Narrowest band", unit="cm⁻¹", minimum=0.1, maximum=100, step=0.5,
@@ -99,7 +103,8 @@ def find_spikes(
     slopes = np.diff(intensities, axis=1)
     bend[:, :-1] -= slopes
     bend[:, 1:] += slopes
-    limit = (parameters.threshold * _CURVATURE_NOISE * noise)[:, None]
+    # A spike of two equal channels bends half as much as it falls.
+    limit = (0.5 * parameters.threshold * _CURVATURE_NOISE * noise)[:, None]
     suspects = np.abs(bend) > limit if parameters.dips else bend > limit
     rows, channels = np.nonzero(suspects)
     if not rows.size:
@@ -107,9 +112,12 @@ def find_spikes(
     sharpest = _sharpest(float(np.clip(parameters.narrowest / np.median(np.diff(axis)), 2.0, 6.0)))
     sign = np.sign(bend[rows, channels])
     seen = _Surroundings.of(intensities, rows, channels, sign)
-    excess = seen.drop - sharpest * np.maximum(seen.height, 0)
-    sigma = np.maximum(seen.noise, noise[rows]) * np.hypot(_CURVATURE_NOISE, 1.1 * sharpest)
-    found = (excess > parameters.threshold * sigma) & seen.on_top
+    sigma = np.maximum(seen.noise, noise[rows])
+    found = seen.sharper_than(sharpest, sigma, upwards=sign > 0) & seen.on_top
+    found &= np.maximum(seen.drop, seen.fall) > parameters.threshold * _CURVATURE_NOISE * sigma
+    # The channel beside a dip falls steeply too, and that beside a spike is steeply lower, but neither
+    # stands out of what lies farther away.
+    found &= np.where(sign > 0, seen.height, seen.depth) > parameters.threshold * sigma
     rows, channels, sign = rows[found], channels[found], sign[found]
     seen = _Surroundings.of(intensities, rows, channels, sign)
     if whole is not None and neighbours is not None and rows.size:
@@ -166,12 +174,19 @@ def _noise(intensities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(sigma, np.float32)
 
 
-@cache
-def _sharpest(width: float) -> float:
-    """Tell how sharp a Lorentzian of this width (channels) can look, with a tenth to spare.
+@dataclass(frozen=True, slots=True)
+class _Sharpness:
+    """How sharp a band can be: its fall over one and over two channels, each over the height."""
 
-    The measure is that of :class:`_Surroundings`: the fall to both next channels over the height above the
-    foot, the largest for any place of the band between the channels. A Gaussian of this width has a smaller.
+    near: float
+    far: float
+
+
+@cache
+def _sharpest(width: float) -> _Sharpness:
+    """Tell how sharp a Lorentzian of this width (channels) can look, with a little to spare.
+
+    The largest for any place of the band between the channels. A Gaussian of this width is less sharp.
     """
     places = np.linspace(-0.5, 0.5, 41)
     offsets = np.arange(-_REACH, _REACH + 1)
@@ -179,7 +194,9 @@ def _sharpest(width: float) -> float:
     seen = _Surroundings.of(
         bands.astype(np.float32), np.arange(places.size), np.full(places.size, _REACH), np.ones(places.size)
     )
-    return 1.1 * float(np.max(seen.drop / seen.height))
+    return _Sharpness(
+        1.05 * float(np.max(seen.drop / seen.height)), 1.05 * float(np.max(seen.fall / seen.rise))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +205,13 @@ class _Surroundings:
 
     Parameters
     ----------
-    drop
-        (m,) fall to the channel before plus fall to the channel after.
-    height
-        (m,) above the foot: the lower of the medians of channels 2 to 4 before and after.
+    drop, fall
+        (m,) fall to the channels one, and two, before and after, both sides added.
+    height, rise
+        (m,) above the foot, which is the lower of the medians before and after: of channels 2 to 4 beside
+        the top for ``height``, 4 to 6 for ``rise``.
+    depth
+        (m,) as ``height``, but above the higher of the two medians.
     noise
         (m,) standard deviation of the noise, from the second differences near by.
     on_top
@@ -201,7 +221,10 @@ class _Surroundings:
     """
 
     drop: NDArray[np.float32]
+    fall: NDArray[np.float32]
     height: NDArray[np.float32]
+    rise: NDArray[np.float32]
+    depth: NDArray[np.float32]
     noise: NDArray[np.float32]
     on_top: NDArray[np.bool_]
     near: NDArray[np.float32]
@@ -220,25 +243,47 @@ class _Surroundings:
         window = intensities[rows[:, None], at] * sign[:, None].astype(np.float32)
         top = window[:, _REACH]
         before, after = window[:, _REACH - 1], window[:, _REACH + 1]
-        left = np.median(window[:, _REACH - 4 : _REACH - 1], axis=1)
-        right = np.median(window[:, _REACH + 2 : _REACH + 5], axis=1)
-        foot = np.minimum(left, right)
+        feet, far_feet = (
+            np.stack(
+                [
+                    np.median(window[:, _REACH - outer : _REACH - inner + 1], axis=1),
+                    np.median(window[:, _REACH + inner : _REACH + outer + 1], axis=1),
+                ]
+            )
+            for inner, outer in ((2, 4), (4, 6))
+        )
+        foot = feet.min(axis=0)
         second = np.abs(window[:, 2:] - 2 * window[:, 1:-1] + window[:, :-2])
         # The suspect itself stays out of the noise around it.
         around = np.delete(second, np.arange(_REACH - 4, _REACH + 3), axis=1)
         noise = _TO_SIGMA * np.median(around, axis=1) / _CURVATURE_NOISE
         return cls(
             drop=2 * top - before - after,
+            fall=2 * top - window[:, _REACH - 2] - window[:, _REACH + 2],
             height=top - foot,
+            rise=top - far_feet.min(axis=0),
+            depth=top - feet.max(axis=0),
             noise=noise,
             on_top=(top >= before) & (top >= after),
             near=window[:, _REACH - 2 : _REACH + 3] - foot[:, None],
         )
 
+    def sharper_than(
+        self, limit: _Sharpness, sigma: NDArray[np.float32], upwards: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Tell (m,) what is clearly sharper than any band.
+
+        Dips must be sharper still, as the valley between two sharp bands is no dead channel.
+        """
+        near = np.where(upwards, limit.near, max(limit.near, _SHARP_DIP))
+        excess = self.drop - near * np.maximum(self.height, 0)
+        result = excess > _CLEARLY * sigma * np.hypot(_CURVATURE_NOISE, 1.1 * near)
+        excess = self.fall - limit.far * np.maximum(self.rise, 0)
+        result |= upwards & (excess > _CLEARLY * sigma * np.hypot(_CURVATURE_NOISE, 1.1 * limit.far))
+        return np.asarray(result, np.bool_)
+
     def select(self, rows: NDArray[np.bool_]) -> _Surroundings:
-        return _Surroundings(
-            self.drop[rows], self.height[rows], self.noise[rows], self.on_top[rows], self.near[rows]
-        )
+        return _Surroundings(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     def extent(self) -> dict[int, NDArray[np.bool_]]:
         """Tell which channels, by their offset from the top, belong to the spike."""
@@ -258,7 +303,7 @@ def _shown_beside(
     neighbours: NDArray[np.int64],
     channels: NDArray[np.int64],
     sign: NDArray[np.floating],
-    sharpest: float,
+    sharpest: _Sharpness,
 ) -> NDArray[np.bool_]:
     """Tell (m,) whether a next pixel has something as sharp in the same channel or the one beside."""
     shown = np.zeros(channels.size, np.bool_)
@@ -267,7 +312,8 @@ def _shown_beside(
         for shift in (-1, 0, 1):
             at = np.clip(channels + shift, 0, last)
             seen = _Surroundings.of(whole, np.maximum(rows, 0), at, sign)
-            sharp = seen.drop > 0.8 * sharpest * seen.height
+            sharp = seen.drop > 0.8 * sharpest.near * seen.height
+            sharp |= seen.fall > 0.8 * sharpest.far * seen.rise
             clear = seen.drop > 4 * _CURVATURE_NOISE * np.maximum(seen.noise, 1e-30)
             shown |= (rows >= 0) & sharp & clear & (seen.height > 0)
     return shown

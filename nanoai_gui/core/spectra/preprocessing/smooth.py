@@ -61,5 +61,7 @@ def filter_polynomially(
         raise ParameterError(
             f"A window of {window} points is wider than the spectra ({k} points).", "Choose a smaller one."
         )
+    if intensities.shape[0] == 0:
+        return intensities.copy()
     smoothed = savgol_filter(intensities, window, order, deriv=derivative, axis=1, mode="interp")
     return np.asarray(smoothed, np.float32)
