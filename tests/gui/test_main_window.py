@@ -488,3 +488,18 @@ def test_progress_in_words() -> None:
     assert (
         in_words(BatchProgress(50, 12, 1, 0.25, 130.0, "")) == "12 of 50 images, 1 failed, about 2 min left"
     )
+
+
+def test_the_dialogs_of_trained_methods_stand_beside_the_window_and_go_with_it(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    for key in ("synthesize", "train"):
+        window.actions_by_key[key].trigger()
+    tools = window.model_tools
+    assert tools.synthesis is not None and tools.training is not None
+    synthesis, training = tools.synthesis, tools.training
+    assert synthesis.isVisible() and training.isVisible() and not synthesis.isModal()
+    window.actions_by_key["train"].trigger()
+    assert tools.training is training
+    window.close()
+    assert not synthesis.isVisible() and not training.isVisible()

@@ -294,3 +294,25 @@ def test_the_figures_in_words_are_those_of_the_report() -> None:
     text = in_words(report)
     for figure in ("1\u202f500 agglomerates", "81.2 %", "67 %", "96 %", "2.4 %"):
         assert figure in text, figure
+
+
+def test_images_made_are_opened_and_resemble_the_image_shown(
+    tools: ModelTools, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nanoai_gui.core.tem.synthesis import SynthesisSpec
+    from tests.gui.made import show_image
+
+    opened: list[Path] = []
+    monkeypatch.setattr(tools, "_open_paths", opened.extend)
+    tools._store.values.export_folder = str(tmp_path)
+    tools.open_synthesis()
+    dialog = tools.synthesis
+    assert dialog is not None and not dialog.resemble_button.isEnabled()
+    show_image(tools._session)
+    assert dialog.resemble_button.isEnabled()
+    dialog.set_spec(SynthesisSpec(width_px=96, height_px=96, gmd_px=10))
+    dialog.number.setValue(2)
+    click(dialog.make_button)
+    qtbot.waitUntil(lambda: len(opened) == 2, timeout=SOON)
+    assert opened[0].parent == tmp_path / "synthetic images"
+    assert tools._store.values.export_folder == str(tmp_path)

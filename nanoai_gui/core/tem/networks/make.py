@@ -90,7 +90,7 @@ def gather_samples(
                     raise OperationCancelled
             parts.append(running.popleft().result())
             made += len(parts[-1])
-            progress(min(made / n, 1.0), f"{made} of {n} agglomerates made")
+            progress(min(made / n, 1.0), f"{min(made, n)} of {n} agglomerates made")
             if cancelled():
                 raise OperationCancelled
     finally:
