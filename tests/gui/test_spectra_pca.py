@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QScrollArea
+from PySide6.QtWidgets import QLabel, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.spectra.classifier import ClassifierSettings
@@ -68,6 +69,13 @@ def show(qtbot: QtBot, view: PcaView, session: SpectraSession, trained: TrainedS
 def click(view: PcaView, point: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     spot = view.scores.point_position(point).toPoint()
     QTest.mouseClick(view.scores.viewport(), Qt.MouseButton.LeftButton, keys, spot)
+
+
+def named(label: QLabel) -> list[str]:
+    """Give the names of a legend."""
+    document = QTextDocument()
+    document.setHtml(label.text())
+    return [part.replace("\xa0", " ").strip() for part in document.toPlainText().split("●")[1:]]
 
 
 def lonely(trained: TrainedSpectra, among: np.ndarray) -> int:
@@ -149,17 +157,29 @@ def test_colours_by_class_or_group_and_other_components(
     qtbot: QtBot, view: PcaView, session: SpectraSession, trained: TrainedSpectra
 ) -> None:
     show(qtbot, view, session, trained)
-    assert view.scores.legend_names == ["early", "late"]
+    assert named(view.score_legend) == ["early", "late"]
     view.colour_box.setFocus()
     QTest.keyClicks(view.colour_box, "D")
-    assert view.scores.legend_names == ["D1", "D2", "D3", "D4"]
+    assert named(view.score_legend) == ["D1", "D2", "D3", "D4"]
     view.up.setFocus()
     QTest.keyClicks(view.up, "PC 3")
-    names = [label.text for _, label in view.loadings.legend.items]  # type: ignore[union-attr]
-    assert names == ["PC 1", "PC 3"]
+    assert named(view.loading_legend) == ["PC 1", "PC 3"]
     x, y = view.loadings._curves[1].getData()
     assert np.allclose(x, trained.model.features_axis)
     assert np.allclose(y, trained.model.classifier.components.loadings()[2])
+
+
+def test_a_far_point_does_not_squeeze_the_others(
+    qtbot: QtBot, view: PcaView, session: SpectraSession, trained: TrainedSpectra
+) -> None:
+    far = trained.scores.copy()
+    far[0, :2] = 1e4
+    show(qtbot, view, session, replace(trained, scores=far))
+    assert view.scores.n_outside == 1
+    assert "1 point outside" in view.hint.text()
+    QTest.mouseDClick(view.scores.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(150, 120))
+    assert view.scores.n_outside == 0
+    assert "outside" not in view.hint.text()
 
 
 def test_a_model_from_a_file_has_no_scores(

@@ -85,7 +85,7 @@ def test_proposes_the_group_that_every_class_has_several_of(
     assert panel.train_button.isEnabled()
     choose(panel.group_box, "(n")
     assert panel.group == ""
-    assert "recognising dishes" in panel.data_words.text()
+    assert "recognising dishes" in panel.doubts.text()
 
 
 def test_regions_marked_in_a_map_are_learned_from(
@@ -94,7 +94,7 @@ def test_regions_marked_in_a_map_are_learned_from(
     add_set(session, map_set(), "map.csv")
     session.add_region(np.arange(5), "soot")
     refreshed(qtbot, panel, "5 spectra of 1 class: soot 5")
-    assert "only one class (soot)" in panel.data_words.text()
+    assert "only one class (soot)" in panel.doubts.text()
     train(qtbot, panel)
     assert panel.problem.text().startswith("There is only one class (soot)")
     assert session.model is None
@@ -154,7 +154,8 @@ def test_fewer_groups_than_folds_are_named_before_and_after(
     qtbot: QtBot, session: SpectraSession, panel: TrainingPanel
 ) -> None:
     add_set(session, labelled_set(n_dishes=2, per_class=6), "a.csv")
-    refreshed(qtbot, panel, "comes from 2 groups only")
+    refreshed(qtbot, panel, "24 spectra")
+    assert "'early' comes from 2 groups only" in panel.doubts.text()
     train(qtbot, panel)
     assert "2 folds instead of 3" in panel.validation.notes.text()
 

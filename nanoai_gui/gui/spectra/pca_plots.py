@@ -20,8 +20,8 @@ NEAR_PX = 9.0
 """How far from a point a click still means it."""
 DRAG_PX = 5
 MOST_SCREE = 80
-MOST_NAMED = 8
-"""Classes or groups named in the legend; more would cover the points."""
+MOST, REACH = 5.0, 1.0
+"""So many percent at either end may lie outside, if they are farther from the crowd than its width."""
 
 
 class ScreePlot(StillPlot):
@@ -72,7 +72,7 @@ class LoadingsPlot(StillPlot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._curves: tuple[pg.PlotDataItem, ...] = ()
-        super().__init__("Raman shift (cm⁻¹)", "Loading", parent, with_legend=True)
+        super().__init__("Raman shift (cm⁻¹)", "Loading", parent)
         self._zero = pg.InfiniteLine(0, angle=0)
         self.addItem(self._zero)
         self._curves = (self.plot([], []), self.plot([], []))
@@ -82,11 +82,10 @@ class LoadingsPlot(StillPlot):
         self, axis: NDArray[np.float64], loadings: NDArray[np.float64], components: Sequence[int]
     ) -> None:
         """Show those of two components, numbered from 0, of (m, k) loadings."""
-        assert self.legend is not None
-        self.legend.clear()
+        for curve in self._curves:
+            curve.setData([], [])
         for curve, number in zip(self._curves, components, strict=False):
             curve.setData(axis, loadings[number])
-            self.legend.addItem(curve, f"PC {number + 1}")
         self.setRange(xRange=(float(axis[0]), float(axis[-1])), padding=0.01)
         self.enableAutoRange(y=True)
 
@@ -99,6 +98,11 @@ class LoadingsPlot(StillPlot):
             self._curves[0].setPen(pg.mkPen(strong, width=1.5))
             self._curves[1].setPen(pg.mkPen(VERMILLION, width=1.2))
 
+    @property
+    def colours(self) -> tuple[str, str]:
+        """``#rrggbb`` of the two curves."""
+        return SKY_BLUE if self.theme.is_dark else BLUE, VERMILLION
+
 
 class ScorePlot(StillPlot):
     """Scores of two components; a click chooses a point, a drag all within a rectangle.
@@ -106,15 +110,21 @@ class ScorePlot(StillPlot):
     Ctrl or Shift adds to what is chosen.
     """
 
+    fitted = Signal()
+    """Another part of the points is shown."""
     points_chosen = Signal(object, Qt.KeyboardModifier)
     """(p,) numbers of the points, ascending, and the keys held."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._ring: pg.ScatterPlotItem | None = None
-        super().__init__("PC 1", "PC 2", parent, with_legend=True)
+        super().__init__("PC 1", "PC 2", parent)
         self.setObjectName("scores")
         self.setMinimumHeight(300)
-        self.setToolTip("Click a point to see its spectrum, drag to choose many; Ctrl adds")
+        self.setToolTip(
+            "Click a point to see its spectrum, drag to choose many; Ctrl adds.\n"
+            "Double-click: all points, or most of them again"
+        )
+        self._shows_all = False
         self._places: NDArray[np.float64] = np.zeros((0, 2))
         self._groups: list[pg.ScatterPlotItem] = []
         self._ring = pg.ScatterPlotItem(size=11, brush=None, pxMode=True)
@@ -136,47 +146,56 @@ class ScorePlot(StillPlot):
         return self._chosen
 
     @property
-    def legend_names(self) -> list[str]:
-        """What the legend names."""
-        assert self.legend is not None
-        return [label.text for _, label in self.legend.items]
+    def n_outside(self) -> int:
+        """Points beyond the edges of the plot."""
+        (left, right), (low, high) = self.getPlotItem().viewRange()
+        inside = (self._places >= (left, low)) & (self._places <= (right, high))
+        return int((~inside.all(axis=1)).sum())
 
     def set_scores(
         self,
         places: NDArray[np.float64],
         titles: tuple[str, str],
-        names: Sequence[str],
         which: NDArray[np.int64],
         colours: Sequence[str],
     ) -> None:
-        """Draw (n, 2) places, coloured by ``which`` of the names each belongs to."""
+        """Draw (n, 2) places, in the colour that ``which`` says of each."""
         self._places = places
-        assert self.legend is not None
-        self.legend.clear()
         for item in self._groups:
             self.removeItem(item)
         self._groups = []
-        for number, name in enumerate(names):
+        for number, hue in enumerate(colours):
             rows = which == number
-            colour = QColor(colours[number])
+            colour = QColor(hue)
             colour.setAlphaF(0.75)
             item = pg.ScatterPlotItem(
                 x=places[rows, 0], y=places[rows, 1], size=6, pen=None, brush=pg.mkBrush(colour), pxMode=True
             )
             self.addItem(item)
             self._groups.append(item)
-            if number < MOST_NAMED:
-                self.legend.addItem(item, name)
-        if len(names) > MOST_NAMED:
-            self.legend.addItem(pg.PlotDataItem(), f"and {len(names) - MOST_NAMED} more")
         self.setLabel("bottom", titles[0])
         self.setLabel("left", titles[1])
-        if len(places):
-            low, high = places.min(axis=0), places.max(axis=0)
-            self.setRange(
-                xRange=(float(low[0]), float(high[0])), yRange=(float(low[1]), float(high[1])), padding=0.05
-            )
+        self._fit()
         self.set_chosen(self._chosen[self._chosen < len(places)])
+
+    def _fit(self) -> None:
+        """Show all points, or leave aside the few that would squeeze all others into a corner."""
+        if not len(self._places):
+            return
+        low, high = self._places.min(axis=0), self._places.max(axis=0)
+        if not self._shows_all:
+            first, last = np.percentile(self._places, (MOST, 100 - MOST), axis=0)
+            reach = REACH * (last - first)
+            low, high = np.maximum(low, first - reach), np.minimum(high, last + reach)
+        self.setRange(
+            xRange=(float(low[0]), float(high[0])), yRange=(float(low[1]), float(high[1])), padding=0.05
+        )
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show all points, or most of them again."""
+        self._shows_all = not self._shows_all
+        self._fit()
+        self.fitted.emit()
 
     def set_chosen(self, points: NDArray[np.int64]) -> None:
         """Mark points with a ring."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
@@ -21,6 +24,8 @@ from nanoai_gui.gui.widgets.section import Section
 MOST_OFFERED = 60
 """Components offered for the axes; nobody looks at later ones."""
 BY_CLASS, BY_GROUP = "class", "group"
+MOST_NAMED = 10
+"""Classes or groups named in the legend."""
 NO_MODEL = "Train a model, or open one, to see its principal components."
 
 
@@ -59,11 +64,17 @@ class PcaView(QWidget):
             choices.addWidget(box, 1)
         layout = column(places, spacing=HALF)
         layout.addLayout(choices)
+        self.score_legend, self.loading_legend = _legend(), _legend()
+        layout.addWidget(self.score_legend)
         layout.addWidget(self.scores)
         layout.addWidget(self.hint)
         self._scores_section = Section("Scores", places)
         inside.addWidget(self._scores_section)
-        inside.addWidget(Section("Loadings", self.loadings))
+        curves = QWidget()
+        layout = column(curves, spacing=HALF)
+        layout.addWidget(self.loading_legend)
+        layout.addWidget(self.loadings)
+        inside.addWidget(Section("Loadings", curves))
         whole = column(self, spacing=GRID, margin=GRID)
         whole.addWidget(self.words)
         whole.addWidget(self._content)
@@ -74,6 +85,7 @@ class PcaView(QWidget):
         self.up.currentIndexChanged.connect(self._draw)
         self.colour_box.currentIndexChanged.connect(self._draw)
         self.scores.points_chosen.connect(self._choose)
+        self.scores.fitted.connect(self._follow_selection)
         session.selection_changed.connect(self._follow_selection)
         session.model_changed.connect(self._model_changed)
         self._model_changed()
@@ -138,6 +150,7 @@ class PcaView(QWidget):
         components = model.classifier.components
         shown = (x,) if x == y else (x, y)
         self.loadings.set_loadings(model.features_axis, components.loadings(), shown)
+        _explain(self.loading_legend, [f"PC {i + 1}" for i in shown], self.loadings.colours)
         trained = self._trained
         if trained is None:
             return
@@ -150,7 +163,8 @@ class PcaView(QWidget):
             known = class_colours(names)
             colours = [known[name] for name in names]
         titles = tuple(f"PC {i + 1} ({100 * components.scree[i]:.1f} %)" for i in (x, y))
-        self.scores.set_scores(trained.scores[:, [x, y]], (titles[0], titles[1]), names, which, colours)
+        self.scores.set_scores(trained.scores[:, [x, y]], (titles[0], titles[1]), which, colours)
+        _explain(self.score_legend, names, colours)
         self._follow_selection()
 
     # ------------------------------------------------------------------ the one selection
@@ -199,6 +213,10 @@ class PcaView(QWidget):
             self.hint.setText(f"{learned.classes[learned.labels[point]]}{group}")
         else:
             self.hint.setText(f"{chosen.size} points chosen" if chosen.size else "")
+        n = self.scores.n_outside
+        if n:
+            beyond = f"{count(n, 'point')} outside; double-click to see all"
+            self.hint.setText(" – ".join(text for text in (self.hint.text(), beyond) if text))
 
 
 def _box(name: str, tip: str) -> QComboBox:
@@ -208,3 +226,21 @@ def _box(name: str, tip: str) -> QComboBox:
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(5)
     return box
+
+
+def _legend() -> QLabel:
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.RichText)
+    label.setWordWrap(True)
+    return label
+
+
+def _explain(label: QLabel, names: Sequence[str], colours: Sequence[str]) -> None:
+    """Name the colours, above the plot: inside of it they would cover points."""
+    parts = [
+        f'<span style="color:{colour}">●</span>&nbsp;{html.escape(name).replace(" ", "&nbsp;")}'
+        for name, colour in list(zip(names, colours, strict=False))[:MOST_NAMED]
+    ]
+    if len(names) > MOST_NAMED:
+        parts.append(f"and {len(names) - MOST_NAMED} more")
+    label.setText(" &nbsp; ".join(parts))

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QWidget,
+)
 
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.fractions import Fractions, class_fractions, group_columns
@@ -39,6 +48,7 @@ GROUP_TITLES = {
     "time_h": "Time",
 }
 PREFERRED = ("cell", "map", "dish", "roi", "source")
+MOST_HEIGHT = 280
 NOTHING = "Classify this map to see its classes."
 
 Classified = list[tuple[SpectralSet, Predictions]]
@@ -155,7 +165,12 @@ class PredictionPanel(QWidget):
         layout = column(whole, spacing=HALF)
         layout.addLayout(line)
         layout.addWidget(self.export_words)
-        layout.addWidget(self.shares)
+        self._shares_area = QScrollArea()
+        self._shares_area.setWidget(self.shares)
+        self._shares_area.setWidgetResizable(True)
+        self._shares_area.setFrameShape(QFrame.Shape.NoFrame)
+        self._shares_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout.addWidget(self._shares_area)
         return whole
 
     def _make_table(self) -> QWidget:
@@ -260,7 +275,7 @@ class PredictionPanel(QWidget):
 
     # ------------------------------------------------------------------ one spectrum
 
-    def hover(self, spectrum: int) -> None:
+    def hover(self, spectrum: int, *_: float) -> None:
         """Show the spectrum under the pointer; -1: the one that is looked at again."""
         hovered = None if spectrum < 0 else spectrum
         if hovered != self._hovered:
@@ -323,6 +338,8 @@ class PredictionPanel(QWidget):
 
     def _show_shares(self) -> None:
         self.shares.set_fractions(self.fractions())
+        # A few bars are shown whole; of many cells a part that scrolls, so that the table stays in reach.
+        self._shares_area.setFixedHeight(min(self.shares.sizeHint().height(), MOST_HEIGHT))
 
     def _show_table(self) -> None:
         key, spectra = self._session.current, self._session.spectra
@@ -340,6 +357,7 @@ class PredictionPanel(QWidget):
                 predictions.reason,
                 lambda r: REASONS[r],
                 "Why the class is not to be trusted",
+                is_text=True,
             ),
         ]
         for name in ("dish", "cell", "roi", "label"):

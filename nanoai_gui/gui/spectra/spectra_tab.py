@@ -10,6 +10,7 @@ from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QStackedWidget, QTabWidget, QWidget
 
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.learning import Learning
 from nanoai_gui.gui.spectra.map_panel import MapPanel
 from nanoai_gui.gui.spectra.preprocessing_panel import PreprocessingPanel
 from nanoai_gui.gui.spectra.region_list import RegionList
@@ -59,11 +60,16 @@ class SpectraTab(QWidget):
         self.panels.setUsesScrollButtons(True)
         self.add_panel("Prepare", self.preprocessing)
         self.add_panel("Table", self.table, scrolls=False)
+        self.learning = Learning(session, jobs, self)
+        self.add_panel("Train", self.learning.training)
+        self.add_panel("PCA", self.learning.components)
+        self.add_panel("Classify", self.learning.prediction)
         self._lay_out()
         self.list.laser_wanted.connect(self.laser_wanted)
         self.table.labels_wanted.connect(self.labels_wanted)
         self.map.problem.connect(self.problem)
         self.map.readout_changed.connect(self.readout.setText)
+        self.map.plot.hovered.connect(self.learning.prediction.hover)
         self.preprocessing.problem.connect(self.problem)
         self.spectrum.problem_changed.connect(self.preprocessing.show_problem)
         session.current_changed.connect(self._show_set)
@@ -110,6 +116,7 @@ class SpectraTab(QWidget):
         """Stop what runs; nothing may be shown after this."""
         self.map.shut_down()
         self.spectrum.shut_down()
+        self.learning.shut_down()
 
     def _lay_out(self) -> None:
         left = _splitter(Qt.Orientation.Vertical, (self.list, 3), (self.regions, 2))

@@ -32,6 +32,8 @@ class TableColumn:
     values: NDArray[Any]
     write: Callable[[Any], str] = str
     tip: str = ""
+    is_text: bool = False
+    """Whether numbers stand for words."""
 
 
 class _Model(QAbstractTableModel):
@@ -58,7 +60,8 @@ class _Model(QAbstractTableModel):
         column = self.columns[index.column()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return column.write(column.values[self.order[index.row()]])
-        if role == Qt.ItemDataRole.TextAlignmentRole and column.values.dtype.kind != "U":
+        is_number = column.values.dtype.kind != "U" and not column.is_text
+        if role == Qt.ItemDataRole.TextAlignmentRole and is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nanoai_gui.core.spectra.tasks import LossCurve
@@ -137,7 +137,7 @@ class ClassConfusion(QWidget):
     def sizeHint(self) -> QSize:
         """Room for all rows, and the two titles."""
         line = self.fontMetrics().height()
-        return QSize(280, len(self._classes) * self._row_height() + 3 * line + GRID)
+        return QSize(280, len(self._classes) * self._row_height() + 3 * line + HALF)
 
     minimumSizeHint = sizeHint
 
@@ -159,14 +159,15 @@ class ClassConfusion(QWidget):
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(theme.faint_text))
         painter.drawText(QRectF(left, 0, self.width() - left, line), centre, "Class found")
-        painter.drawText(QRectF(0, line, left - HALF, line), right, "True class")
-        top = 2 * line + HALF
+        painter.drawText(QRectF(0, 2 * line, left - HALF, line), right, "True class")
+        top = 3 * line + HALF
+        wrapped = Qt.TextFlag.TextWordWrap
         for i, row in enumerate(self._matrix.tolist()):
             painter.setPen(QColor(theme.faint_text))
-            name = metrics.elidedText(self._classes[i], Qt.TextElideMode.ElideRight, int(width) - HALF)
-            painter.drawText(QRectF(left + i * width, line, width, line), centre, name)
-            name = metrics.elidedText(self._classes[i], Qt.TextElideMode.ElideRight, left - GRID)
-            painter.drawText(QRectF(0, top + i * height, left - HALF, height), right, name)
+            name = _in_two_lines(self._classes[i], metrics, int(width) - HALF)
+            painter.drawText(QRectF(left + i * width, line, width, 2 * line), centre | wrapped, name)
+            name = _in_two_lines(self._classes[i], metrics, left - HALF)
+            painter.drawText(QRectF(0, top + i * height, left - HALF, height), right | wrapped, name)
             total = max(sum(row), 1)
             for j, value in enumerate(row):
                 cell = QRectF(left + j * width, top + i * height, width - 1, height - 1)
@@ -176,3 +177,12 @@ class ClassConfusion(QWidget):
                 painter.setPen(QColor(theme.accent_text if value / total > 0.55 else theme.text))
                 painter.drawText(cell, centre, f"{grouped(value)}\n{100 * value / total:.0f} %")
         painter.end()
+
+
+def _in_two_lines(name: str, metrics: QFontMetrics, width: int) -> str:
+    """Shorten the words of a name so that it can be wrapped into two lines of ``width`` px."""
+    if metrics.horizontalAdvance(name) <= width:
+        return name
+    first, _, rest = name.partition(" ")
+    parts = [metrics.elidedText(part, Qt.TextElideMode.ElideRight, width) for part in (first, rest) if part]
+    return "\n".join(parts)

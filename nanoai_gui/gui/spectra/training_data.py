@@ -111,14 +111,16 @@ def doubts(parts: TrainingParts, label: str, group: str, n_folds: int) -> list[s
     missing = int((groups == "").sum())
     if missing:
         return [f"{missing} labelled spectra have nothing in the column {group!r}: fill it in."]
-    for name in classes.tolist():
-        n = np.unique(groups[labels == name]).size
+    holders = {name: np.unique(groups[labels == name]).size for name in classes.tolist()}
+    for name, n in holders.items():
         if n == 1:
             found.append(
                 f"All spectra of {name!r} come from one {group}: nobody can tell class from {group}."
             )
-        elif n < n_folds:
-            found.append(f"{name!r} comes from {n} groups only, so there will be {n} folds at most.")
+    least = min(holders, key=lambda name: holders[name])
+    if 1 < holders[least] < n_folds:
+        n = holders[least]
+        found.append(f"{least!r} comes from {n} groups only, so there will be {n} grouped folds at most.")
     return found
 
 

@@ -9,7 +9,16 @@ from dataclasses import replace
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QWidget,
+)
 
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.jobs import Failure, Priority
@@ -78,6 +87,9 @@ class TrainingPanel(QWidget):
         self.problem = _words("problem")
         self.problem.hide()
         self.message = _words("trainingMessage")
+        # Room for the longest message, so that nothing below it jumps.
+        self.message.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
@@ -126,10 +138,13 @@ class TrainingPanel(QWidget):
             )
         self.steps_box.addItem("Choose a preset within every fold", CHOOSE)
         self.data_words = _words("trainingData")
+        self.doubts = _words("trainingDoubts")
+        set_warning(self.doubts, True)
         form.addRow("Class", self.label_box)
         form.addRow("Group", self.group_box)
         form.addRow("Steps", self.steps_box)
         form.addRow(self.data_words)
+        form.addRow(self.doubts)
         self.label_box.currentIndexChanged.connect(self._label_chosen)
         self.group_box.currentIndexChanged.connect(self._group_chosen)
         return data
@@ -234,14 +249,14 @@ class TrainingPanel(QWidget):
             parts = gather_parts(self._session, self.label)
         except NanoAIError as error:
             self.data_words.setText(str(error))
-            set_warning(self.data_words, False)
+            self.doubts.hide()
             self.train_button.setEnabled(False)
             return
         self.train_button.setEnabled(self._task is None)
         found = doubts(parts, self.label, self.group, self.validating.values().n_folds)
-        lines = [summary(parts, self.label, self.group), *(f"⚠ {text}" for text in found)]
-        self.data_words.setText("\n".join(lines))
-        set_warning(self.data_words, bool(found))
+        self.data_words.setText(summary(parts, self.label, self.group))
+        self.doubts.setText("\n".join(f"⚠ {text}" for text in found))
+        self.doubts.setVisible(bool(found))
 
     def _name_steps(self) -> None:
         n = len(self._session.pipeline)
@@ -325,7 +340,7 @@ class TrainingPanel(QWidget):
         self.bar.setValue(round(1000 * fraction))
         if fraction > SURE_AFTER:
             left = (time.monotonic() - self._began) / fraction * (1 - fraction)
-            text = f"{text} – {_duration(left)} left"
+            text = f"{text}\n{_duration(left)} left"
         self.message.setText(text)
 
     def _finish(self, result: TrainedSpectra, parts: TrainingParts) -> None:
@@ -340,6 +355,16 @@ class TrainingPanel(QWidget):
         self._session.set_model(result.model)
         self.trained.emit(result)
         self.ended.emit()
+        QTimer.singleShot(0, self, self._reveal_result)
+
+    def _reveal_result(self) -> None:
+        """Scroll to the result: it lies below all that was asked."""
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QScrollArea):
+            parent = parent.parentWidget()
+        if parent is not None:
+            top = self._result.mapTo(self, self._result.rect().topLeft()).y()
+            parent.verticalScrollBar().setValue(top - GRID)
 
     def _fail(self, failure: Failure) -> None:
         self._end(is_done=True)
