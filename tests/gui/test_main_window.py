@@ -24,9 +24,9 @@ from nanoai_gui.gui.actions import ACTIONS
 from nanoai_gui.gui.app import Application, create_app
 from nanoai_gui.gui.errors import ErrorDialog
 from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.main_window import MainWindow, batch_messages
+from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
-from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary
+from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap, Contrast
 from nanoai_gui.gui.theme import DARK, tokens
 from tests.gui import tasks

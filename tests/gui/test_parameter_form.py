@@ -6,13 +6,14 @@ from enum import StrEnum
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox
 
 from nanoai_gui.core.parameters import parameter
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
 from nanoai_gui.gui.widgets.layout import FoldButton
-from nanoai_gui.gui.widgets.parameter_form import FractionEditor, ParameterForm
+from nanoai_gui.gui.widgets.parameter_form import FractionEditor, OptionBox, ParameterForm
 
 
 class Kind(StrEnum):
@@ -156,3 +157,50 @@ def test_every_parameter_set_of_the_core_survives_the_form(kind, qtbot):
         if isinstance(editor, QSpinBox | QDoubleSpinBox):
             # The box shows the default exactly: no rounding, no clipping at a limit.
             assert editor.value() == getattr(kind(), name)
+
+
+@dataclass(frozen=True, slots=True)
+class WithText:
+    tool: str = parameter("", "Tool", options=lambda: OFFERED, help="What to use.")
+
+
+OFFERED: list[tuple[str, str]] = []
+
+
+@pytest.fixture
+def tools(qtbot):
+    OFFERED[:] = [("", "The usual one"), ("saw", "saw"), ("axe", "axe")]
+    form = ParameterForm(WithText)
+    qtbot.addWidget(form)
+    form.show()
+    qtbot.waitExposed(form)
+    return form
+
+
+def test_texts_are_chosen_from_what_is_on_offer(tools):
+    box = tools.editor("tool")
+    assert isinstance(box, OptionBox)
+    heard: list[object] = []
+    tools.values_changed.connect(heard.append)
+    assert (box.currentText(), box.value) == ("The usual one", "")
+    assert "Default: The usual one" in box.toolTip()
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    assert heard == [WithText("saw")] and tools.values() == WithText("saw")
+    tools.reset()
+    assert heard[-1] == WithText("") and box.value == ""
+
+
+def test_what_comes_and_goes_is_seen_when_the_list_opens(tools, qtbot):
+    box = tools.editor("tool")
+    tools.set_values(WithText("axe"))
+    heard: list[object] = []
+    tools.values_changed.connect(heard.append)
+    OFFERED[:] = [("", "The usual one"), ("drill", "drill")]
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: box.view().isVisible())
+    assert [box.itemText(i) for i in range(box.count())] == ["The usual one", "drill", "axe (missing)"]
+    box.hidePopup()
+    assert box.value == "axe" and heard == [] and tools.values() == WithText("axe")
+    tools.set_values(WithText("drill"))
+    assert [box.itemText(i) for i in range(box.count())] == ["The usual one", "drill"]
