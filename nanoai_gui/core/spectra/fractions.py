@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,40 @@ def group_columns(sets: Iterable[SpectralSet]) -> list[str]:
     return list(found)
 
 
-def class_fractions(classified: Sequence[tuple[SpectralSet, Predictions]], column: str) -> Fractions:
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Which group each of n spectra belongs to.
+
+    Parameters
+    ----------
+    keys
+        Time, dish and name of each of the g groups, as text.
+    place
+        (n,) number of the group.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    place: NDArray[np.int64]
+
+
+def group_spectra(spectra: SpectralSet, column: str) -> Grouping:
+    """Put spectra into groups by a column, see :func:`class_fractions`; some 0.2 s for 100 000 spectra."""
+    texts = _keys(spectra, column)
+    names, place = np.unique(texts, axis=0, return_inverse=True)
+    return Grouping(tuple(tuple(name) for name in names.tolist()), place.reshape(-1).astype(np.int64))
+
+
+def columns_used(spectra: SpectralSet, column: str) -> tuple[NDArray[Any], ...]:
+    """Give all columns that :func:`group_spectra` looks at: while these stay, so does the grouping."""
+    names = (column, time_column(spectra), "dish" if column == "cell" else None)
+    return tuple(spectra.columns[name] for name in names if name is not None and name in spectra.columns)
+
+
+def class_fractions(
+    classified: Sequence[tuple[SpectralSet, Predictions]],
+    column: str,
+    groupings: Sequence[Grouping] | None = None,
+) -> Fractions:
     """Count the classes in each group, all sets together.
 
     Parameters
@@ -75,6 +109,8 @@ def class_fractions(classified: Sequence[tuple[SpectralSet, Predictions]], colum
     column
         What groups are told apart by. Cells are told apart within their dish, and the time is named with
         every group that has one; sets without the column are one group.
+    groupings
+        That of each set by this column, if already known.
 
     Returns
     -------
@@ -82,14 +118,12 @@ def class_fractions(classified: Sequence[tuple[SpectralSet, Predictions]], colum
     """
     classes = classified[0][1].classes
     counts: dict[tuple[str, ...], NDArray[np.int64]] = {}
-    for spectra, predictions in classified:
+    for i, (spectra, predictions) in enumerate(classified):
+        grouping = group_spectra(spectra, column) if groupings is None else groupings[i]
         kind = np.where(predictions.rejected, len(classes), predictions.best)
-        keys = _keys(spectra, column)
-        names, place = np.unique(keys, axis=0, return_inverse=True)
-        place = place.reshape(-1)
-        table = np.bincount(place * (len(classes) + 1) + kind, minlength=len(names) * (len(classes) + 1))
-        for name, own in zip(names.tolist(), table.reshape(len(names), -1), strict=True):
-            key = tuple(name)
+        n_groups, n_kinds = len(grouping.keys), len(classes) + 1
+        table = np.bincount(grouping.place * n_kinds + kind, minlength=n_groups * n_kinds)
+        for key, own in zip(grouping.keys, table.reshape(n_groups, n_kinds), strict=True):
             counts[key] = counts.get(key, 0) + own
     order = sorted(counts, key=lambda key: tuple(_sortable(text) for text in key))
     return Fractions(

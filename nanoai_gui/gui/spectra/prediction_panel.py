@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
@@ -21,7 +23,14 @@ from PySide6.QtWidgets import (
 )
 
 from nanoai_gui.core.jobs import Failure
-from nanoai_gui.core.spectra.fractions import Fractions, class_fractions, group_columns
+from nanoai_gui.core.spectra.fractions import (
+    Fractions,
+    Grouping,
+    class_fractions,
+    columns_used,
+    group_columns,
+    group_spectra,
+)
 from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.rejection import REASONS
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
@@ -49,6 +58,7 @@ GROUP_TITLES = {
 }
 PREFERRED = ("cell", "map", "dish", "roi", "source")
 MOST_HEIGHT = 280
+MOST_GROUPINGS = 50
 NOTHING = "Classify this map to see its classes."
 
 Classified = list[tuple[SpectralSet, Predictions]]
@@ -66,6 +76,8 @@ class PredictionPanel(QWidget):
         self._hovered: int | None = None
         self._original: SpectraModel | None = None
         self._is_stale = True
+        # The last few are enough for all maps by one column.
+        self._groupings: deque[tuple[tuple[NDArray[Any], ...], Grouping]] = deque(maxlen=MOST_GROUPINGS)
         self._timer = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
         self.run = Classification(session, jobs, self)
@@ -334,7 +346,20 @@ class PredictionPanel(QWidget):
         classified = self._classified()
         if not classified:
             return None
-        return class_fractions(classified, str(self.group_box.currentData() or "source"))
+        column = str(self.group_box.currentData() or "source")
+        groupings = [self._grouping(spectra, column) for spectra, _ in classified]
+        return class_fractions(classified, column, groupings)
+
+    def _grouping(self, spectra: SpectralSet, column: str) -> Grouping:
+        """Group the spectra of a set, once: limits are moved by the step, and cells stay what they are."""
+        used = columns_used(spectra, column)
+        for known, grouping in self._groupings:
+            same = len(known) == len(used) and all(a is b for a, b in zip(known, used, strict=True))
+            if same and grouping.place.size == spectra.n_spectra:
+                return grouping
+        grouping = group_spectra(spectra, column)
+        self._groupings.append((used, grouping))
+        return grouping
 
     def _show_shares(self) -> None:
         self.shares.set_fractions(self.fractions())

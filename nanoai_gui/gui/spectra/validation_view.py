@@ -209,6 +209,13 @@ def _measure_rows(report: Report, kinds: Sequence[str]) -> list[tuple[str, ...]]
     rows = [
         ("Balanced accuracy", *(_percent(f["balanced_accuracy"]) for f in found)),
         (f"  95 % over {over}", *(_range(f["ci95"]["balanced_accuracy"]) for f in found)),
+        ("  nothing left out", *(_percent(f["without_dropping"]["balanced_accuracy"]) for f in found)),
+    ]
+    for name in found[0]["baselines"]:
+        rows.append(
+            (f"  {name} instead", *(_percent(f["baselines"][name]["balanced_accuracy"]) for f in found))
+        )
+    rows += [
         ("Accuracy", *(_percent(f["accuracy"]) for f in found)),
         (f"  95 % over {over}", *(_range(f["ci95"]["accuracy"]) for f in found)),
     ]
@@ -218,16 +225,6 @@ def _measure_rows(report: Report, kinds: Sequence[str]) -> list[tuple[str, ...]]
         ends = [f["per_group_ci95"]["accuracy"] if "per_group_ci95" in f else None for f in found]
         rows.append((f"Accuracy per {word}", *(DASH if v is None else _percent(v) for v in own)))
         rows.append(("  95 %", *(_range(pair) for pair in ends)))
-    rows.append(
-        ("Nothing left out, balanced", *(_percent(f["without_dropping"]["balanced_accuracy"]) for f in found))
-    )
-    for name in found[0]["baselines"]:
-        rows.append(
-            (
-                f"{name[0].upper()}{name[1:]}, balanced",
-                *(_percent(f["baselines"][name]["balanced_accuracy"]) for f in found),
-            )
-        )
     return rows
 
 
