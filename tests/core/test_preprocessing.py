@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError, ReadError
@@ -69,6 +70,19 @@ def test_it_stops_when_nobody_wants_the_result(monkeypatch: pytest.MonkeyPatch) 
         Pipeline.of("normalise").apply(spectra(40), cancelled=lambda: next(answers))
 
 
+def test_a_slow_baseline_stops_within_its_piece() -> None:
+    calls = 0
+
+    def cancelled() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > 4
+
+    with pytest.raises(OperationCancelled):
+        Pipeline.of("baseline").apply(spectra(40), cancelled=cancelled)
+    assert calls == 5
+
+
 def test_steps_look_at_no_other_spectrum() -> None:
     given = spectra(6)
     for preset in PRESETS:
@@ -130,7 +144,7 @@ def test_crop_keeps_its_limits_and_refuses_what_is_not_there() -> None:
 
 
 def test_resample_follows_a_straight_line_and_extrapolates_nothing() -> None:
-    axis: np.ndarray = np.cumsum(np.linspace(1.5, 2.2, 400)) + 300
+    axis: NDArray[np.float64] = np.linspace(1.5, 2.2, 400).cumsum() + 300
     given = SpectralSet((3 * axis - 5)[None].astype(np.float32), axis)
     made = Pipeline.of(("resample", {"low": 320, "high": 900, "spacing": 2.5})).apply(given)
     assert made.axis.tolist() == (320 + 2.5 * np.arange(233)).tolist()

@@ -9,7 +9,8 @@ A step is one module with
     a frozen dataclass made with :func:`nanoai_gui.core.parameters.parameter`, every field with a default;
 ``apply(intensities, axis, parameters) -> (intensities, axis)``
     which treats every spectrum by itself: (n, k) float32 and (k,) float64, Raman shift in cm-1, ascending.
-    It never changes its input.
+    It never changes its input. A step that can take longer than 0.3 s for 1000 spectra sets
+    ``TAKES_CANCELLED`` and takes ``cancelled`` after its parameters.
 
 Steps learn nothing from other spectra, so that no fold of a cross-validation can leak through them; what
 is learned (standardisation, principal components) belongs to the classifier. The one exception looks at

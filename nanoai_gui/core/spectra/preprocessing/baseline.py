@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.callbacks import Cancelled, never_cancelled
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.parameters import parameter
 from nanoai_gui.core.spectra.preprocessing.polynomials import imodpoly, modpoly, snip
@@ -16,12 +17,13 @@ from nanoai_gui.core.spectra.preprocessing.whittaker import Curves, airpls, arpl
 NAME = "baseline"
 TITLE = "Take away the baseline"
 SUMMARY = "Removes fluorescence and other slow backgrounds, and leaves the bands."
+TAKES_CANCELLED = True
 LEAST_POINTS = 5
 LADDER = (150.0, 300.0, 600.0, 1200.0, 2400.0)
 """Periods in cm-1 that the automatic setting tries, from flexible to stiff."""
 STILL_GOOD = 0.9
 """A stiffer baseline is taken as long as it keeps this share of the points that the others lie on."""
-COARSE = 5.5
+COARSE = 7.5
 """The automatic setting looks at means over at most this many cm-1: no baseline changes faster."""
 
 
@@ -55,7 +57,10 @@ class Parameters:
 
 
 def apply(
-    intensities: NDArray[np.float32], axis: NDArray[np.float64], parameters: Parameters
+    intensities: NDArray[np.float32],
+    axis: NDArray[np.float64],
+    parameters: Parameters,
+    cancelled: Cancelled = never_cancelled,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Subtract the baseline from every spectrum.
 
@@ -64,11 +69,14 @@ def apply(
     ParameterError
         If the spectra have too few points for a baseline.
     """
-    return intensities - estimate(intensities, axis, parameters), axis
+    return intensities - estimate(intensities, axis, parameters, cancelled), axis
 
 
 def estimate(
-    intensities: NDArray[np.float32], axis: NDArray[np.float64], parameters: Parameters
+    intensities: NDArray[np.float32],
+    axis: NDArray[np.float64],
+    parameters: Parameters,
+    cancelled: Cancelled = never_cancelled,
 ) -> NDArray[np.float32]:
     """Give (n, k), the baselines themselves.
 
@@ -81,10 +89,10 @@ def estimate(
     if k < max(LEAST_POINTS, parameters.order + 2):
         raise ParameterError(f"{k} points are too few for a baseline.", "Keep a wider range.")
     y = np.ascontiguousarray(intensities.T, dtype=np.float64)
-    return np.ascontiguousarray(_curves(y, axis, parameters).T, dtype=np.float32)
+    return np.ascontiguousarray(_curves(y, axis, parameters, cancelled).T, dtype=np.float32)
 
 
-def _curves(y: Curves, axis: NDArray[np.float64], parameters: Parameters) -> Curves:
+def _curves(y: Curves, axis: NDArray[np.float64], parameters: Parameters, cancelled: Cancelled) -> Curves:
     method = parameters.method
     if method is Method.MODPOLY:
         return modpoly(y, parameters.order)
@@ -96,12 +104,14 @@ def _curves(y: Curves, axis: NDArray[np.float64], parameters: Parameters) -> Cur
         reach = parameters.period / (4 * spacing)
         return snip(y, max(1, round((3 * reach**2) ** (1 / 3))))
     if method is Method.AUTO:
-        return _automatic(y, axis)
+        return _automatic(y, axis, cancelled)
     penalties = np.full(y.shape[1], penalty(parameters.period, axis))
-    return (airpls if method is Method.AIRPLS else arpls)(y, penalties)[0]
+    if method is Method.AIRPLS:
+        return airpls(y, penalties, cancelled=cancelled)[0]
+    return arpls(y, penalties, cancelled=cancelled)[0]
 
 
-def _automatic(y: Curves, axis: NDArray[np.float64]) -> Curves:
+def _automatic(y: Curves, axis: NDArray[np.float64], cancelled: Cancelled) -> Curves:
     """Find the stiffest arPLS baseline that still lies on the spectrum where there are no bands.
 
     Too flexible a baseline follows the bands' feet and the noise; too stiff a one parts from the background,
@@ -120,8 +130,9 @@ def _automatic(y: Curves, axis: NDArray[np.float64]) -> Curves:
     for period in LADDER:
         data = coarse[:, going]
         penalties = np.full(going.size, penalty(period, coarse_axis))
-        # Starting from the weights of the rung below halves the number of iterations.
-        curves, weights = arpls(data, penalties, weights=weights)
+        # Starting from the weights of the rung below halves the number of iterations. What has not
+        # converged by then is mostly on the wrong rung; exact weights would not move the baseline.
+        curves, weights = arpls(data, penalties, 15, weights, tolerance=0.02, cancelled=cancelled)
         residuals = np.abs(data - curves)
         if period == LADDER[0]:
             # Smoothed spectra have no noise from point to point, but still one around their baseline.

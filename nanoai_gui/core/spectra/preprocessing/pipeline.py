@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,20 @@ class _MapStep(Protocol):
         neighbours: NDArray[np.int64],
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Treat (n, k) spectra of a map; ``neighbours`` (n, 4) are rows of ``whole``, -1 for none."""
+        ...
+
+
+class _SlowStep(Protocol):
+    """A step that may take longer than 0.3 s for a piece, and can be stopped in between."""
+
+    def apply(
+        self,
+        intensities: NDArray[np.float32],
+        axis: NDArray[np.float64],
+        parameters: Any,  # noqa: ANN401
+        cancelled: Cancelled,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Treat (n, k) spectra; raise :class:`OperationCancelled` if they are no longer wanted."""
         ...
 
 
@@ -268,6 +282,8 @@ def _run_stage(
                 piece, new_axis = step.apply_on_map(
                     piece, new_axis, parameters, intensities, neighbours[start:stop]
                 )
+            elif getattr(step, "TAKES_CANCELLED", False):
+                piece, new_axis = cast(_SlowStep, step).apply(piece, new_axis, parameters, cancelled)
             else:
                 piece, new_axis = step.apply(piece, new_axis, parameters)
         if result is None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
+
 Curves = NDArray[np.float64]
 """(k, n): one spectrum a column, so that all values of one point lie side by side."""
 
@@ -103,6 +105,7 @@ def iterate(
     reweight: Reweight,
     max_iterations: int,
     weights: Curves | None = None,
+    cancelled: Cancelled = never_cancelled,
 ) -> tuple[Curves, Curves]:
     """Solve and reweight until every column has converged; those that have are left alone.
 
@@ -119,6 +122,7 @@ def iterate(
     if weights is None:
         weights = np.ones((k, n))
     for iteration in range(1, max_iterations + 1):
+        checkpoint(cancelled)
         z = solve(y, weights, penalties)
         new, converged = reweight(y - z, weights, iteration, active)
         if iteration == max_iterations:
@@ -139,23 +143,30 @@ def arpls(
     penalties: NDArray[np.float64],
     max_iterations: int = 50,
     weights: Curves | None = None,
+    tolerance: float = 1e-3,
+    cancelled: Cancelled = never_cancelled,
 ) -> tuple[Curves, Curves]:
     """Asymmetrically reweighted penalised least squares.
 
     S.-J. Baek, A. Park, Y.-J. Ahn, J. Choo, Analyst 140 (2015) 250: weights are a logistic function of the
-    residual, centred at 2 σ - μ of the negative ones; stops when they change by less than 1 in 1000.
+    residual, centred at 2 σ - μ of the negative ones; stops when they change by less than
+    ``tolerance``, relative to their norm.
 
     Returns
     -------
     baselines, weights
         (k, n) each; a weight near 1 marks a point without a band.
     """
-    return iterate(y, penalties, _arpls_weights, max_iterations, weights)
+
+    def reweight(
+        residuals: Curves, weights: Curves, iteration: int, columns: NDArray[np.int64]
+    ) -> tuple[Curves, NDArray[np.bool_]]:
+        return _arpls_weights(residuals, weights, tolerance)
+
+    return iterate(y, penalties, reweight, max_iterations, weights, cancelled)
 
 
-def _arpls_weights(
-    residuals: Curves, weights: Curves, iteration: int, columns: NDArray[np.int64]
-) -> tuple[Curves, NDArray[np.bool_]]:
+def _arpls_weights(residuals: Curves, weights: Curves, tolerance: float) -> tuple[Curves, NDArray[np.bool_]]:
     """Overwrite the residuals with the new weights, some rows at a time, which then stay in the cache."""
     n = residuals.shape[1]
     count, total, squares, largest = np.zeros((4, n))
@@ -185,7 +196,7 @@ def _arpls_weights(
         change = block - old
         moved += np.einsum("kn,kn->n", change, change)
         size += np.einsum("kn,kn->n", old, old)
-    return residuals, (moved < 1e-6 * size) | flat
+    return residuals, (moved < tolerance**2 * size) | flat
 
 
 def _blocks(curves: Curves) -> Iterator[slice]:
@@ -194,7 +205,12 @@ def _blocks(curves: Curves) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def airpls(y: Curves, penalties: NDArray[np.float64], max_iterations: int = 50) -> tuple[Curves, Curves]:
+def airpls(
+    y: Curves,
+    penalties: NDArray[np.float64],
+    max_iterations: int = 50,
+    cancelled: Cancelled = never_cancelled,
+) -> tuple[Curves, Curves]:
     """Adaptive iteratively reweighted penalised least squares.
 
     Z.-M. Zhang, S. Chen, Y.-Z. Liang, Analyst 135 (2010) 1138: points above the baseline get no weight,
@@ -217,4 +233,4 @@ def airpls(y: Curves, penalties: NDArray[np.float64], max_iterations: int = 50) 
         new: Curves = np.where(residuals < 0, np.exp(share), 0.0)
         return new, total < 1e-3 * size[columns]
 
-    return iterate(y, penalties, reweight, max_iterations)
+    return iterate(y, penalties, reweight, max_iterations, None, cancelled)
