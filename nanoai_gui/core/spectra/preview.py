@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from nanoai_gui.core.spectra.preprocessing import Pipeline, Trace
 
 N_PEAKS = 12
-LEAST_PROMINENCE = 0.03
+LEAST_PROMINENCE = 0.05
 """Of the range of the spectrum; smaller tops are not worth a label."""
+LEAST_OVER_NOISE = 4.0
+SMOOTH_CM = 4.0
+NOISE_OF_DIFFERENCES = 1.4826
+"""Median absolute deviation to standard deviation, for normal noise."""
 PEAK_DISTANCE_CM = 12.0
 
 
@@ -60,16 +64,24 @@ def preview(
 
 
 def find_peaks(spectrum: NDArray[np.float32], axis: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Find the clearest tops of a spectrum: the most prominent ones, ascending in Raman shift."""
+    """Find the clearest tops of a spectrum: the most prominent ones, ascending in Raman shift.
+
+    A top counts if it stands out by 5 % of the range of the spectrum and by four times its noise.
+    """
+    from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks as tops_of
 
     if axis.size < 5 or not np.isfinite(spectrum).all():
         return np.zeros(0, np.int64)
+    step = float(np.median(np.diff(axis)))
+    smooth = gaussian_filter1d(spectrum.astype(np.float64), SMOOTH_CM / step)
+    noise = NOISE_OF_DIFFERENCES * float(np.median(np.abs(spectrum - smooth)))
     # Of spikes as of noise: the range between percentiles, so that one wild channel hides no band.
-    low, high = np.percentile(spectrum, (1, 99.5))
+    low, high = np.percentile(smooth, (1, 99.5))
     if not high > low:
         return np.zeros(0, np.int64)
-    apart = max(1, round(PEAK_DISTANCE_CM / float(np.median(np.diff(axis)))))
-    tops, facts = tops_of(spectrum, prominence=LEAST_PROMINENCE * float(high - low), distance=apart)
+    apart = max(1, round(PEAK_DISTANCE_CM / step))
+    least = max(LEAST_PROMINENCE * float(high - low), LEAST_OVER_NOISE * noise)
+    tops, facts = tops_of(smooth, prominence=least, distance=apart)
     best = np.argsort(facts["prominences"])[::-1][:N_PEAKS]
     return np.sort(tops[best]).astype(np.int64)

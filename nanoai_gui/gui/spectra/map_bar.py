@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QDoubleSpinBox, QLabel, Q
 
 from nanoai_gui.core.spectra.quantities import Quantity
 from nanoai_gui.gui.spectra.map_plot import MapTool
+from nanoai_gui.gui.spectra.map_work import FITS, Fit, offered_fits
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
@@ -118,10 +119,11 @@ class MapBar(QWidget):
     # ------------------------------------------------------------------ what is chosen
 
     @property
-    def quantity(self) -> Quantity | None:
-        """The number shown, or ``None`` for labels and classes."""
+    def number(self) -> Quantity | Fit | None:
+        """The number shown, or ``None`` for labels, classes and probabilities."""
         name = str(self.shown.currentData())
-        return Quantity[name] if name in Quantity.__members__ else None
+        fit = next((f for f in FITS if f.title == name), None)
+        return Quantity[name] if name in Quantity.__members__ else fit
 
     @property
     def what(self) -> str:
@@ -181,8 +183,23 @@ class MapBar(QWidget):
             self.name.setText(f"{entry.name}   {ends}{laser}")
             facts = [f"{key}: {value}" for key, value in spectra.metadata.items()]
             self.name.set_tip("\n".join([str(entry.path), *spectra.warnings, *facts]))
+        self._offer_fits()
         self._offer_labels()
         self._show_band()
+
+    def _offer_fits(self) -> None:
+        """Offer fitted bands where the spectra reach there."""
+        spectra = self._session.spectra
+        offered = [] if spectra is None else [fit.title for fit in offered_fits(spectra.axis)]
+        chosen = self.shown.currentText()
+        for fit in FITS:
+            place = self.shown.findText(fit.title)
+            if place >= 0 and fit.title not in offered:
+                self.shown.removeItem(place)
+            elif place < 0 and fit.title in offered:
+                self.shown.insertItem(self.shown.findText(LABELS), fit.title, fit.title)
+        place = self.shown.findText(chosen)
+        self.shown.setCurrentIndex(max(place, 0))
 
     def _offer_labels(self) -> None:
         names = self._session.label_names()
@@ -217,18 +234,18 @@ class MapBar(QWidget):
             box.setRange(min(ends[0], band[0]), max(ends[1], band[1]))
             box.setValue(value)
             box.blockSignals(False)
-        is_number = self.quantity is not None
         for part in self._band_parts:
-            part.setVisible(is_number)
+            part.setVisible(isinstance(self.number, Quantity))
 
     def _band_edited(self) -> None:
         self._session.set_band((self.low.value(), self.high.value()))
 
     def update_parts(self) -> None:
         """Show the choices that go with what is shown."""
-        is_number = self.quantity is not None
-        for part in (*self._band_parts, self.processed):
-            part.setVisible(is_number)
+        is_number = self.number is not None
+        self.processed.setVisible(is_number)
+        for part in self._band_parts:
+            part.setVisible(isinstance(self.number, Quantity))
         self.colours.setVisible(is_number or self.what == PROBABILITY)
 
 

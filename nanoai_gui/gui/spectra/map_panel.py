@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.preprocessing import Pipeline
-from nanoai_gui.core.spectra.quantities import Quantity, measure_band, otsu
+from nanoai_gui.core.spectra.quantities import Quantity, otsu
 from nanoai_gui.core.spectra.rejection import REASONS
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.jobs import JobRunner
@@ -27,6 +25,7 @@ from nanoai_gui.gui.spectra.colours import (
 )
 from nanoai_gui.gui.spectra.map_bar import CLASSES, LABELS, PROBABILITY, MapBar
 from nanoai_gui.gui.spectra.map_plot import MapPlot, MapTool
+from nanoai_gui.gui.spectra.map_work import Fit, Prepared, likely_band, make_work
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.widgets.layout import column
 from nanoai_gui.gui.widgets.numbers import significant
@@ -48,7 +47,7 @@ class MapPanel(QWidget):
         self._jobs = jobs
         self._values: NDArray[np.float64] | None = None
         self._geometry: tuple[object, object] = (None, None)
-        self._processed: tuple[object, Pipeline, SpectralSet] | None = None
+        self._prepared: Prepared | None = None
         self._stop = threading.Event()
         self.bar = MapBar(session)
         self.plot = MapPlot()
@@ -109,10 +108,19 @@ class MapPanel(QWidget):
         self._geometry = (grid, None if spectra is None else spectra.image)
         self.plot.set_map(grid, None if spectra is None else spectra.image)
         self.plot.set_tool(self.plot.tool)
-        self._processed = None
+        self._prepared = None
+        self._begin_with_band(spectra)
         self._show_regions()
         self._show_selection()
         self._show_colours()
+
+    def _begin_with_band(self, spectra: SpectralSet | None) -> None:
+        """Keep the band from map to map, unless the new one does not reach there."""
+        if spectra is None or spectra.n_spectra == 0:
+            return
+        band = self._session.band
+        if band is None or band[0] < spectra.axis[0] or band[1] > spectra.axis[-1]:
+            self._session.set_band(likely_band(spectra))
 
     def _on_set(self, key: int) -> None:
         if key == self._session.current:
@@ -128,8 +136,8 @@ class MapPanel(QWidget):
                 self._show_colours()
 
     def _on_pipeline(self) -> None:
-        self._processed = None
-        if self.bar.processed.isChecked() and self.bar.quantity is not None:
+        self._prepared = None
+        if self.bar.processed.isChecked() and self.bar.number is not None:
             self._timer.start()
 
     def _show_regions(self) -> None:
@@ -149,7 +157,7 @@ class MapPanel(QWidget):
             self.scale.set_scale(None)
             return
         predictions = self._session.predictions(key)
-        if self.bar.quantity is not None:
+        if self.bar.number is not None:
             self._measure()
         elif self.bar.what == LABELS or predictions is None:
             names = entry.content.with_region_columns().text("label")
@@ -172,42 +180,38 @@ class MapPanel(QWidget):
         self.scale.set_scale(scale)
 
     def _measure(self) -> None:
-        spectra, quantity = self._session.spectra, self.bar.quantity
-        if spectra is None or quantity is None or spectra.grid is None:
+        spectra, wanted = self._session.spectra, self.bar.number
+        if spectra is None or wanted is None or spectra.grid is None:
             return
         self._stop.set()
         stop = self._stop = threading.Event()
-        band = self._session.band
         pipeline = self._session.pipeline if self.bar.processed.isChecked() else Pipeline()
-        cached = self._processed
-        ready = cached[2] if cached and cached[0] is spectra.intensities and cached[1] == pipeline else None
-        work = _work(spectra, ready, pipeline, quantity, band, stop.is_set)
+        ready = self._prepared
+        if ready is not None and (ready.source is not spectra.intensities or ready.pipeline != pipeline):
+            ready = None
+        work = make_work(spectra, ready, pipeline, wanted, self._session.band, stop.is_set)
         self._jobs.run_in_thread(
-            work, on_done=lambda found: self._measured(spectra, pipeline, quantity, found),
-            on_error=self._failed, key=self,
-        )  # fmt: skip
+            work,
+            on_done=lambda found: self._measured(wanted, found),
+            on_error=self._failed,
+            key=self,
+        )
 
-    def _measured(
-        self,
-        spectra: SpectralSet,
-        pipeline: Pipeline,
-        quantity: Quantity,
-        found: tuple[SpectralSet, NDArray[np.float64]] | None,
-    ) -> None:
+    def _measured(self, wanted: Quantity | Fit, found: tuple[Prepared, NDArray[np.float64]] | None) -> None:
         now = self._session.spectra
-        if found is None or now is None or now.intensities is not spectra.intensities:
+        if found is None or now is None or now.intensities is not found[0].source:
             return
-        processed, values = found
-        self._processed = (spectra.intensities, pipeline, processed)
-        self._values = values
-        self._paint(colour_values(values, self._title(quantity), quantity.unit, self.bar.colour_map))
+        self._prepared, self._values = found
+        self._paint(colour_values(self._values, self._title(wanted), wanted.unit, self.bar.colour_map))
         if self.plot.tool is MapTool.BRUSH:
             self._offer_threshold()
             self._show_threshold()
 
-    def _title(self, quantity: Quantity) -> str:
+    def _title(self, wanted: Quantity | Fit) -> str:
         band = self._session.band
-        return quantity.value if band is None else f"{quantity.value} {band[0]:.0f}–{band[1]:.0f} cm⁻¹"
+        if isinstance(wanted, Fit):
+            return wanted.title
+        return wanted.value if band is None else f"{wanted.value} {band[0]:.0f}–{band[1]:.0f} cm⁻¹"
 
     def _failed(self, failure: Failure) -> None:
         self._values = None
@@ -290,7 +294,7 @@ class MapPanel(QWidget):
         if spectrum >= 0:
             words.append(f"spectrum {spectrum + 1}")
             if self._values is not None and spectrum < self._values.size:
-                unit = "" if self.bar.quantity is None else f" {self.bar.quantity.unit}"
+                unit = "" if self.bar.number is None else f" {self.bar.number.unit}"
                 words.append(f"{self.bar.what.lower()} {significant(float(self._values[spectrum]), 4)}{unit}")
             names = [
                 r.name + (f" ({r.label})" if r.label else "") for r in entry.regions if spectrum in r.rows
@@ -304,26 +308,4 @@ class MapPanel(QWidget):
                 reason = REASONS[int(predictions.reason[spectrum])]
                 said = f"{predictions.classes[best]} {share:.0f} %"
                 words.append(f"not classified: {reason}" if reason else said)
-        self.readout_changed.emit("   ".join(words).replace(" \u0020", " "))
-
-
-def _work(
-    spectra: SpectralSet,
-    ready: SpectralSet | None,
-    pipeline: Pipeline,
-    quantity: Quantity,
-    band: tuple[float, float] | None,
-    cancelled: Callable[[], bool],
-) -> Callable[[], tuple[SpectralSet, NDArray[np.float64]] | None]:
-    """Make the task of a helper thread: numpy lets the window run meanwhile."""
-
-    def work() -> tuple[SpectralSet, NDArray[np.float64]] | None:
-        try:
-            processed = ready
-            if processed is None:
-                processed = pipeline.apply(spectra, cancelled=cancelled) if len(pipeline) else spectra
-            return processed, measure_band(processed, quantity, band, cancelled)
-        except OperationCancelled:
-            return None
-
-    return work
+        self.readout_changed.emit("   ".join(words))

@@ -1,4 +1,4 @@
-"""The list of preprocessing steps: add, remove, reorder, set, with presets; before and after is drawn live."""
+"""The list of preprocessing steps: add, remove, reorder, set, with presets; what they do is drawn live."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -178,19 +178,21 @@ class RegionList(QWidget):
         if place != 0:
             return
         number, text = item.data(0, NUMBER_ROLE), item.text(0).strip()
-        if number:
-            region = next((r for r in self._session.regions if r.number == number), None)
-            if region is not None and text and text != region.name:
-                self._session.change_regions([region.with_name(text)])
-                return
-        else:
-            children = {child.data(0, NUMBER_ROLE) for child in _children(item)}
+        numbers = {number} if number else {child.data(0, NUMBER_ROLE) for child in _children(item)}
+        # Later: the list is made anew, which must not happen while Qt still writes to an item of it.
+        QTimer.singleShot(0, self, lambda: self._rename(numbers, text, is_label=not number))
+
+    def _rename(self, numbers: set[int], text: str, is_label: bool) -> None:
+        own = [region for region in self._session.regions if region.number in numbers]
+        if is_label:
             label = "" if text == NO_LABEL else text
-            own = [r for r in self._session.regions if r.number in children and r.label != label]
-            if own:
-                self._session.change_regions([region.with_label(label) for region in own])
-                return
-        self._show()
+            changed = [region.with_label(label) for region in own if region.label != label]
+        else:
+            changed = [region.with_name(text) for region in own if text and region.name != text]
+        if changed:
+            self._session.change_regions(changed)
+        else:
+            self._show()
 
     def _label_chosen(self) -> None:
         label = self.label.currentText().strip()

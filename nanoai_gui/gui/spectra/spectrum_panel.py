@@ -48,6 +48,7 @@ class SpectrumPanel(QWidget):
         self._averages = _Averages(np.zeros((0, 0), np.float32), ())
         self._preview: Preview | None = None
         self._of: SpectralSet | None = None
+        self._is_asking = self._is_outdated = False
         self.name = ElidedLabel()
         self.name.setObjectName("spectrumName")
         self.with_averages = flat_button(
@@ -126,31 +127,49 @@ class SpectrumPanel(QWidget):
         spectra = self._session.spectra
         if spectra is None or self._spectrum() is None:
             return
+        if self._is_asking:
+            # Not cancelled: a worker that is still loading its libraries would be ended, and start anew.
+            self._is_outdated = True
+            return
+        self._is_asking, self._is_outdated = True, False
         regions, selected = self._session.regions, self._session.selected
         self._jobs.run_in_thread(
-            lambda: _average(spectra, regions, selected), on_done=self._averaged, key=self
+            lambda: _average(spectra, regions, selected),
+            on_done=lambda averages: self._averaged(spectra, averages),
+            on_error=self._failed,
         )
 
-    def _averaged(self, averages: _Averages) -> None:
+    def _averaged(self, asked: SpectralSet, averages: _Averages) -> None:
         spectra, spectrum = self._session.spectra, self._spectrum()
-        if spectra is None or spectrum is None:
+        if spectra is not asked or spectra is None or spectrum is None:
+            self._ended()
             return
         self._averages, self._of = averages, spectra
-        values = averages.values
-        pipeline, axis = self._session.pipeline, spectra.axis
-        self._jobs.run(
-            preview, pipeline, spectrum, values, axis, on_done=self._came, on_error=self._failed, key=self
-        )
-
-    def _came(self, found: Preview) -> None:
-        self._preview = found
-        self.problem_changed.emit("")
         self._draw()
+        number = self._session.spectrum
+        self._jobs.run(
+            preview, self._session.pipeline, spectrum, averages.values, spectra.axis,
+            on_done=lambda found: self._came(asked, number, found), on_error=self._failed,
+        )  # fmt: skip
+
+    def _came(self, asked: SpectralSet, number: int | None, found: Preview) -> None:
+        if self._session.spectra is asked and self._session.spectrum == number:
+            self._preview = found
+            self.problem_changed.emit("")
+            self._draw()
+        self._ended()
 
     def _failed(self, failure: Failure) -> None:
         self._preview = None
         self._draw()
         self.problem_changed.emit(str(failure))
+        self._ended()
+
+    def _ended(self) -> None:
+        """Ask again if something has changed while the last answer was made."""
+        self._is_asking = False
+        if self._is_outdated:
+            self._ask()
 
     # ------------------------------------------------------------------ drawing
 
@@ -165,6 +184,8 @@ class SpectrumPanel(QWidget):
             self.before.set_axis_shown(True)
             return
         found = self._preview
+        if found is not None and len(found.traces) != len(self._session.pipeline):
+            found = None  # of the list of steps before
         step = self._session.step_shown
         has_steps = len(self._session.pipeline) > 0
         trace = found.traces[step] if found and step is not None and step < len(found.traces) else None
@@ -179,6 +200,9 @@ class SpectrumPanel(QWidget):
         title = "As measured" if trace is None else f"Before: {get_step(trace.name).TITLE.lower()}"
         self.before.set_title(title)
         self.before.set_curves(above)
+        if has_steps and self.after.isHidden():
+            self.after.show()
+            self.plots.setSizes([1000, 1000])
         self.after.setVisible(has_steps)
         self.before.set_axis_shown(not has_steps)
         self.after.set_axis_shown(True)

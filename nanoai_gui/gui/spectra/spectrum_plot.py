@@ -16,6 +16,8 @@ from nanoai_gui.gui.theme import VERMILLION, tokens
 from nanoai_gui.gui.widgets.layout import GRID
 
 Floats = NDArray[np.floating]
+LABEL_WIDTH = 34
+"""Screen px that the label of a peak needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class SpectrumPlot(pg.PlotWidget):
         self.view_box.setMouseEnabled(True, False)
         self.view_box.setAutoVisible(y=True)
         self.view_box.enableAutoRange(y=True)
+        # Air above the highest band, for its label.
+        self.view_box.setDefaultPadding(0.1)
         self.getPlotItem().setContentsMargins(0, GRID, GRID, 0)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(64)
@@ -63,6 +67,7 @@ class SpectrumPlot(pg.PlotWidget):
         self._band.hide()
         self._band.sigRegionChangeFinished.connect(self._on_band)
         self.addItem(self._band, ignoreBounds=True)
+        self.view_box.sigXRangeChanged.connect(self._place_labels)
         self._is_built = True
         self._restyle()
 
@@ -115,11 +120,24 @@ class SpectrumPlot(pg.PlotWidget):
             self._labels.append(label)
             self.addItem(label, ignoreBounds=True)
         colour = self.palette().color(QPalette.ColorRole.Text)
-        for i, label in enumerate(self._labels):
-            label.setVisible(i < shifts.size)
-            if i < shifts.size:
-                label.setText(f"{shifts[i]:.0f}", color=colour)
-                label.setPos(float(shifts[i]), float(heights[i]))
+        for label, shift, height in zip(self._labels, shifts, heights, strict=False):
+            label.setText(f"{shift:.0f}", color=colour)
+            label.setPos(float(shift), float(height))
+        self._place_labels()
+
+    def _place_labels(self, *_: object) -> None:
+        """Show the labels that have room: of two too near each other, that of the higher peak."""
+        shifts, heights = self._peaks
+        low, high = self.view_box.viewRange()[0]
+        apart = LABEL_WIDTH * (high - low) / max(self.view_box.width(), 1.0)
+        shown: list[float] = []
+        for i in np.argsort(-heights):
+            fits = all(abs(float(shifts[i]) - other) >= apart for other in shown)
+            self._labels[i].setVisible(fits)
+            if fits:
+                shown.append(float(shifts[i]))
+        for label in self._labels[shifts.size :]:
+            label.hide()
 
     def set_range(self, low: float, high: float) -> None:
         """Show a range of Raman shifts."""
