@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,10 @@ def test_trains_with_a_live_curve_and_shows_both_kinds_of_folds(
     assert panel.places is not None
     assert panel.places.keys.tolist() == [key] * 32
     assert "early, late" in panel.card.words.text()
+
+    with qtbot.waitSignal(panel.reported):
+        panel.write_report(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
 
     file = tmp_path / "m.model"
     with qtbot.waitSignal(panel.card.finished):

@@ -235,6 +235,8 @@ class PredictionPanel(QWidget):
         if model is not None:
             self.limits.set_thresholds(model.thresholds)
         self.limits.setEnabled(model is not None)
+        self.message.hide()
+        self.export_words.hide()
         self._later()
         self._enable()
 

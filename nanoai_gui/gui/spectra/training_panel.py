@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -21,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.files.atomic import write_bytes
 from nanoai_gui.core.jobs import Failure, Priority
 from nanoai_gui.core.spectra.classifier import ClassifierSettings, Method
 from nanoai_gui.core.spectra.degenerate import DegenerateRule
@@ -44,7 +48,7 @@ from nanoai_gui.gui.spectra.training_data import (
     text_columns,
 )
 from nanoai_gui.gui.spectra.validation_view import ValidationView
-from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 from nanoai_gui.gui.widgets.parameter_form import ParameterForm
 from nanoai_gui.gui.widgets.section import Section
 from nanoai_gui.gui.widgets.warning import set_warning
@@ -63,6 +67,8 @@ class TrainingPanel(QWidget):
 
     trained = Signal(object)
     """The :class:`TrainedSpectra`, already in the session; :attr:`places` tells where its spectra are."""
+    reported = Signal(object)
+    """Path of a report that was written."""
     ended = Signal()
     """A training ended, was cancelled or refused."""
 
@@ -101,7 +107,9 @@ class TrainingPanel(QWidget):
         self._running.hide()
         self.validation = ValidationView()
         self.validation.spectra_chosen.connect(self._select_in_session)
-        self._result = Section("What it is worth", self.validation)
+        self.report_button = flat_button("Save report…", "All of it as JSON, like that of the command line")
+        self.report_button.clicked.connect(self._ask_for_report)
+        self._result = Section("What it is worth", self.validation, self.report_button)
         self._result.hide()
         self.card = ModelCard(session, jobs)
         for widget in (self.problem, self._running, self._result, Section("Model in use", self.card)):
@@ -397,6 +405,22 @@ class TrainingPanel(QWidget):
         self.problem.setText(text)
         set_warning(self.problem, bool(text))
         self.problem.setVisible(bool(text))
+
+    def write_report(self, path: Path) -> None:
+        """Write the report of the last training as JSON, in a thread."""
+        if self.result is None:
+            return
+        content = json.dumps(self.result.report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self._jobs.run_in_thread(
+            write_bytes, path, content.encode(),
+            on_done=lambda _: self.reported.emit(path),
+            on_error=lambda failure: self._say_problem(str(failure)),
+        )  # fmt: skip
+
+    def _ask_for_report(self) -> None:
+        file, _ = QFileDialog.getSaveFileName(self, "Save report", "report.json", "JSON (*.json)")
+        if file:
+            self.write_report(Path(file))
 
     def _select_in_session(self, rows: list[int]) -> None:
         """Show spectra of the training table where they come from."""
