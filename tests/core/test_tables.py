@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -22,6 +23,7 @@ from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.report import ItemError, text_table
+from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from tests.core.analyses import Disc, make_analysis
 
 # The promise to scripts, spelled out a second time so that a change of it fails here.
@@ -104,6 +106,26 @@ def test_the_summary_holds_what_is_promised(tmp_path: Path) -> None:
     assert summary["settings"]["segmentation"]["include_border"] is False
     assert "watershed" in summary["settings"]["methods"]
     assert summary["notes"] == []
+
+
+def test_results_of_other_settings_carry_their_own(tmp_path: Path) -> None:
+    fresh, old = calibrated(), calibrated("images/b.tif")
+    other = SegmentationParameters(include_border=True)
+    old = dataclasses.replace(old, settings=dataclasses.replace(old.settings, segmentation=other))
+    summary = write_tables(tmp_path, [fresh, old], SETTINGS)
+    assert summary["notes"] == [
+        'b.tif was measured with other settings than those under "settings": see "images" in the summary.'
+    ]
+    a, b = summary["images"]
+    assert "settings" not in a
+    assert b["settings"]["segmentation"]["include_border"] is True
+
+
+def test_a_method_no_longer_ticked_is_still_in_the_summary(tmp_path: Path) -> None:
+    summary = write_tables(tmp_path, [calibrated()], AnalysisSettings(methods=("hough",)))
+    assert {row["method"] for row in read(tmp_path / "particles.csv")} == {"watershed"}
+    assert summary["methods"]["watershed"]["pooled"]["n_images"] == 1
+    assert summary["images"][0]["settings"]["methods"].keys() == {"watershed"}
 
 
 def test_intervals_are_in_the_unit_of_the_summary(tmp_path: Path) -> None:

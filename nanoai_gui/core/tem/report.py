@@ -33,7 +33,8 @@ class ImageRecord:
     """What a summary keeps of an analysed image: numbers only, so that thousands of images fit in memory.
 
     ``samples``, ``seconds``, ``edits`` (particles a person edited or added) and ``models`` (which trained one
-    measured) are per method; samples are in px.
+    measured) are per method; samples are in px. ``settings`` are those it was measured with, as they stand
+    in the summary.
     """
 
     image: str
@@ -48,6 +49,7 @@ class ImageRecord:
     seconds: Mapping[str, float]
     edits: Mapping[str, int]
     models: Mapping[str, str]
+    settings: Mapping[str, Any]
 
     @classmethod
     def of(cls, image: str, analysis: ImageAnalysis) -> ImageRecord:
@@ -68,6 +70,7 @@ class ImageRecord:
                 for method, result in analysis.results.items()
             },
             models={method: result.model for method, result in analysis.results.items() if result.model},
+            settings=_settings(analysis.settings, analysis.results),
         )
 
 
@@ -80,9 +83,14 @@ def summarise(
     the order of ``records``). ``gmd_ci95``, ``mean`` and other values without a unit in their name are in
     ``unit``: nm if the pixel size of every image they come from is known, else px; ``*_nm`` is then
     ``None``. ``n_agglomerates`` counts the measured ones, ``n_excluded`` the others.
+
+    A method that was measured but is not among those of ``settings`` is reported too, and an image that was
+    measured with other settings (the window keeps such results until they are renewed) carries its own.
     """
     methods: dict[str, Any] = {}
-    for method in settings.methods:
+    own = _settings(settings, settings.methods)
+    measured_methods = (method for record in records for method in record.samples)
+    for method in dict.fromkeys((*settings.methods, *measured_methods)):
         measured = [r for r in records if method in r.samples]
         methods[method] = {
             "pooled": _statistics(method, measured),
@@ -92,9 +100,11 @@ def summarise(
         "version": nanoai_gui.__version__,
         "methods": methods,
         "errors": [asdict(error) for error in errors],
-        "notes": notes(records),
-        "images": [_facts(r) for r in records],
-        "settings": _settings(settings),
+        "notes": [*notes(records), *_mixed_settings(records, own)],
+        "images": [
+            {**_facts(r), **({"settings": r.settings} if _is_other(r.settings, own) else {})} for r in records
+        ],
+        "settings": own,
     }
 
 
@@ -115,6 +125,24 @@ def notes(records: Sequence[ImageRecord]) -> list[str]:
     if len(sizes) > 1:
         found.append("The pixel sizes of the images differ, so pooled values in px mix different scales.")
     return found
+
+
+def _mixed_settings(records: Sequence[ImageRecord], settings: Mapping[str, Any]) -> list[str]:
+    other = [r.image for r in records if _is_other(r.settings, settings)]
+    if not other:
+        return []
+    verb = "was" if len(other) == 1 else "were"
+    return [
+        f'{_some(other)} {verb} measured with other settings than those under "settings": see "images" in '
+        "the summary."
+    ]
+
+
+def _is_other(used: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Tell whether results made with ``used`` differ from what ``settings`` say of the same methods."""
+    return used["segmentation"] != settings["segmentation"] or any(
+        settings["methods"].get(name) != values for name, values in used["methods"].items()
+    )
 
 
 def _some(names: Sequence[str]) -> str:
@@ -193,12 +221,12 @@ def _facts(record: ImageRecord) -> dict[str, Any]:
     }
 
 
-def _settings(settings: AnalysisSettings) -> dict[str, Any]:
+def _settings(settings: AnalysisSettings, methods: Iterable[str]) -> dict[str, Any]:
     return {
         "segmentation": parameters.to_mapping(settings.segmentation),
         "methods": {
             name: parameters.to_mapping(settings.method_parameters.get(name) or get_method(name).Parameters())
-            for name in settings.methods
+            for name in methods
         },
     }
 

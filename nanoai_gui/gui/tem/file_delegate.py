@@ -20,9 +20,9 @@ BADGE = 14
 WORDS = {
     ImageState.NEW: "not measured",
     ImageState.QUEUED: "waiting",
-    ImageState.RUNNING: "being measured",
+    ImageState.RUNNING: "measuring",
     ImageState.DONE: "measured",
-    ImageState.OUTDATED: "settings changed since",
+    ImageState.OUTDATED: "outdated",
     ImageState.FAILED: "failed",
 }
 
