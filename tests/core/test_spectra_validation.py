@@ -120,6 +120,18 @@ def test_preprocessing_that_keeps_the_classes_is_chosen() -> None:
     assert trained.model.axis[0] >= 800 and trained.model.axis[-1] <= 1200
 
 
+def test_settings_of_the_network_are_chosen_in_the_same_way() -> None:
+    # One epoch of the smallest steps teaches nothing.
+    blind, seeing = replace(QUICK, epochs=1, learning_rate=1e-6), replace(LINEAR, n_components=8)
+    trained = train_spectra(
+        gather(made_set(contrast=0.3, dish_effect=0.2), "label", "dish"),
+        settings(classifier=blind, alternatives={"eight": seeing}),
+    )
+    assert trained.report["preprocessing_chosen"] == "as measured, eight"
+    assert trained.report["n_components"] == 8
+    assert trained.model.preprocessing == Pipeline()
+
+
 def test_folds_keep_groups_together_and_every_class_in_training() -> None:
     labels = np.arange(300) % 3
     groups = labels * 5 + np.arange(300) // 3 % 5

@@ -70,8 +70,8 @@ class TrainingSettings:
     ----------
     pipelines
         Lists of preprocessing steps by name. Of several, one is chosen within every training part.
-    variances_percent
-        Shares of the variance to choose from in the same way; none: that of ``classifier``.
+    alternatives
+        Further settings of the classifier, by name, to choose from in the same way.
     """
 
     pipelines: Mapping[str, Pipeline] = field(default_factory=lambda: {"as measured": Pipeline()})
@@ -79,21 +79,16 @@ class TrainingSettings:
     rule: DegenerateRule = field(default_factory=DegenerateRule)
     rejection: RejectionSettings = field(default_factory=RejectionSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
-    variances_percent: tuple[float, ...] = ()
+    alternatives: Mapping[str, ClassifierSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.pipelines:
             raise ValueError("there is no preprocessing, not even an empty one")
-        for choice in self.choices():
+        for choice in (self.classifier, *self.alternatives.values()):
             check(choice)
         check(self.rule)
         check(self.rejection)
         check(self.validation)
-
-    def choices(self) -> tuple[ClassifierSettings, ...]:
-        """Give the settings of the classifier to choose from."""
-        shares = self.variances_percent or (self.classifier.variance_percent,)
-        return tuple(replace(self.classifier, variance_percent=share) for share in shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,10 +311,9 @@ def make_problem(
         axis = input_axis(spectra.axis, pipeline)
         cut = spectra if axis is spectra.axis else spectra.crop(float(axis[0]), float(axis[-1]))
         features = pipeline.apply(cut, share, cancelled).intensities
-        choices = settings.choices()
-        for chosen in choices:
-            title = name if len(choices) == 1 else f"{name}, {chosen.variance_percent:g} % of the variance"
-            candidates.append(Candidate(title, features, chosen, pipeline))
+        candidates.append(Candidate(name, features, settings.classifier, pipeline))
+        for title, other in settings.alternatives.items():
+            candidates.append(Candidate(f"{name}, {title}", features, other, pipeline))
     checkpoint(cancelled)
     facts = raw_facts(spectra.intensities, signal_to_noise(spectra.intensities))
     return Problem(
