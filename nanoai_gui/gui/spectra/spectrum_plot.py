@@ -50,7 +50,7 @@ class SpectrumPlot(pg.PlotWidget):
         self.view_box.setAutoVisible(y=True)
         self.view_box.enableAutoRange(y=True)
         # Air above the highest band, for its label.
-        self.view_box.setDefaultPadding(0.1)
+        self.view_box.setDefaultPadding(0.18)
         self.getPlotItem().setContentsMargins(0, GRID, GRID, 0)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(64)
