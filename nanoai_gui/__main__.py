@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +26,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if words[0] in cli.SUB_COMMANDS or words[0].startswith("-"):
             return cli.main(words)
+    if not has_screen():
+        print(
+            "nanoai-gui: There is no screen to show the window on. "
+            "Measure without it: nanoai-gui size --help",
+            file=sys.stderr,
+        )
+        return 1
     from nanoai_gui.gui.app import run_window
 
     return run_window([Path(word) for word in words])
+
+
+def has_screen() -> bool:
+    """Whether a window can be shown; without one Qt would not only complain, but abort the process."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import nanoai_gui
 
 
@@ -31,6 +33,16 @@ def test_help_names_the_window_and_the_commands() -> None:
 
 def test_an_unknown_option_is_wrong_usage() -> None:
     assert run("--nonsense").returncode == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a screen")
+def test_without_a_screen_it_says_so() -> None:
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in screens}
+    command = [sys.executable, "-m", "nanoai_gui", "a.tif"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 1
+    assert "no screen" in done.stderr
 
 
 def test_the_command_line_loads_no_qt(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.overlay import OverlayPicture, prepare_overlay
 from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
-from nanoai_gui.gui.tem.session import Selection, TemSession
+from nanoai_gui.gui.tem.session import ImageState, Selection, TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.tem.tools import Tool
@@ -119,6 +119,12 @@ def test_clicking_a_row_marks_it_on_the_canvas_and_in_the_histogram(
     assert rows_selected(tab) == {chosen}
     assert tab.canvas._selection == session.selection
     assert share_marked(tab) > 0
+    plot = tab.histogram.plot
+    (marked,) = plot._marked.opts["height"]  # one particle is too small a share to see in a tall bar
+    assert marked in plot._bars.opts["height"]
+    QTest.keyClick(tab.table.view, Qt.Key.Key_Escape)
+    assert session.selection == Selection()
+    assert share_marked(tab) == 0 and len(plot._marked.opts["height"]) == 0
 
 
 def test_clicking_a_bar_marks_rows(qtbot: QtBot, tab: TemTab, session: TemSession) -> None:
@@ -291,6 +297,10 @@ def test_results_of_other_settings_are_named(qtbot: QtBot, tab: TemTab, session:
     qtbot.waitUntil(tab.histogram.statistics.caution.isVisible)
     assert "1 image measured with other settings" in tab.histogram.statistics.caution.text()
     assert "Analyse again" in tab.result.reason.text()
+    assert session.current is not None
+    session.set_state(session.current, ImageState.RUNNING)  # still the old results that are shown
+    assert tab.histogram.statistics.caution.isVisible() and "Analyse again" in tab.result.reason.text()
+    session.settle(session.current)
     session.set_settings(before)
     qtbot.waitUntil(lambda: not tab.histogram.statistics.caution.isVisible())
     assert not tab.result.reason.isVisible()

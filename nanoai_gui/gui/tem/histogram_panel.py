@@ -17,7 +17,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
 from nanoai_gui.gui.tem.legend import Legend, LegendEntry
 from nanoai_gui.gui.tem.selecting import combine, of_particles
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.statistics_panel import StatisticsPanel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count, significant
@@ -243,7 +243,7 @@ class HistogramPanel(QWidget):
         doubts = []
         if state is not None and self._stack.currentWidget() is self._splitter:
             keys = [key for key, _ in state.request.images if key in self._session]
-            n = sum(self._session.entry(key).state is ImageState.OUTDATED for key in keys)
+            n = sum(map(self._session.is_outdated, keys))
             if n:
                 doubts.append(f"{count(n, 'image')} measured with other settings")
             if state.n_uncalibrated:

@@ -58,10 +58,12 @@ class HistogramPlot(pg.PlotWidget):
         self._pressed: int | None = None
         self._bars = pg.BarGraphItem(x0=[], x1=[], height=[], y0=0)
         self._selected = pg.BarGraphItem(x0=[], x1=[], height=[], y0=0)
+        # One particle of thousands is a share too small to see: its bar gets an edge as well.
+        self._marked = pg.BarGraphItem(x0=[], x1=[], height=[], y0=0)
         self._range = QGraphicsRectItem()
         self._range.setZValue(5)
         self._range.hide()
-        for item in (self._bars, self._selected, self._range):
+        for item in (self._bars, self._selected, self._marked, self._range):
             self.addItem(item, ignoreBounds=True)
         self.showAxis("right")
         right = self.getAxis("right")
@@ -109,10 +111,13 @@ class HistogramPlot(pg.PlotWidget):
         self.set_selected(np.zeros(len(edges) - 1))
 
     def set_selected(self, shares: NDArray[np.float64]) -> None:
-        """Draw the share that the selected particles have in each bar over the bars."""
+        """Draw the share that the selected particles have in each bar over the bars, and mark these bars."""
         if self._state is not None:
             edges = self._positions(self._state.edges)
             self._selected.setOpts(x0=edges[:-1], x1=edges[1:], height=shares * 100)
+            held = np.flatnonzero(shares)
+            bars = self._shown.histogram.fraction[held] * 100 if self._shown else np.zeros(len(held))
+            self._marked.setOpts(x0=edges[:-1][held], x1=edges[1:][held], height=bars)
 
     def bar_at(self, position: QPointF) -> int | None:
         """Give the bar under a position of the widget; beyond either end the outermost one."""
@@ -236,6 +241,7 @@ class HistogramPlot(pg.PlotWidget):
         fill = QColor(own or METHOD_HUES[0])
         self._bars.setOpts(brush=pg.mkBrush(_mixed(fill, base, 0.55)), pen=pg.mkPen(base, width=1))
         self._selected.setOpts(brush=pg.mkBrush(VERMILLION), pen=pg.mkPen(base, width=1))
+        self._marked.setOpts(brush=pg.mkBrush(None), pen=pg.mkPen(VERMILLION, width=2))
         shade = QColor(text)
         shade.setAlphaF(0.12)
         self._range.setBrush(shade)

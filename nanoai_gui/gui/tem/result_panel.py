@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.sizing import SizingResult
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column
 from nanoai_gui.gui.widgets.numbers import count, grouped, significant
 from nanoai_gui.gui.widgets.warning import set_warning
@@ -73,7 +73,7 @@ class ResultPanel(QWidget):
             else:
                 shown = _of_image(analysis, result)
             headline, facts, reason = shown
-            outdated = OUTDATED if entry.state is ImageState.OUTDATED else ""
+            outdated = OUTDATED if self._session.is_outdated(entry.key) else ""
             self._show(headline, facts, "\n".join(filter(None, (reason, entry.error or outdated))))
 
     def _entry_changed(self, key: int) -> None:

@@ -359,6 +359,14 @@ class TemSession(QObject):
         """Every finished analysis, outdated ones too, in the order of the strip."""
         return [entry.analysis for entry in self._entries.values() if entry.analysis is not None]
 
+    def is_outdated(self, key: int) -> bool:
+        """Whether there are results, but of other settings, even while newer ones are being made."""
+        entry = self._entries[key]
+        if entry.analysis is None:
+            return False
+        fresh = entry.analysis.request.generation == entry.generation
+        return not (fresh and covers(entry.analysis, self._settings))
+
     def set_state(self, key: int, state: ImageState) -> None:
         """Mark an image as waiting or being worked on."""
         entry = self._entries[key]
@@ -412,8 +420,7 @@ class TemSession(QObject):
             return ImageState.FAILED
         if entry.analysis is None:
             return ImageState.NEW
-        fresh = entry.analysis.request.generation == entry.generation
-        return ImageState.DONE if fresh and covers(entry.analysis, self._settings) else ImageState.OUTDATED
+        return ImageState.OUTDATED if self.is_outdated(entry.key) else ImageState.DONE
 
     # ------------------------------------------------------------------ selection and settings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nanoai_gui.core.files.frames import FrameInfo
@@ -120,6 +120,13 @@ class TemTab(QWidget):
         super().showEvent(event)
         if self.window().focusWidget() is None:
             self.canvas.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape selects nothing, wherever on the tab the keyboard is, if that part has no use for it."""
+        if event.key() == Qt.Key.Key_Escape and not event.modifiers():
+            self._session.select(Selection())
+        else:
+            super().keyPressEvent(event)
 
     # ------------------------------------------------------------------ how it is put together
 
