@@ -10,10 +10,13 @@ from pathlib import Path
 from nanoai_gui.core.callbacks import Cancelled, Progress
 from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES, find_images
 from nanoai_gui.core.files.spectra import SPECTRA_SUFFIXES, LaserNeeded, find_spectra, read_spectra
-from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.core.spectra.spectral_set import SpectralSet, concatenate, same_axis
 
 SPOKEN_FOR = frozenset((".txt", ".csv", ".tsv", ".xlsx", ".xml"))
 """Endings of spectra that also notes and tables of results have."""
+
+LEAST_MAP = 16
+"""A few spots of a region lie on some grid by chance; that makes no map of them."""
 
 
 class DataKind(Enum):
@@ -84,8 +87,22 @@ def _add_folder(path: Path, prefer: DataKind, found: Opened) -> None:
 def read_or_ask(
     path: Path, laser_nm: float | None, progress: Progress, cancelled: Cancelled
 ) -> tuple[SpectralSet, ...] | LaserQuestion:
-    """Read spectra as :func:`read_spectra` does; a missing laser comes back as a question, not an error."""
+    """Read spectra as :func:`read_spectra` does; a missing laser comes back as a question, not an error.
+
+    Parts of a file that are no maps, such as the regions of many cells in one table, come as one set.
+    """
     try:
-        return read_spectra(path, laser_nm, progress, cancelled)
+        return _join_loose(read_spectra(path, laser_nm, progress, cancelled))
     except LaserNeeded as error:
         return LaserQuestion(error.message)
+
+
+def _join_loose(sets: tuple[SpectralSet, ...]) -> tuple[SpectralSet, ...]:
+    loose = [part for part in sets if not _is_map(part)]
+    if len(loose) < 2 or not all(same_axis(part.axis, loose[0].axis) for part in loose[1:]):
+        return sets
+    return (concatenate(loose), *(part for part in sets if _is_map(part)))
+
+
+def _is_map(part: SpectralSet) -> bool:
+    return part.grid is not None and part.n_spectra >= LEAST_MAP

@@ -23,6 +23,8 @@ from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 from nanoai_gui.gui.widgets.numbers import count
 
 DEBOUNCE_MS = 120
+NEAR_TOP = 4
+"""Channels beside a peak that its label keeps clear of."""
 KEEP_SCALE = ("crop", "despike", "smooth")
 """Steps after which a baseline may still be drawn over the raw spectrum."""
 
@@ -240,7 +242,10 @@ class SpectrumPanel(QWidget):
         if found is None or not self.with_peaks.isChecked() or self._session.step_shown is not None:
             return
         plot = self.after if has_steps else self.before
-        plot.set_peaks(found.axis[found.peaks], found.after[found.peaks])
+        # Above the noise on top of the band, not in it.
+        around = found.peaks[:, None] + np.arange(-NEAR_TOP, NEAR_TOP + 1)
+        tops = found.after[np.clip(around, 0, found.after.size - 1)].max(axis=1)
+        plot.set_peaks(found.axis[found.peaks], tops)
 
     def _draw_band(self) -> None:
         spectra = self._session.spectra
