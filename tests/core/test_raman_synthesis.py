@@ -11,6 +11,7 @@ from nanoai_gui.cli import main
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.files.spectra import read_spectra
+from nanoai_gui.core.resources import resource
 from nanoai_gui.core.spectra.peaks import fit_bands
 from nanoai_gui.core.spectra.preprocessing import Pipeline, get_preset
 from nanoai_gui.core.spectra.preprocessing.despike import Parameters, find_spikes
@@ -180,3 +181,16 @@ def test_it_stops() -> None:
         make_labelled(SMALL, 10, 1, cancelled=lambda: True)
     with pytest.raises(OperationCancelled):
         make_map(SMALL, 1, 0, cancelled=lambda: True)
+
+
+def test_the_bundled_demo_is_small_says_what_it_is_and_opens() -> None:
+    folder = resource("samples", "raman")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
+    labelled = concatenate(read_spectra(folder / "spectra.csv"))
+    assert labelled.n_spectra == 216
+    assert np.unique(labelled.columns["cell"]).size == 54
+    assert set(labelled.columns["label"].tolist()) == set(LABELS)
+    (on_map,) = read_spectra(folder / "map_6h.csv")
+    assert on_map.grid is not None and on_map.grid.is_complete
+    for spectra in (labelled, on_map):
+        assert set(spectra.columns["origin"].tolist()) == {"synthetic, illustrative"}

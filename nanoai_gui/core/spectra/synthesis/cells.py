@@ -43,7 +43,7 @@ SHARED = 0.64
 """Part of the variance of a vesicle's properties that all its pixels share; the rest differs by pixel."""
 STRUCTURE = 0.4
 """Standard deviation of the sum of weak bands of the cell, relative to its band at 1448 cm-1."""
-CELLULAR = 0.12
+CELLULAR = 0.25
 """Part of its variance that the whole cell shares."""
 
 _DISH, _CELL, _REGION, _CAMERA = range(4)
