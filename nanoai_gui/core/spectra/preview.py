@@ -69,7 +69,6 @@ def find_peaks(spectrum: NDArray[np.float32], axis: NDArray[np.float64]) -> NDAr
     A top counts if it stands out by 5 % of the range of the spectrum and by four times its noise.
     """
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks as tops_of
 
     if axis.size < 5 or not np.isfinite(spectrum).all():
         return np.zeros(0, np.int64)
@@ -80,8 +79,24 @@ def find_peaks(spectrum: NDArray[np.float32], axis: NDArray[np.float64]) -> NDAr
     low, high = np.percentile(smooth, (1, 99.5))
     if not high > low:
         return np.zeros(0, np.int64)
-    apart = max(1, round(PEAK_DISTANCE_CM / step))
     least = max(LEAST_PROMINENCE * float(high - low), LEAST_OVER_NOISE * noise)
-    tops, facts = tops_of(smooth, prominence=least, distance=apart)
-    best = np.argsort(facts["prominences"])[::-1][:N_PEAKS]
-    return np.sort(tops[best]).astype(np.int64)
+    inner = smooth[1:-1]
+    tops = np.flatnonzero((inner > smooth[:-2]) & (inner >= smooth[2:])) + 1
+    # Not scipy.signal, whose loading takes a new worker longer than all of this.
+    found = [(_prominence(smooth, int(top)), int(top)) for top in tops]
+    kept: list[int] = []
+    for prominence, top in sorted(found, reverse=True):
+        near = any(abs(axis[top] - axis[other]) < PEAK_DISTANCE_CM for other in kept)
+        if prominence >= least and not near and len(kept) < N_PEAKS:
+            kept.append(top)
+    return np.sort(np.array(kept, np.int64))
+
+
+def _prominence(values: NDArray[np.float64], top: int) -> float:
+    """Say how far one must go down from a top, at least, before one can go up to a higher one."""
+    height = values[top]
+    higher = np.flatnonzero(values > height)
+    before, after = higher[higher < top], higher[higher > top]
+    left = values[before[-1] if before.size else 0 : top + 1].min()
+    right = values[top : (after[0] if after.size else values.size - 1) + 1].min()
+    return float(height - max(left, right))
