@@ -76,7 +76,8 @@ def test_baselines_agree_with_an_independent_implementation(name: str) -> None:
         ours = modpoly(y.T, 5)
         theirs = [fitter.modpoly(row, poly_order=5)[0] for row in y]
     else:
-        ours = {"arpls": arpls, "airpls": airpls}[name](np.ascontiguousarray(y.T), penalties)[0]
+        columns = np.ascontiguousarray(y.T)
+        ours = (arpls(columns, penalties) if name == "arpls" else airpls(columns, penalties))[0]
         theirs = [getattr(fitter, name)(row, lam=stiffness)[0] for row in y]
     # Both stop when the weights change by 1 in 1000, at heights of thousands of counts.
     assert np.abs(ours.T - np.array(theirs)).max() < 0.5

@@ -8,8 +8,10 @@ from scipy.optimize import curve_fit
 
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.files.spectra import read_spectra
 from nanoai_gui.core.spectra.peaks import NANOTUBE_WINDOWS, QUANTITIES, Band, Window, fit_bands
 from nanoai_gui.core.spectra.spectral_set import AxisError, MapGrid, SpectralSet
+from tests.shared_data import shared_data
 
 AXIS = np.arange(100.0, 2750.0, 1.75)
 G_PAIR = NANOTUBE_WINDOWS[2]
@@ -137,3 +139,31 @@ def test_it_stops_and_it_is_quick_enough_for_maps() -> None:
     fit_bands(spectra)
     # Measured: 2000 spectra/s, all six bands; a map of 10 000 pixels must not take minutes anywhere.
     assert 600 / (time.process_time() - start) > 200
+
+
+def test_real_films_of_nanotubes_have_the_bands_of_the_literature() -> None:
+    """514 nm: D 1340-1350, G- 1560-1577, G+ 1590-1599 cm-1."""
+    (folder,) = shared_data("raman/swcnt_films").iterdir()
+    spectra = read_spectra(folder / "RamanFilmSamples_GDBand_514nm.csv")[0]
+    fits = fit_bands(spectra)
+    for band, low, high in (("D", 1340, 1350), ("G-", 1560, 1577), ("G+", 1590, 1599)):
+        position = fits.values[band, "position"]
+        there = np.isfinite(position)
+        assert there.mean() > 0.6
+        assert ((position[there] > low) & (position[there] < high)).all()
+
+
+def test_a_real_map_of_graphene_gives_complete_maps_of_its_bands() -> None:
+    spectra = read_spectra(shared_data("raman/graphene_map/Example_Map.wdf"))[0]
+    windows = (
+        Window(1254, 1450, (Band("D", 1310, 1380, 40),)),
+        Window(1500, 1700, (Band("G", 1560, 1610, 18),)),
+        Window(2550, 2800, (Band("2D", 2620, 2760, 35),)),
+    )
+    fits = fit_bands(spectra, windows)
+    assert spectra.grid is not None
+    for band, middle in (("D", 1345), ("G", 1589), ("2D", 2691)):
+        picture = fits.picture(spectra.grid, band, "position")
+        assert picture.shape == (23, 23)
+        assert np.isfinite(picture).mean() > 0.98
+        assert np.nanmedian(picture) == pytest.approx(middle, abs=3)
