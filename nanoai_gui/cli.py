@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Describe every sub-command."""
     parser = argparse.ArgumentParser(
         prog="nanoai-gui",
-        description="NanoAI sizes primary particles in electron micrographs.",
+        description="NanoAI sizes primary particles in electron micrographs and classifies Raman maps.",
         epilog="Without a sub-command the window opens: nanoai-gui [FILE ...]",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {nanoai_gui.__version__}")

@@ -136,7 +136,8 @@ class AboutDialog(QDialog):
         font.setPointSizeF(font.pointSizeF() * 1.5)
         title.setFont(font)
         text = QLabel(
-            "Primary particle sizes in electron micrographs, by point and click.\n\n"
+            "Primary particle sizes in electron micrographs, and classes in Raman maps, by point and "
+            "click.\n\n"
             "Free software under the GNU General Public License, version 3 or later. It comes without any "
             "warranty.\n\n"
             f"{environment()}\n\nSettings: {settings_path}\nLog file: {log_path}"
