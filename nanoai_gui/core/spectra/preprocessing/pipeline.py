@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PIPELINE_FORMAT = "nanoai-preprocessing"
 PIPELINE_VERSION = 1
 CHUNK_VALUES = 1 << 20
-"""Spectra are treated in pieces of about this many values: some 0.3 s of work, 60 MB."""
+"""Spectra are treated in pieces of about this many values: at most some 1 s of work, and 100 MB."""
 _ADVICE = "Choose a list of steps that NanoAI has saved."
 
 
