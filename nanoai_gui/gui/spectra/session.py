@@ -464,7 +464,7 @@ class SpectraSession(QObject):
             self.predictions_changed.emit(key)
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
-        """Let the model reject by other thresholds; what it said is judged anew, without classifying again."""
+        """Let the model reject by other thresholds; what it said is judged anew, not classified anew."""
         if self._model is None or self._model.thresholds == thresholds:
             return
         self._model = self._model.with_thresholds(thresholds)
