@@ -47,7 +47,9 @@ def train_task(
     """
     spectra: SpectralSet = unpack(packed) if isinstance(packed, Packed) else packed
     live = _Live(progress)
-    return train_spectra(gather(spectra, label, group), settings, live.progress, cancelled, live.loss)
+    trained = train_spectra(gather(spectra, label, group), settings, live.progress, cancelled, live.loss)
+    live.flush()
+    return trained
 
 
 def classify_task(
@@ -81,6 +83,7 @@ class _Live:
     network: int = -1
     curve: LossCurve = field(default_factory=list)
     last: float = 0.0
+    untold: bool = False
 
     def progress(self, fraction: float, message: str) -> None:
         self.fraction, self.text = fraction, message
@@ -88,16 +91,25 @@ class _Live:
 
     def loss(self, member: int, epoch: int, value: float) -> None:
         if epoch == 0:
+            self.flush()
             self.network, self.curve = self.network + 1, []
         self.curve.append(round(value, 6))
+        self.untold = True
         self._tell()
 
+    def flush(self) -> None:
+        """Tell the end of a curve too, however fast the network was trained."""
+        if self.untold:
+            self._say()
+
     def _tell(self) -> None:
-        now = time.monotonic()
-        if now - self.last >= TELL_SECONDS:
-            self.last = now
-            content = {"text": self.text, "network": self.network, "curve": self.curve}
-            self.tell(self.fraction, json.dumps(content))
+        if time.monotonic() - self.last >= TELL_SECONDS:
+            self._say()
+
+    def _say(self) -> None:
+        self.last, self.untold = time.monotonic(), False
+        content = {"text": self.text, "network": self.network, "curve": self.curve}
+        self.tell(self.fraction, json.dumps(content))
 
 
 def read_message(message: str) -> LiveMessage:
