@@ -5,7 +5,8 @@
 The data (Ruehle et al., Sci. Rep. 11 (2021) 4942) are not part of the project. A silhouette is usable when
 it does not touch the border and the hand-drawn outlines cover 80 to 120 % of it. The outlines were drawn on
 another kind of image and are wider: single particles give that offset (true diameter over that of NanoAI's
-silhouette, median), and all diameters are multiplied by it. Nothing in NanoAI was tuned on these images.
+silhouette, median), and all diameters are multiplied by it. Parameters of the methods are
+chosen on synthetic images; these results have been seen while choosing, so they are no held-out test.
 """
 
 from __future__ import annotations

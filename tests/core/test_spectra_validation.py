@@ -89,7 +89,9 @@ def test_random_folds_are_better_than_grouped_ones_where_dishes_differ() -> None
     assert random > 0.95
     assert grouped < random - 0.2
     assert "recognising the dish" in trained.report["gap"]["explanation"]
-    assert "no sign" in explain_gap(0.9, 0.9, "dish")
+    assert "no sign" in explain_gap(0.9, 0.9, "dish", (0.85, 0.95))
+    assert "within the uncertainty" in explain_gap(0.9, 0.85, "dish", (0.75, 0.95))
+    assert "within the uncertainty" in explain_gap(0.9, 0.85, "dish", None)
 
 
 def test_nothing_outside_of_the_training_rows_is_looked_at() -> None:

@@ -68,7 +68,10 @@ def make_report(
         gap = {
             "points": 100 * (random["balanced_accuracy"] - grouped["balanced_accuracy"]),
             "explanation": explain_gap(
-                random["balanced_accuracy"], grouped["balanced_accuracy"], training.group_column
+                random["balanced_accuracy"],
+                grouped["balanced_accuracy"],
+                training.group_column,
+                grouped["ci95"]["balanced_accuracy"],
             ),
         }
     counts = np.bincount(v.problem.labels, minlength=v.problem.n_classes).tolist()

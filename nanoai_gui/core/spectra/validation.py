@@ -438,13 +438,31 @@ def shuffle_labels(labels: Ints, groups: Ints | None, random: np.random.Generato
     return out
 
 
-def explain_gap(random_score: float, grouped_score: float, group: str) -> str:
-    """Say in a sentence what the difference between random and grouped folds means."""
+def explain_gap(
+    random_score: float, grouped_score: float, group: str, grouped_ci95: Sequence[float] | None
+) -> str:
+    """Say in a sentence what the difference between random and grouped folds means.
+
+    Parameters
+    ----------
+    random_score, grouped_score
+        Balanced accuracies in [0, 1].
+    group
+        What was left out as a whole, such as ``dish``.
+    grouped_ci95
+        95 % interval over groups of the grouped score: a difference within it proves nothing. ``None``
+        where there are too few groups for one, which proves nothing either.
+    """
     gap = 100 * (random_score - grouped_score)
     seen = (
         f"{100 * random_score:.1f} % of the spectra are right if others of the same {group} were learned from"
     )
     new = f"{100 * grouped_score:.1f} % for a {group} never seen before"
+    if gap >= 2 and (grouped_ci95 is None or random_score <= grouped_ci95[1]):
+        return (
+            f"{seen}, and {new}: the difference of {gap:.1f} points lies within the uncertainty over so few"
+            f" groups, but only the second number tells what to expect of a new {group} (balanced accuracy)."
+        )
     if gap >= 2:
         return (
             f"{seen}, but {new}: {gap:.1f} points come from recognising the {group}, not the class, and only"
