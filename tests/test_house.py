@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nanoai_gui"
 HEAVY = (
     "scipy", "skimage", "sklearn", "rsciio", "matplotlib", "h5py", "tifffile", "imagecodecs", "PIL",
-    "dask", "skops", "pandas",
+    "dask", "skops", "pandas", "onnxruntime", "torch", "onnx",
 )  # fmt: skip
 QT = ("PySide6", "shiboken6", "pyqtgraph")
 
@@ -39,10 +39,19 @@ def core_modules() -> list[str]:
     return [name.removesuffix(".__init__") for name in names]
 
 
-def pins() -> dict[str, str]:
-    """Name and version of every line of the constraints; a line of any other form is an error."""
+def pins() -> tuple[dict[str, str], dict[str, str]]:
+    """Name and version of every line of the constraints; a line of any other form is an error.
+
+    Those that only training the particle network needs, which need not be installed, come second.
+    """
+    text = (ROOT / "packaging" / "constraints.txt").read_text(encoding="utf-8")
+    usual, _, training = text.partition("# --- to train the particle network")
+    return _pins(usual), _pins("#" + training)
+
+
+def _pins(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in (ROOT / "packaging" / "constraints.txt").read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         if line and not line.startswith("#"):
             match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)", line)
             assert match, f"not an exact pin: {line}"
@@ -51,8 +60,13 @@ def pins() -> dict[str, str]:
 
 
 def requirements(name: str, extras: tuple[str, ...] = ()) -> Iterator[Requirement]:
-    """What an installed distribution needs here."""
-    for text in importlib.metadata.requires(name) or []:
+    """What an installed distribution needs here; NanoAI itself may be installed from an older tree."""
+    if name == "nanoai-gui":
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        wanted = [*project["dependencies"], *(t for e in extras for t in project["optional-dependencies"][e])]
+    else:
+        wanted = importlib.metadata.requires(name) or []
+    for text in wanted:
         requirement = Requirement(text)
         if requirement.marker is None or any(
             requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)
@@ -99,7 +113,7 @@ def test_no_lock_files() -> None:
 
 
 def test_every_package_in_use_is_pinned_and_has_the_pinned_version() -> None:
-    pinned = pins()
+    pinned, training = pins()
     open_ends: list[tuple[str, tuple[str, ...]]] = [("nanoai-gui", ("test",))]
     seen: set[str] = set()
     while open_ends:
@@ -114,6 +128,9 @@ def test_every_package_in_use_is_pinned_and_has_the_pinned_version() -> None:
     assert set(pinned) - seen - {"setuptools"} == set(), "no longer needed in packaging/constraints.txt"
     wrong = {name: importlib.metadata.version(name) for name in seen}
     assert {name: version for name, version in wrong.items() if version != pinned[name]} == {}
+    own = {canonicalize_name(r.name) for r in requirements("nanoai-gui", ("train",))}
+    assert own - set(pinned) - set(training) == set()
+    assert set(training) & seen == set(), "the program needs these: not only to train"
 
 
 def test_core_and_command_line_know_no_qt() -> None:

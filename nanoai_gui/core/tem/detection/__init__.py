@@ -1,0 +1,7 @@
+"""Finding every primary particle with a convolutional network, whatever its outline."""
+
+from __future__ import annotations
+
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+
+__all__ = ["DetectionParameters", "Detections"]
