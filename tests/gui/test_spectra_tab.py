@@ -18,6 +18,7 @@ from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.places import grid_of
 from nanoai_gui.core.spectra.rejection import Measures
+from nanoai_gui.core.spectra.rois import Brush, Lasso, Polygon, Rectangle
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner
@@ -28,6 +29,7 @@ from nanoai_gui.gui.spectra.entries import SetState
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
+from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
 
 SOON = 30_000
@@ -191,7 +193,7 @@ def test_labels_are_imported_and_taken_back_with_a_key(
         return [str(text) for text in part.session.spectra.text("label")[:3]]
 
     qtbot.waitUntil(lambda: labels() == ["early", "late", ""], timeout=SOON)
-    assert part.session.training_table().n_spectra == 2
+    assert gather_parts(part.session, "label").rows.size == 2
     qtbot.waitUntil(window.actions_by_key["undo"].isEnabled, timeout=SOON)
     QTest.keyClick(part.tab.map.plot, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert labels() == ["", "", ""]
@@ -298,20 +300,21 @@ def test_a_rectangle_becomes_a_labelled_region_and_can_be_undone(tab: SpectraTab
     corner = plot.position(9.2, 19.2).toPoint()
     other = plot.position(14.8, 20.8).toPoint()
     drag(tab, [corner, plot.position(12, 20).toPoint(), other])
-    (region,) = session.regions
+    (region,) = session.rois
     assert region.rows.tolist() == [row_at(c, 0) for c in range(3)]
     assert (region.name, region.label) == ("ROI 1", "early")
-    table = session.training_table()
+    assert isinstance(region.shape, Rectangle)
+    (table,) = gather_parts(session, "label").parts
     assert table.n_spectra == 3
     assert set(table.text("roi")) == {"ROI 1"}
     head = first_region(tab).parent()
     assert head is not None
     assert head.text(0) == "early"
     session.undo_stack.undo()
-    assert session.regions == ()
+    assert len(session.rois) == 0
     assert tab.regions.tree.topLevelItemCount() == 0
     session.undo_stack.redo()
-    assert len(session.regions) == 1
+    assert len(session.rois) == 1
 
 
 def test_polygon_and_lasso(tab: SpectraTab) -> None:
@@ -323,11 +326,12 @@ def test_polygon_and_lasso(tab: SpectraTab) -> None:
         QTest.mouseClick(port, LEFT, NONE, plot.position(*corner).toPoint())
     assert plot.is_drawing
     QTest.keyClick(plot, Qt.Key.Key_Return)
-    assert session.regions[0].rows.tolist() == [row_at(c, 4) for c in range(3)]
+    assert session.rois.rois[0].rows.tolist() == [row_at(c, 4) for c in range(3)]
     pick(tab, MapTool.LASSO)
     drag(tab, [plot.position(*corner).toPoint() for corner in [(17, 19), (21, 19), (21, 23), (17, 23)]])
-    assert session.regions[1].rows.tolist() == sorted(row_at(c, r) for c in (4, 5) for r in (0, 1))
-    assert session.regions[0].colour != session.regions[1].colour
+    assert session.rois.rois[1].rows.tolist() == sorted(row_at(c, r) for c in (4, 5) for r in (0, 1))
+    assert session.rois.rois[0].colour != session.rois.rois[1].colour
+    assert [type(roi.shape) for roi in session.rois] == [Polygon, Lasso]
     QTest.keyClick(plot, Qt.Key.Key_Escape)
     assert plot.tool is MapTool.SELECT
 
@@ -337,11 +341,58 @@ def test_the_brush_takes_only_what_is_above_the_threshold(tab: SpectraTab) -> No
     pick(tab, MapTool.BRUSH)
     assert tab.map.bar.threshold.isVisible()
     drag(tab, [at(tab, c, 2) for c in range(COLUMNS)])
-    (region,) = session.regions
+    (region,) = session.rois
     columns = {int(pixel) % COLUMNS for pixel in session.spectra.grid.index[region.rows]}  # type: ignore[union-attr]
     assert columns == {3, 4, 5}, "the weak half was painted over, but not taken"
+    assert isinstance(region.shape, Brush) and region.shape.quantity.startswith("Band area")
     QTest.mouseClick(tab.map.bar.take, LEFT)
-    assert session.regions[1].rows.size == ROWS * 3
+    assert session.rois.rois[1].rows.size == ROWS * 3
+
+
+def test_more_strokes_add_to_the_chosen_region_or_take_from_it(tab: SpectraTab) -> None:
+    session = session_of(tab)
+    pick(tab, MapTool.BRUSH)
+    tab.map.plot.brush_radius = 0.4
+    drag(tab, [at(tab, c, 2) for c in range(COLUMNS)])
+    assert session.rois.rois[0].rows.tolist() == [row_at(c, 2) for c in (3, 4, 5)]
+    drag(tab, [at(tab, c, 3) for c in (4, 5)], Qt.KeyboardModifier.ShiftModifier)
+    (region,) = session.rois
+    assert region.rows.tolist() == sorted(row_at(*p) for p in [(3, 2), (4, 2), (5, 2), (4, 3), (5, 3)])
+    drag(tab, [at(tab, c, 2) for c in (4, 5)], Qt.KeyboardModifier.AltModifier)
+    assert session.rois.rois[0].rows.tolist() == sorted(row_at(*p) for p in [(3, 2), (4, 3), (5, 3)])
+    session.undo_stack.undo()
+    assert session.rois.rois[0].rows.size == 5
+    session.choose_region(None)
+    said: list[str] = []
+    tab.problem.connect(said.append)
+    drag(tab, [at(tab, c, 3) for c in (4, 5)], Qt.KeyboardModifier.ShiftModifier)
+    assert len(session.rois) == 1 and "Choose a region" in said[0]
+
+
+def test_regions_are_put_in_groups_and_names_stay_unique(tab: SpectraTab, qtbot: QtBot) -> None:
+    session, tree = session_of(tab), tab.regions.tree
+    session.add_region([0, 1, 2], "early")
+    session.add_region([2, 3], "late")
+    tree.selectAll()
+    tab.regions._ask_for_group()
+    dialog = tab.regions.findChild(QInputDialog)
+    assert dialog is not None
+    dialog.setTextValue("cell 3")
+    dialog.accept()
+    assert [roi.group for roi in session.rois] == ["cell 3", "cell 3"]
+    head = tree.topLevelItem(0)
+    assert head is not None and tree.topLevelItemCount() == 1
+    assert (head.text(0), head.text(1)) == ("cell 3", "4"), "a spectrum of two regions counts once"
+    assert [roi.label for roi in session.rois] == ["early", "late"], "labels stay"
+    said: list[str] = []
+    tab.problem.connect(said.append)
+    tab.regions._change([session.rois.rois[0].number], "name", "ROI 2")
+    assert "two regions called ROI 2" in said[0]
+    assert [roi.name for roi in session.rois] == ["ROI 1", "ROI 2"]
+    head = tree.topLevelItem(0)
+    assert head is not None
+    head.setText(0, "cell 4")
+    qtbot.waitUntil(lambda: session.rois.groups == ("cell 4",))
 
 
 def test_regions_are_renamed_labelled_and_deleted_in_their_list(tab: SpectraTab, qtbot: QtBot) -> None:
@@ -353,7 +404,7 @@ def test_regions_are_renamed_labelled_and_deleted_in_their_list(tab: SpectraTab,
     assert editor is not None
     QTest.keyClicks(editor, "nucleus")
     QTest.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: session.regions[0].name == "nucleus")
+    qtbot.waitUntil(lambda: session.rois.rois[0].name == "nucleus")
     tree.clearSelection()
     first_region(tab).setSelected(True)
     assert session.selected.tolist() == [0, 1, 2]
@@ -362,11 +413,11 @@ def test_regions_are_renamed_labelled_and_deleted_in_their_list(tab: SpectraTab,
     assert field is not None
     field.setText("late")
     QTest.keyClick(field, Qt.Key.Key_Return)
-    assert session.regions[0].label == "late"
+    assert session.rois.rois[0].label == "late"
     assert session.label_names() == ["late"]
     tree.setFocus()
     QTest.keyClick(tree, Qt.Key.Key_Delete)
-    assert [region.name for region in session.regions] == ["ROI 2"]
+    assert [region.name for region in session.rois] == ["ROI 2"]
 
 
 # ---------------------------------------------------------------------- spectra, preprocessing, table

@@ -236,6 +236,11 @@ def save_spectra_model(path: Path, model: SpectraModel) -> None:
     WriteError
         If it cannot be written.
     """
+    save_model(path, stored_model(model))
+
+
+def stored_model(model: SpectraModel) -> StoredModel:
+    """Give the arrays and the card that a model file holds."""
     arrays: dict[str, NDArray[Any]] = {
         "axis": model.axis,
         "features_axis": model.features_axis,
@@ -256,7 +261,7 @@ def save_spectra_model(path: Path, model: SpectraModel) -> None:
         "preprocessing": model.preprocessing.to_mapping(),
         "n_networks": len(model.classifier.networks),
     }
-    save_model(path, StoredModel(KIND, card, arrays))
+    return StoredModel(KIND, card, arrays)
 
 
 def load_spectra_model(path: Path) -> SpectraModel:
@@ -267,7 +272,17 @@ def load_spectra_model(path: Path) -> SpectraModel:
     ReadError
         If it is missing, damaged, for something else, or of another version.
     """
-    stored = load_model(path, KIND)
+    return model_from_stored(load_model(path, KIND), path.name)
+
+
+def model_from_stored(stored: StoredModel, name: str) -> SpectraModel:
+    """Put a model together from what a model file holds; ``name`` is for the sentence, should it be damaged.
+
+    Raises
+    ------
+    ReadError
+        If it does not hold what a model of spectra should.
+    """
     a = stored.arrays
     try:
         classes = tuple(str(name) for name in stored.card["classes"])
@@ -293,7 +308,7 @@ def load_spectra_model(path: Path) -> SpectraModel:
         _check_fit(model)
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise ReadError(
-            f"{path.name} does not hold what a model of spectra should.",
+            f"{name} does not hold what a model of spectra should.",
             "Choose another model, or train a new one.",
         ) from error
     return model
@@ -332,5 +347,7 @@ __all__ = [
     "SpectraModel",
     "input_axis",
     "load_spectra_model",
+    "model_from_stored",
     "save_spectra_model",
+    "stored_model",
 ]

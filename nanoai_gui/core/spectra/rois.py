@@ -1,32 +1,32 @@
-"""Regions of interest on Raman maps: named, coloured, grouped sets of spectra.
+"""Regions of interest on Raman maps: named, coloured, grouped sets of spectra of one map.
 
-A region is a shape on the sample, in um, so that it stays in place whatever is done to the spectra. It
-belongs to one map (``""``: to any), and a spectrum lies in it if its place does; a brush also asks whether
-a band is strong enough there.
+A region is the spectra in it; how it was marked (a shape on the sample, in um) is kept beside them. So a
+region holds what a person saw when it was made, whatever the map shows later, and the same shape can still be
+laid on another map of the same place.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nanoai_gui.core.errors import NanoAIError, ParameterError, ReadError
-from nanoai_gui.core.spectra.spectral_set import AxisError, SpectralSet
+from nanoai_gui.core.spectra.spectral_set import SpectralSet
 
 ROIS_FORMAT = "nanoai-rois"
 ROIS_VERSION = 1
 COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#7f7f7f",
+    "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#0072B2",
 )  # fmt: skip
-"""Told apart by colour-blind people too (M. Okabe, K. Ito, "Color universal design", 2008), and a grey."""
+"""Told apart by colour-blind people too (M. Okabe, K. Ito, "Color universal design", 2008)."""
 
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 Points = tuple[tuple[float, float], ...]
 
 
@@ -73,43 +73,38 @@ class Lasso(Polygon):
 
 @dataclass(frozen=True, slots=True)
 class Brush:
-    """What was painted over, as far as a band exceeds a threshold there.
+    """What was painted over, as far as a number (a band area, say) reached a threshold there.
 
     Parameters
     ----------
     strokes
-        Places of the middle of the brush, um; a stroke is as dense as the mouse reported it. None at all:
-        the whole map, so that the threshold alone decides.
+        Places of the middle of the brush, um; none at all: the whole map, so that the threshold alone
+        decides.
     radius
         Of the brush, um.
-    low, high
-        The band, cm-1.
+    quantity
+        What the threshold was on, in words; empty: there was none.
     threshold
-        Least height of the band: its mean above a line through the ends of the range, in counts.
+        Least value of it.
     """
 
     KIND: ClassVar[str] = "brush"
     strokes: Points
     radius: float
-    low: float
-    high: float
-    threshold: float
+    quantity: str = ""
+    threshold: float = 0.0
 
-    def mask(self, spectra: SpectralSet) -> Mask:
-        """Tell (n,) which spectra were painted and show the band.
-
-        Raises
-        ------
-        AxisError
-            If the band lies outside of the spectra.
-        """
-        strong = np.asarray(band_height(spectra, self.low, self.high) >= self.threshold, np.bool_)
-        if not self.strokes:
-            return strong
+    def mask(self, spectra: SpectralSet, values: NDArray[np.float64] | None = None) -> Mask:
+        """Tell (n,) which spectra were painted, and reach the threshold if (n,) ``values`` are given."""
         painted = np.zeros(spectra.n_spectra, np.bool_)
         for x, y in self.strokes:
             painted |= np.hypot(spectra.x_um - x, spectra.y_um - y) <= self.radius
-        return painted & strong
+        if not self.strokes:
+            painted[:] = True
+        if values is not None:
+            with np.errstate(invalid="ignore"):
+                painted &= values >= self.threshold
+        return painted
 
 
 Shape = Rectangle | Polygon | Lasso | Brush
@@ -118,40 +113,61 @@ _SHAPES: dict[str, type[Rectangle | Polygon | Lasso | Brush]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Roi:
-    """One region of interest.
+    """One region of interest of a map.
 
     Parameters
     ----------
+    number
+        Its identity: unique in its list, and kept when it is renamed.
     name
-        Unique in its list.
-    shape
-        Where it is.
+        As shown, and as written to the column ``roi``; unique in its list.
+    rows
+        (n,) int64, numbers of its spectra in their set, ascending.
+    label
+        Class of its spectra for training, empty for none.
+    group
+        Name of the group it is listed under (a cell, say), empty: it is listed under its label.
     colour
         ``#rrggbb``.
-    group
-        Name of the group it belongs to, empty for none; groups become labels, say.
-    map
-        Name of the map it was drawn on (column ``map``), empty for any.
+    shape
+        How it was marked; ``None`` for one made of chosen spectra.
+
+    Raises
+    ------
+    ParameterError
+        If it has no name or no spectra, or the colour is none.
     """
 
+    number: int
     name: str
-    shape: Shape
-    colour: str = COLOURS[0]
+    rows: Rows
+    label: str = ""
     group: str = ""
-    map: str = ""
+    colour: str = COLOURS[0]
+    shape: Shape | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise ParameterError("A region needs a name.", "Type one.")
         if len(self.colour) != 7 or self.colour[0] != "#" or not _is_hex(self.colour[1:]):
             raise ParameterError(f"{self.colour!r} is no colour.", "Write it as #rrggbb.")
+        rows = np.unique(np.asarray(self.rows, np.int64))
+        if not rows.size or rows[0] < 0:
+            raise ParameterError("A region needs at least one spectrum.", "Draw a larger one.")
+        object.__setattr__(self, "rows", rows)
 
-    def mask(self, spectra: SpectralSet) -> Mask:
-        """Tell (n,) which spectra lie in the region; spectra without a place never do."""
-        mask = self.shape.mask(spectra)
-        return mask & (spectra.columns["map"] == self.map) if self.map else mask
+    @property
+    def heading(self) -> str:
+        """What it is listed under: its group, or else its label."""
+        return self.group or self.label
+
+    def mask(self, n: int) -> Mask:
+        """Tell (n,) which spectra of its set lie in it."""
+        mask = np.zeros(n, np.bool_)
+        mask[self.rows] = True
+        return mask
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -171,9 +187,9 @@ class Average:
     n_spectra: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rois:
-    """A list of regions with unique names; every change gives a new list.
+    """The regions of one map, with unique names and numbers; every change gives a new list.
 
     Raises
     ------
@@ -188,6 +204,8 @@ class Rois:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ParameterError(f"There are two regions called {twice}.", "Choose another name.")
+        if len({roi.number for roi in self.rois}) < len(self.rois):
+            raise ValueError("two regions have one number")
 
     def __len__(self) -> int:
         return len(self.rois)
@@ -195,115 +213,139 @@ class Rois:
     def __iter__(self) -> Iterator[Roi]:
         return iter(self.rois)
 
-    def __getitem__(self, name: str) -> Roi:
+    def __getitem__(self, number: int) -> Roi:
         for roi in self.rois:
-            if roi.name == name:
+            if roi.number == number:
                 return roi
-        raise NanoAIError(f"There is no region called {name}.")
+        raise NanoAIError("This region is not there any more.")
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, in the order in which they first appear."""
         return tuple(dict.fromkeys(roi.group for roi in self.rois if roi.group))
 
-    def add(self, shape: Shape, *, name: str = "", colour: str = "", group: str = "", map: str = "") -> Rois:  # noqa: A002
-        """Append a region; name and colour are chosen if not given, the colour that of its group."""
+    @property
+    def next_number(self) -> int:
+        """The number of the next region."""
+        return max((roi.number for roi in self.rois), default=0) + 1
+
+    def add(
+        self,
+        rows: ArrayLike,
+        *,
+        shape: Shape | None = None,
+        name: str = "",
+        label: str = "",
+        group: str = "",
+        colour: str = "",
+    ) -> Rois:
+        """Append a region; name and colour are chosen if not given, the colour that of its heading.
+
+        Raises
+        ------
+        ParameterError
+            If there are no rows, or the name is taken.
+        """
         if not name:
             taken = {roi.name for roi in self.rois}
-            name = next(n for i in range(1, len(taken) + 2) if (n := f"ROI {i}") not in taken)
+            first = len(taken) + 1
+            name = next(n for i in range(first, 2 * first + 1) if (n := f"ROI {i}") not in taken)
         if not colour:
-            same = [roi.colour for roi in self.rois if group and roi.group == group]
-            used = dict.fromkeys(roi.colour for roi in self.rois)
+            heading = group or label
+            same = [roi.colour for roi in self.rois if heading and roi.heading == heading]
+            used = {roi.colour for roi in self.rois}
             free = [c for c in COLOURS if c not in used]
             colour = (same or free or [COLOURS[len(self.rois) % len(COLOURS)]])[0]
-        return Rois((*self.rois, Roi(name, shape, colour, group, map)))
+        number = self.next_number
+        made = Roi(number, name, np.asarray(rows, np.int64), label, group, colour, shape)
+        return Rois((*self.rois, made))
 
-    def remove(self, name: str) -> Rois:
-        """Leave out one region."""
-        gone = self[name]
-        return Rois(tuple(roi for roi in self.rois if roi is not gone))
+    def remove(self, numbers: Iterable[int]) -> Rois:
+        """Leave out some regions."""
+        going = set(numbers)
+        return Rois(tuple(roi for roi in self.rois if roi.number not in going))
 
-    def change(self, name: str, /, **changes: Any) -> Rois:  # noqa: ANN401 - fields of Roi
-        """Change name, shape, colour, group or map of one region."""
-        old = self[name]
-        return Rois(tuple(replace(roi, **changes) if roi is old else roi for roi in self.rois))
+    def change(self, numbers: Iterable[int], **changes: Any) -> Rois:  # noqa: ANN401 - fields of Roi
+        """Change name, rows, label, group, colour or shape of some regions.
 
-    def select(self, name: str, spectra: SpectralSet) -> SpectralSet:
-        """Give the spectra of one region."""
-        return spectra.select(self[name].mask(spectra))
-
-    def average(self, name: str, spectra: SpectralSet) -> Average:
-        """Average the spectra of one region."""
-        return average(spectra, self[name].mask(spectra))
-
-    def group_average(self, group: str, spectra: SpectralSet) -> Average:
-        """Average the spectra of all regions of a group, each spectrum once."""
-        mask = np.zeros(spectra.n_spectra, np.bool_)
-        for roi in self.rois:
-            if roi.group == group:
-                mask |= roi.mask(spectra)
-        return average(spectra, mask)
-
-    def assign(self, spectra: SpectralSet, *, labels_from_groups: bool = False) -> SpectralSet:
-        """Write the names of the regions into the column ``roi``; where two overlap, the later one wins.
-
-        Parameters
-        ----------
-        labels_from_groups
-            Also write the group of each region that has one into the column ``label``.
+        Raises
+        ------
+        ParameterError
+            If a name is empty or taken, a region would be empty, or a colour is none.
         """
-        names = spectra.columns["roi"].astype(object)
-        labels = spectra.columns["label"].astype(object)
+        own = set(numbers)
+        return Rois(tuple(replace(roi, **changes) if roi.number in own else roi for roi in self.rois))
+
+    def paint(self, number: int, rows: ArrayLike, *, erase: bool = False) -> Rois:
+        """Add spectra to a region, or take them out of it; one that is left empty goes."""
+        roi = self[number]
+        change: Callable[[Rows, Rows], Rows] = np.setdiff1d if erase else np.union1d
+        new = change(roi.rows, np.asarray(rows, np.int64))
+        return self.change([number], rows=new) if new.size else self.remove([number])
+
+    def select(self, number: int, spectra: SpectralSet) -> SpectralSet:
+        """Give the spectra of one region."""
+        return spectra.select(self[number].rows)
+
+    def average(self, number: int, spectra: SpectralSet) -> Average:
+        """Average the spectra of one region."""
+        return average(spectra, self[number].rows)
+
+    def group_average(self, heading: str, spectra: SpectralSet) -> Average:
+        """Average the spectra of all regions under a heading, each spectrum once."""
+        rows = [roi.rows for roi in self.rois if roi.heading == heading]
+        return average(spectra, np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int64))
+
+    def assign(self, spectra: SpectralSet) -> SpectralSet:
+        """Write names and labels of the regions into the columns ``roi`` and ``label``.
+
+        Of regions that overlap, the later one holds; a region without a label leaves the spectra's own.
+        """
+        if not self.rois:
+            return spectra
+        names = spectra.text("roi").astype(object)
+        labels = spectra.text("label").astype(object)
         for roi in self.rois:
-            mask = roi.mask(spectra)
-            names[mask] = roi.name
-            if labels_from_groups and roi.group:
-                labels[mask] = roi.group
-        columns = {"roi": names.astype(np.str_)}
-        if labels_from_groups:
-            columns["label"] = labels.astype(np.str_)
-        return spectra.with_columns(columns)
+            names[roi.rows] = roi.name
+            if roi.label:
+                labels[roi.rows] = roi.label
+        return spectra.with_columns({"roi": names.astype(np.str_), "label": labels.astype(np.str_)})
 
     def to_mapping(self) -> dict[str, Any]:
-        """Give plain JSON values."""
+        """Give plain JSON values; spectra as runs ``[first, count]``, as regions are mostly runs."""
         return {"format": ROIS_FORMAT, "version": ROIS_VERSION, "rois": [_plain(roi) for roi in self.rois]}
 
     @classmethod
-    def from_mapping(cls, content: Mapping[str, Any]) -> Rois:
+    def from_mapping(cls, content: Mapping[str, Any], n_spectra: int) -> Rois:
         """Read what :meth:`to_mapping` gave.
+
+        Parameters
+        ----------
+        n_spectra
+            Size of the set the regions belong to.
 
         Raises
         ------
         ReadError
-            If it is something else, damaged, or of a newer NanoAI.
+            If it is something else, damaged, of a newer NanoAI, or belongs to a larger set.
         """
-        advice = "Choose a file of regions that NanoAI has saved."
+        advice = "Choose regions that NanoAI has saved for this map."
         if not isinstance(content, Mapping) or content.get("format") != ROIS_FORMAT:
             raise ReadError("This is no list of regions.", advice)
         if content.get("version") != ROIS_VERSION:
             raise ReadError("These regions were saved by another version of NanoAI.", advice)
         try:
-            return cls(tuple(_roi(entry) for entry in content["rois"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            read = cls(tuple(_roi(entry, n_spectra) for entry in content["rois"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ParameterError) as error:
             raise ReadError("This list of regions is damaged.", advice) from error
-
-    def to_json(self) -> str:
-        """Write the list as text."""
-        return json.dumps(self.to_mapping(), indent=1, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Rois:
-        """Read what :meth:`to_json` wrote; raises as :meth:`from_mapping`."""
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ReadError("This is no list of regions.", "Choose a file that NanoAI has saved.") from error
-        return cls.from_mapping(content)
+        if any(roi.rows[-1] >= n_spectra for roi in read):
+            raise ReadError("These regions belong to a larger map.", advice)
+        return read
 
 
-def average(spectra: SpectralSet, mask: Mask) -> Average:
-    """Average the spectra that are marked (n,)."""
-    chosen = spectra.intensities[mask]
+def average(spectra: SpectralSet, rows: Rows) -> Average:
+    """Average some spectra (m,)."""
+    chosen = spectra.intensities[rows]
     n = chosen.shape[0]
     if not n:
         nothing = np.full(spectra.n_points, np.nan)
@@ -311,29 +353,6 @@ def average(spectra: SpectralSet, mask: Mask) -> Average:
     mean = chosen.mean(axis=0, dtype=np.float64)
     deviation = chosen.std(axis=0, ddof=1, dtype=np.float64) if n > 1 else np.zeros(spectra.n_points)
     return Average(mean, deviation, n)
-
-
-def band_height(spectra: SpectralSet, low: float, high: float) -> NDArray[np.float64]:
-    """Give (n,), the mean of a band above a straight line through the ends of its range, counts.
-
-    Raises
-    ------
-    AxisError
-        If fewer than three points lie in the range.
-    """
-    inside = np.nonzero((spectra.axis >= low) & (spectra.axis <= high))[0]
-    if inside.size < 3:
-        raise AxisError(
-            f"The band from {low:g} to {high:g} cm⁻¹ is not in the spectra.",
-            f"They reach from {spectra.axis[0]:.5g} to {spectra.axis[-1]:.5g} cm⁻¹.",
-        )
-    band = spectra.intensities[:, inside[0] : inside[-1] + 1]
-    axis = spectra.axis[inside]
-    ends = max(1, inside.size // 10)
-    left, right = band[:, :ends].mean(axis=1), band[:, -ends:].mean(axis=1)
-    ramp = float(((axis - axis[0]) / (axis[-1] - axis[0])).mean())
-    height: NDArray[np.float64] = band.mean(axis=1, dtype=np.float64) - left - (right - left) * ramp
-    return height
 
 
 def inside_polygon(
@@ -359,22 +378,36 @@ def _is_hex(text: str) -> bool:
 
 def _plain(roi: Roi) -> dict[str, Any]:
     shape = roi.shape
-    values = {name: getattr(shape, name) for name in shape.__dataclass_fields__ if name != "KIND"}
+    described = None
+    if shape is not None:
+        values = {name: getattr(shape, name) for name in shape.__dataclass_fields__ if name != "KIND"}
+        described = {"kind": shape.KIND, **values}
+    first = np.flatnonzero(np.diff(roi.rows, prepend=-2) != 1)
+    counts = np.diff(first, append=roi.rows.size)
     return {
-        "name": roi.name, "colour": roi.colour, "group": roi.group, "map": roi.map,
-        "shape": {"kind": shape.KIND, **values},
+        "number": roi.number, "name": roi.name, "label": roi.label, "group": roi.group, "colour": roi.colour,
+        "rows": [[int(roi.rows[i]), int(n)] for i, n in zip(first, counts, strict=True)],
+        "shape": described,
     }  # fmt: skip
 
 
-def _roi(entry: Mapping[str, Any]) -> Roi:
-    described = dict(entry["shape"])
-    kind = _SHAPES[described.pop("kind")]
-    values = {name: _number_or_points(value) for name, value in described.items()}
-    texts = {name: str(entry[name]) for name in ("name", "colour", "group", "map")}
-    return Roi(texts["name"], kind(**values), texts["colour"], texts["group"], texts["map"])
+def _roi(entry: Mapping[str, Any], n_spectra: int) -> Roi:
+    runs = [(int(start), int(n)) for start, n in entry["rows"]]
+    if any(start < 0 or n < 1 for start, n in runs) or sum(n for _, n in runs) > n_spectra:
+        raise ValueError("these are no rows")
+    rows = np.concatenate([np.arange(start, start + n, dtype=np.int64) for start, n in runs])
+    shape = None
+    if entry["shape"] is not None:
+        described = dict(entry["shape"])
+        kind = _SHAPES[described.pop("kind")]
+        shape = kind(**{name: _plain_value(value) for name, value in described.items()})
+    texts = {name: str(entry[name]) for name in ("name", "label", "group", "colour")}
+    return Roi(int(entry["number"]), rows=rows, shape=shape, **texts)
 
 
-def _number_or_points(value: Any) -> Any:  # noqa: ANN401 - a number, or a list of pairs of numbers
+def _plain_value(value: Any) -> Any:  # noqa: ANN401 - a text, a number, or a list of pairs of numbers
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | tuple):
         return tuple((_finite(x), _finite(y)) for x, y in value)
     return _finite(value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
 from nanoai_gui.core.spectra.model import Predictions
-from nanoai_gui.gui.spectra.entries import REGION_COLOURS
+from nanoai_gui.core.spectra.rois import COLOURS
 from nanoai_gui.gui.tem.display import ColourMap, Contrast
 
 NOT_CLASSIFIED = "#000000"
@@ -38,7 +38,7 @@ class Scale:
 
 def class_colours(names: Sequence[str]) -> dict[str, str]:
     """Give every class its colour, the same everywhere: in the order of the names."""
-    return {name: REGION_COLOURS[i % len(REGION_COLOURS)] for i, name in enumerate(sorted(set(names)))}
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(sorted(set(names)))}
 
 
 def colour_values(

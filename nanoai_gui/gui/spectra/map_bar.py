@@ -19,7 +19,10 @@ TIPS = {
     MapTool.RECTANGLE: "Drag a rectangle around a region",
     MapTool.POLYGON: "Click corners; a double click, Enter or a click on the first corner closes",
     MapTool.LASSO: "Draw around a region with the button held",
-    MapTool.BRUSH: "Paint a region; only pixels above the threshold are taken",
+    MapTool.BRUSH: (
+        "Paint a region; only pixels above the threshold are taken. Shift adds to the chosen region, Alt"
+        " takes away from it"
+    ),
 }
 
 

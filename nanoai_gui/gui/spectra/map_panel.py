@@ -13,6 +13,7 @@ from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.quantities import Quantity, otsu
 from nanoai_gui.core.spectra.rejection import REASONS
+from nanoai_gui.core.spectra.rois import Brush, Lasso, Polygon, Rectangle, Shape
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.colour_scale import ColourScale
@@ -142,7 +143,7 @@ class MapPanel(QWidget):
 
     def _show_regions(self) -> None:
         chosen = self._session.region
-        self.plot.set_regions(self._session.regions, None if chosen is None else chosen.number)
+        self.plot.set_regions(self._session.rois, None if chosen is None else chosen.number)
 
     def _show_selection(self) -> None:
         self.plot.set_selected(self._session.selected, self._session.spectrum)
@@ -256,16 +257,46 @@ class MapPanel(QWidget):
         if not rows.size:
             self.problem.emit("There is no pixel's centre inside of that line; draw a larger one.")
             return
-        self._session.add_region(rows, self.bar.region_label, (outline,))
+        self._session.add_region(rows, self.bar.region_label, _shape(self.plot.tool, outline))
 
-    def _brushed(self, rows: NDArray[np.int64]) -> None:
+    def _brushed(
+        self, rows: NDArray[np.int64], places: NDArray[np.float64], modifiers: Qt.KeyboardModifier
+    ) -> None:
         self._show_threshold()
-        if rows.size:
-            self._session.add_region(rows, self.bar.region_label)
+        region = self._session.region
+        adds = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+        erases = bool(modifiers & Qt.KeyboardModifier.AltModifier)
+        if (adds or erases) and region is None:
+            self.problem.emit("Choose a region in the list first, to paint into it or out of it.")
+        elif not rows.size:
+            self.problem.emit("Nothing under the brush reaches the threshold; lower it, or paint elsewhere.")
+        elif region is not None and (adds or erases):
+            self._session.paint_region(region.number, rows, erase=erases)
+        else:
+            self._session.add_region(rows, self.bar.region_label, self._brush(places))
+
+    def _brush(self, places: NDArray[np.float64]) -> Brush:
+        has_threshold = self.plot.allowed is not None
+        return Brush(
+            tuple((float(x), float(y)) for x, y in places),
+            self.plot.brush_um,
+            self._threshold_on() if has_threshold else "",
+            self.bar.threshold.value() if has_threshold else 0.0,
+        )
+
+    def _threshold_on(self) -> str:
+        """Say what the threshold of the brush is on."""
+        scale = self.scale.scale
+        return "" if scale is None else scale.title
 
     def _take_all(self) -> None:
-        if self.plot.allowed is not None:
-            self._session.add_region(np.flatnonzero(self.plot.allowed), self.bar.region_label)
+        if self.plot.allowed is None:
+            return
+        rows = np.flatnonzero(self.plot.allowed)
+        if rows.size:
+            self._session.add_region(rows, self.bar.region_label, self._brush(np.zeros((0, 2))))
+        else:
+            self.problem.emit("No spectrum reaches the threshold; lower it.")
 
     def _offer_threshold(self) -> None:
         if self._values is not None and np.isfinite(self._values).any():
@@ -296,9 +327,7 @@ class MapPanel(QWidget):
             if self._values is not None and spectrum < self._values.size:
                 unit = "" if self.bar.number is None else f" {self.bar.number.unit}"
                 words.append(f"{self.bar.what.lower()} {significant(float(self._values[spectrum]), 4)}{unit}")
-            names = [
-                r.name + (f" ({r.label})" if r.label else "") for r in entry.regions if spectrum in r.rows
-            ]
+            names = [r.name + (f" ({r.label})" if r.label else "") for r in entry.rois if spectrum in r.rows]
             label = str(entry.spectra.columns["label"][spectrum])
             words += names or ([f"label {label}"] if label else [])
             predictions = self._session.predictions(key)
@@ -309,3 +338,12 @@ class MapPanel(QWidget):
                 said = f"{predictions.classes[best]} {share:.0f} %"
                 words.append(f"not classified: {reason}" if reason else said)
         self.readout_changed.emit("   ".join(words))
+
+
+def _shape(tool: MapTool, outline: NDArray[np.float64]) -> Shape:
+    """Say how an outline was drawn."""
+    if tool is MapTool.RECTANGLE:
+        (x0, y0), (x1, y1) = outline[0], outline[2]
+        return Rectangle(float(x0), float(y0), float(x1), float(y1))
+    points = tuple((float(x), float(y)) for x, y in outline)
+    return Lasso(points) if tool is MapTool.LASSO else Polygon(points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from enum import Enum
 
 import numpy as np
@@ -12,9 +12,8 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainterPath, QPalette, QWheelEvent
 from PySide6.QtWidgets import QGraphicsPathItem, QWidget
 
-from nanoai_gui.core.spectra.rois import inside_polygon
+from nanoai_gui.core.spectra.rois import Roi, inside_polygon
 from nanoai_gui.core.spectra.spectral_set import MapGrid, WhiteLight
-from nanoai_gui.gui.spectra.entries import Region
 from nanoai_gui.gui.spectra.map_geometry import (
     bounds,
     centres,
@@ -57,8 +56,9 @@ class MapPlot(pg.PlotWidget):
     """Spectrum clicked on, -1 beside all, and the keys held."""
     outlined = Signal(object, Qt.KeyboardModifier)
     """Corners (m, 2) in um of a closed line that was drawn (Shift + drag in Select is a rectangle)."""
-    brushed = Signal(object)
-    """Spectra (n,) that a stroke of the brush passed over."""
+    brushed = Signal(object, object, Qt.KeyboardModifier)
+    """Spectra (n,) that a stroke of the brush passed over, the places (m, 2) in um it went through, and the
+    keys held: Shift adds to the chosen region, Alt takes away from it."""
     tool_left = Signal()
     _is_built = False
 
@@ -82,6 +82,7 @@ class MapPlot(pg.PlotWidget):
         self._panning: QPointF | None = None
         self._corners: list[tuple[float, float]] = []
         self._stroke: NDArray[np.bool_] | None = None
+        self._stroke_places: list[tuple[float, float]] = []
         self.brush_radius = 1.5
         """In pixels of the map."""
         self.allowed: NDArray[np.bool_] | None = None
@@ -145,8 +146,9 @@ class MapPlot(pg.PlotWidget):
         """Show or hide the white-light image."""
         self._photo.setVisible(visible)
 
-    def set_regions(self, regions: Sequence[Region], chosen: int | None) -> None:
+    def set_regions(self, rois: Iterable[Roi], chosen: int | None) -> None:
         """Draw the edges of regions; the chosen one is thicker."""
+        regions = list(rois)
         while len(self._region_items) < len(regions):
             self._region_items.append(self._line(4))
         for i, item in enumerate(self._region_items):
@@ -261,7 +263,7 @@ class MapPlot(pg.PlotWidget):
         elif self._tool is MapTool.POLYGON:
             self._add_corner(at)
         elif self._tool is MapTool.BRUSH:
-            self._stroke = np.zeros(self._grid.index.size, np.bool_)
+            self._stroke, self._stroke_places = np.zeros(self._grid.index.size, np.bool_), []
             self._brush(at)
         else:
             self._panning = at
@@ -302,7 +304,7 @@ class MapPlot(pg.PlotWidget):
         if self._stroke is not None:
             rows, self._stroke = np.flatnonzero(self._stroke), None
             self.set_marked(None)
-            self.brushed.emit(rows)
+            self.brushed.emit(rows, np.array(self._stroke_places).reshape(-1, 2), event.modifiers())
         elif self._corners and self._tool is not MapTool.POLYGON:
             corners = self._corners
             self.give_up()
@@ -387,6 +389,7 @@ class MapPlot(pg.PlotWidget):
         assert self._grid is not None
         assert self._stroke is not None
         x, y = self.place(at)
+        self._stroke_places.append((x, y))
         own_x, own_y = centres(self._grid)
         near = np.hypot((own_x - x) / self._grid.dx, (own_y - y) / self._grid.dy) <= self.brush_radius
         under = self.spectrum_at(x, y)
@@ -394,6 +397,11 @@ class MapPlot(pg.PlotWidget):
             near[under] = True
         self._stroke |= near if self.allowed is None else near & self.allowed
         self.set_marked(np.flatnonzero(self._stroke))
+
+    @property
+    def brush_um(self) -> float:
+        """Radius of the brush, um."""
+        return 0.0 if self._grid is None else self.brush_radius * abs(self._grid.dx)
 
     def spectra_inside(self, outline: NDArray[np.float64]) -> NDArray[np.int64]:
         """Give the spectra whose pixel centres lie inside of a closed line."""

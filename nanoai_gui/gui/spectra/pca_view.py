@@ -11,9 +11,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 
 from nanoai_gui.core.spectra.model import SpectraModel
+from nanoai_gui.core.spectra.rois import COLOURS
 from nanoai_gui.core.spectra.training import TrainedSpectra
 from nanoai_gui.gui.spectra.colours import class_colours
-from nanoai_gui.gui.spectra.entries import REGION_COLOURS
 from nanoai_gui.gui.spectra.pca_plots import SHARE, LoadingsPlot, ScorePlot, ScreePlot
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_data import TrainingParts
@@ -157,7 +157,7 @@ class PcaView(QWidget):
         learned = trained.training_set
         if self.colour_box.currentData() == BY_GROUP and learned.groups is not None:
             names, which = learned.group_names, learned.groups
-            colours = [REGION_COLOURS[i % len(REGION_COLOURS)] for i in range(len(names))]
+            colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
         else:
             names, which = learned.classes, learned.labels
             known = class_colours(names)

@@ -1,8 +1,6 @@
-"""The regions of the map shown: named, coloured, grouped by their label."""
+"""The regions of the map shown: named, coloured, listed under their group or label."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
@@ -13,6 +11,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
     QHeaderView,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QMenu,
@@ -21,22 +20,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nanoai_gui.gui.spectra.entries import Region
+from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.spectra.rois import Brush, Roi
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.theme import tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 
 NUMBER_ROLE = Qt.ItemDataRole.UserRole
+HEADING_ROLE = NUMBER_ROLE + 1
+"""Whether a heading is a ``group`` or a ``label``."""
 NO_LABEL = "no label"
 SWATCH = 12
 
 
 class RegionList(QWidget):
-    """Regions below the label they carry.
+    """Regions below the group they are in, or else the label they carry.
 
-    Choosing one frames it thicker and selects its spectra; a double click renames it (or, on a label, all
-    regions below it), Delete takes it away.
+    Choosing one frames it thicker and selects its spectra; a double click renames it (or, on a heading, gives
+    all regions below it another group or label), Delete takes it away, the right button puts it in a group.
     """
+
+    problem = Signal(str)
 
     def __init__(self, session: SpectraSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -94,17 +98,17 @@ class RegionList(QWidget):
         session.region_changed.connect(self._follow)
         self._show()
 
-    def chosen(self) -> list[Region]:
-        """Regions chosen in the list, those below a chosen label too."""
+    def chosen(self) -> list[Roi]:
+        """Regions chosen in the list, those below a chosen heading too."""
         numbers: set[int] = set()
         for item in self.tree.selectedItems():
             own = item.data(0, NUMBER_ROLE)
             numbers.update([own] if own else [child.data(0, NUMBER_ROLE) for child in _children(item)])
-        return [region for region in self._session.regions if region.number in numbers]
+        return [roi for roi in self._session.rois if roi.number in numbers]
 
     def remove_chosen(self) -> None:
         """Take the chosen regions away."""
-        self._session.remove_regions([region.number for region in self.chosen()])
+        self._session.remove_regions(self._chosen_numbers())
 
     # ------------------------------------------------------------------ following the session
 
@@ -112,26 +116,35 @@ class RegionList(QWidget):
         chosen = {region.number for region in self.chosen()}
         if self._session.region is not None:
             chosen = {self._session.region.number}
-        regions = self._session.regions
+        rois = list(self._session.rois)
         self.tree.blockSignals(True)
         self.tree.clear()
-        for label in sorted({region.label for region in regions}, key=lambda text: (not text, text)):
-            members = [region for region in regions if region.label == label]
-            head = QTreeWidgetItem([label or NO_LABEL, str(sum(r.rows.size for r in members))])
+        # Groups first, then labels, then what has neither.
+        headings = sorted(
+            {(not roi.group, roi.heading) for roi in rois}, key=lambda h: (h[0], not h[1], h[1])
+        )
+        for is_label, heading in headings:
+            members = [roi for roi in rois if (not roi.group, roi.heading) == (is_label, heading)]
+            n = np.unique(np.concatenate([roi.rows for roi in members])).size
+            head = QTreeWidgetItem([heading or NO_LABEL, str(n)])
             head.setData(0, NUMBER_ROLE, 0)
-            head.setToolTip(0, "Double click to give all regions below another label")
+            head.setData(0, HEADING_ROLE, "label" if is_label else "group")
+            what = "label" if is_label else "name of the group"
+            head.setToolTip(0, f"{heading}\nDouble click to change the {what} for all below".strip())
             head.setFlags(head.flags() | Qt.ItemFlag.ItemIsEditable)
             self.tree.addTopLevelItem(head)
-            for region in members:
-                item = QTreeWidgetItem([region.name, str(region.rows.size)])
-                item.setData(0, NUMBER_ROLE, region.number)
-                item.setIcon(0, swatch(region.colour))
+            for roi in members:
+                item = QTreeWidgetItem([roi.name, str(roi.rows.size)])
+                item.setData(0, NUMBER_ROLE, roi.number)
+                item.setIcon(0, swatch(roi.colour))
                 item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                item.setToolTip(0, _in_words(roi))
                 item.setToolTip(1, "Number of spectra")
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
                 head.addChild(item)
-                item.setSelected(region.number in chosen)
+                item.setSelected(roi.number in chosen)
             head.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            head.setToolTip(1, "Number of spectra, each counted once")
             head.setExpanded(True)
         self.tree.blockSignals(False)
         self._show_chosen()
@@ -178,34 +191,45 @@ class RegionList(QWidget):
         if place != 0:
             return
         number, text = item.data(0, NUMBER_ROLE), item.text(0).strip()
-        numbers = {number} if number else {child.data(0, NUMBER_ROLE) for child in _children(item)}
+        numbers = [number] if number else [child.data(0, NUMBER_ROLE) for child in _children(item)]
+        field = "name" if number else str(item.data(0, HEADING_ROLE))
         # Later: the list is made anew, which must not happen while Qt still writes to an item of it.
-        QTimer.singleShot(0, self, lambda: self._rename(numbers, text, is_label=not number))
+        QTimer.singleShot(0, self, lambda: self._change(numbers, field, "" if text == NO_LABEL else text))
 
-    def _rename(self, numbers: set[int], text: str, is_label: bool) -> None:
-        own = [region for region in self._session.regions if region.number in numbers]
-        if is_label:
-            label = "" if text == NO_LABEL else text
-            changed = [region.with_label(label) for region in own if region.label != label]
-        else:
-            changed = [region.with_name(text) for region in own if text and region.name != text]
-        if changed:
-            self._session.change_regions(changed)
-        else:
-            self._show()
+    def _change(self, numbers: list[int], field: str, value: str) -> None:
+        """Change one thing of some regions; what cannot be is said, and the list shows again what is."""
+        here = {roi.number for roi in self._session.rois}
+        try:
+            self._session.change_regions([n for n in numbers if n in here], **{field: value})
+        except NanoAIError as error:
+            self.problem.emit(str(error))
+        self._show()
+
+    def _chosen_numbers(self) -> list[int]:
+        return [roi.number for roi in self.chosen()]
 
     def _label_chosen(self) -> None:
-        label = self.label.currentText().strip()
-        changed = [region.with_label(label) for region in self.chosen() if region.label != label]
-        if changed and self.label.isEnabled():
-            self._session.change_regions(changed)
+        if self.label.isEnabled():
+            self._change(self._chosen_numbers(), "label", self.label.currentText().strip())
 
     def _ask_for_colour(self) -> None:
         chosen = self.chosen()
         if chosen:
             colour = QColorDialog.getColor(QColor(chosen[0].colour), self, "Colour of the region")
             if colour.isValid():
-                self._session.change_regions([replace(r, colour=colour.name()) for r in chosen])
+                self._change([roi.number for roi in chosen], "colour", colour.name())
+
+    def _ask_for_group(self) -> None:
+        numbers, chosen = self._chosen_numbers(), self.chosen()
+        dialog = QInputDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("Group regions")
+        dialog.setLabelText("Name of the group, such as that of a cell (empty: none):")
+        dialog.setComboBoxItems(list(self._session.rois.groups))
+        dialog.setComboBoxEditable(True)
+        dialog.setTextValue(chosen[0].group if chosen else "")
+        dialog.textValueSelected.connect(lambda text: self._change(numbers, "group", text.strip()))
+        dialog.open()
 
     def _open_menu(self, at: QPoint) -> None:
         item = self.tree.itemAt(at)
@@ -215,6 +239,7 @@ class RegionList(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Rename", lambda: self.tree.editItem(item, 0))
         menu.addAction("Colour...", self._ask_for_colour)
+        menu.addAction("Group...", self._ask_for_group)
         menu.addAction("Delete", self.remove_chosen)
         menu.popup(self.tree.viewport().mapToGlobal(at))
 
@@ -254,6 +279,18 @@ class _Tree(QTreeWidget):
 def _children(item: QTreeWidgetItem) -> list[QTreeWidgetItem]:
     found = [item.child(i) for i in range(item.childCount())]
     return [child for child in found if child is not None]
+
+
+def _in_words(roi: Roi) -> str:
+    """Say what is known of a region."""
+    words = [roi.name, f"label: {roi.label}" if roi.label else NO_LABEL]
+    if roi.group:
+        words.append(f"group: {roi.group}")
+    if roi.shape is not None:
+        words.append(f"drawn as: {roi.shape.KIND}")
+    if isinstance(roi.shape, Brush) and roi.shape.quantity:
+        words.append(f"{roi.shape.quantity} at least {roi.shape.threshold:.4g}")
+    return "\n".join(words)
 
 
 def swatch(colour: str) -> QIcon:

@@ -21,9 +21,10 @@ from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Thresholds
-from nanoai_gui.core.spectra.spectral_set import SpectralSet, concatenate
+from nanoai_gui.core.spectra.rois import Roi, Rois, Shape
+from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.spectra.edits import SetEdit
-from nanoai_gui.gui.spectra.entries import Region, SetContent, SetEntry, SetState, new_region
+from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
 
 NOBODY = np.zeros(0, np.int64)
 UNDO_LIMIT = 200
@@ -35,7 +36,7 @@ class SpectraSession(QObject):
     ``wanted`` is the entry a person asked for, ``current`` the one shown: they differ while a file is being
     read and after it could not be read, so that the last good map stays.
 
-    For training: :meth:`training_table` and :meth:`training_rows`. For prediction: :meth:`set_model`,
+    For training see :mod:`nanoai_gui.gui.spectra.training_data`, for prediction :meth:`set_model` and
     :meth:`set_predictions`.
     """
 
@@ -56,7 +57,6 @@ class SpectraSession(QObject):
         super().__init__(parent)
         self._entries: dict[int, SetEntry] = {}
         self._next_key = 1
-        self._next_region = 1
         self._wanted: int | None = None
         self._current: int | None = None
         self._rows = NOBODY
@@ -213,10 +213,10 @@ class SpectraSession(QObject):
         return None if entry is None else entry.spectra
 
     @property
-    def regions(self) -> tuple[Region, ...]:
+    def rois(self) -> Rois:
         """Regions of the set that is shown."""
         entry = self.current_entry
-        return () if entry is None else entry.regions
+        return Rois() if entry is None else entry.rois
 
     def set_current(self, key: int | None) -> None:
         """Ask for an entry; it becomes ``current`` once it has been read."""
@@ -276,9 +276,9 @@ class SpectraSession(QObject):
         self.selection_changed.emit()
 
     @property
-    def region(self) -> Region | None:
+    def region(self) -> Roi | None:
         """The region that is chosen in the list."""
-        return next((region for region in self.regions if region.number == self._region), None)
+        return next((roi for roi in self.rois if roi.number == self._region), None)
 
     def choose_region(self, number: int | None) -> None:
         """Choose a region of the shown set."""
@@ -316,41 +316,46 @@ class SpectraSession(QObject):
         self._edit({key: replace(self._content(key), spectra=s) for key, s in spectra.items()}, text)
 
     def add_region(
-        self,
-        rows: ArrayLike,
-        label: str = "",
-        outlines: tuple[NDArray[np.float64], ...] = (),
-        name: str = "",
-    ) -> Region | None:
+        self, rows: ArrayLike, label: str = "", shape: Shape | None = None, name: str = ""
+    ) -> Roi | None:
         """Make a region of spectra of the shown set, and choose it; nothing is made of no spectra."""
-        chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        chosen = np.asarray(rows, dtype=np.int64)
         if self._current is None or not chosen.size:
             return None
-        content = self._content(self._current)
-        number, self._next_region = self._next_region, self._next_region + 1
-        region = new_region(content.regions, number, chosen, label, outlines, name)
-        self._region = number
-        self._edit({self._current: replace(content, regions=(*content.regions, region))}, "Mark a region")
+        rois = self.rois.add(chosen, shape=shape, name=name, label=label)
+        self._region = rois.rois[-1].number
+        self._edit_rois(rois, "Mark a region")
         self.region_changed.emit()
-        return region
+        return rois.rois[-1]
 
-    def change_regions(self, changed: Iterable[Region]) -> None:
-        """Put changed regions in the place of those with their numbers."""
-        key, new = self._current, {region.number: region for region in changed}
-        if key is None or not new:
-            return
-        content = self._content(key)
-        regions = tuple(new.get(old.number, old) for old in content.regions)
-        self._edit({key: replace(content, regions=regions)}, "Change regions")
+    def paint_region(self, number: int, rows: ArrayLike, *, erase: bool = False) -> None:
+        """Add spectra to a region of the shown set, or take them out of it."""
+        rois = self.rois.paint(number, rows, erase=erase)
+        self._edit_rois(rois, "Take from a region" if erase else "Add to a region")
+
+    def change_regions(self, numbers: Iterable[int], **changes: str) -> None:
+        """Give regions of the shown set another name, label, group or colour.
+
+        Raises
+        ------
+        ParameterError
+            If the name is empty or taken, or the colour is none.
+        """
+        own = [
+            number for number in numbers if any(getattr(self.rois[number], k) != changes[k] for k in changes)
+        ]
+        if own:
+            self._edit_rois(self.rois.change(own, **changes), "Change regions")
 
     def remove_regions(self, numbers: Iterable[int]) -> None:
         """Take regions of the shown set away."""
-        key, going = self._current, set(numbers)
-        if key is None or not going:
-            return
-        content = self._content(key)
-        kept = tuple(region for region in content.regions if region.number not in going)
-        self._edit({key: replace(content, regions=kept)}, "Remove regions")
+        kept = self.rois.remove(numbers)
+        if len(kept) < len(self.rois):
+            self._edit_rois(kept, "Remove regions")
+
+    def _edit_rois(self, rois: Rois, text: str) -> None:
+        assert self._current is not None
+        self._edit({self._current: replace(self._content(self._current), rois=rois)}, text)
 
     def _content(self, key: int) -> SetContent:
         content = self._entries[key].content
@@ -400,53 +405,12 @@ class SpectraSession(QObject):
 
     # ------------------------------------------------------------------ training and prediction
 
-    def training_table(self) -> SpectralSet:
-        """Join the labelled spectra of all sets, labels of regions included.
-
-        Row i of it is spectrum ``rows[i]`` of entry ``keys[i]``, see :meth:`training_rows`.
-
-        Raises
-        ------
-        NanoAIError
-            If nothing is labelled.
-        AxisError
-            If the sets share too little of their ranges.
-        """
-        parts = []
-        for entry, rows in self._labelled():
-            assert entry.content is not None
-            part = entry.content.with_region_columns()
-            parts.append(replace(part if rows.size == part.n_spectra else part.select(rows), grid=None))
-        if not parts:
-            raise NanoAIError(
-                "No spectrum has a label yet.",
-                "Mark regions in a map and name their class, fill in the table, or import labels.",
-            )
-        return concatenate(parts)
-
-    def training_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tell where the rows of :meth:`training_table` come from: (n,) keys and (n,) rows."""
-        found = [(np.full(rows.size, entry.key, np.int64), rows) for entry, rows in self._labelled()]
-        if not found:
-            return NOBODY, NOBODY
-        return np.concatenate([keys for keys, _ in found]), np.concatenate([rows for _, rows in found])
-
-    def _labelled(self) -> list[tuple[SetEntry, NDArray[np.int64]]]:
-        found = []
-        for entry in self.ready():
-            assert entry.content is not None
-            labels = entry.content.with_region_columns().text("label")
-            rows = np.flatnonzero(np.char.strip(labels) != "")
-            if rows.size:
-                found.append((entry, rows))
-        return found
-
     def label_names(self) -> list[str]:
         """Every label in use, for offering them."""
         names: set[str] = set()
         for entry in self.ready():
             assert entry.content is not None
-            names.update(region.label for region in entry.regions)
+            names.update(roi.label for roi in entry.rois)
             names.update(map(str, np.unique(entry.content.spectra.text("label"))))
         return sorted(names - {""})
 

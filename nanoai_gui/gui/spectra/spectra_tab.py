@@ -68,6 +68,7 @@ class SpectraTab(QWidget):
         self.list.laser_wanted.connect(self.laser_wanted)
         self.table.labels_wanted.connect(self.labels_wanted)
         self.map.problem.connect(self.problem)
+        self.regions.problem.connect(self.problem)
         self.map.readout_changed.connect(self.readout.setText)
         self.map.plot.hovered.connect(self.learning.prediction.hover)
         self.preprocessing.problem.connect(self.problem)

@@ -68,7 +68,7 @@ class SpectraModel(QAbstractTableModel):
         if content is not None:
             for name in ("label", "roi"):
                 fixed = np.zeros(content.spectra.n_spectra, np.bool_)
-                for region in content.regions:
+                for region in content.rois:
                     if name == "roi" or region.label:
                         fixed[region.rows] = True
                 self._by_region[name] = fixed

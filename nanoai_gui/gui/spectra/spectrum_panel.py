@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QSplitter, QWidget
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.preprocessing import Trace, get_step
 from nanoai_gui.core.spectra.preview import Preview, preview
+from nanoai_gui.core.spectra.rois import Rois
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.spectra.entries import Region
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectrum_plot import Curve, SpectrumPlot
 from nanoai_gui.gui.theme import VERMILLION
@@ -134,9 +134,9 @@ class SpectrumPanel(QWidget):
             self._is_outdated = True
             return
         self._is_asking, self._is_outdated = True, False
-        regions, selected = self._session.regions, self._session.selected
+        rois, selected = self._session.rois, self._session.selected
         self._jobs.run_in_thread(
-            lambda: _average(spectra, regions, selected),
+            lambda: _average(spectra, rois, selected),
             on_done=lambda averages: self._averaged(spectra, averages),
             on_error=self._failed,
         )
@@ -257,9 +257,9 @@ class SpectrumPanel(QWidget):
             plot.set_band(band, ends)
 
 
-def _average(spectra: SpectralSet, regions: tuple[Region, ...], selected: NDArray[np.int64]) -> _Averages:
+def _average(spectra: SpectralSet, rois: Rois, selected: NDArray[np.int64]) -> _Averages:
     """Average the spectra of each region, and the selected ones if they are several."""
-    groups = [(region.name, region.colour, region.rows) for region in regions]
+    groups = [(roi.name, roi.colour, roi.rows) for roi in rois]
     if selected.size > 1:
         groups.append((f"mean of {selected.size} selected", "#888888", selected))
     values = [spectra.intensities[rows].mean(axis=0) for _, _, rows in groups]
