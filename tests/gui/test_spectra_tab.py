@@ -20,12 +20,13 @@ from nanoai_gui.core.spectra.places import grid_of
 from nanoai_gui.core.spectra.rejection import Measures
 from nanoai_gui.core.spectra.rois import Brush, Lasso, Polygon, Rectangle
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.core.spectra.state import rois_from_bytes, rois_to_bytes, set_from_bytes, set_to_bytes
 from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.colours import NOT_CLASSIFIED_NAME
-from nanoai_gui.gui.spectra.entries import SetState
+from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
@@ -315,6 +316,24 @@ def test_a_rectangle_becomes_a_labelled_region_and_can_be_undone(tab: SpectraTab
     assert tab.regions.tree.topLevelItemCount() == 0
     session.undo_stack.redo()
     assert len(session.rois) == 1
+
+
+def test_a_session_is_put_back_with_its_keys(tab: SpectraTab, qtbot: QtBot) -> None:
+    session = session_of(tab)
+    session.add_region([0, 1], "early")
+    entry = session.current_entry
+    assert entry is not None and entry.content is not None
+    content = entry.content
+    bytes_of = set_to_bytes(content.spectra), rois_to_bytes(content.rois)
+    spectra = set_from_bytes(bytes_of[0])
+    again = SetContent(spectra, rois_from_bytes(bytes_of[1], spectra.n_spectra))
+    session.restore_entries([SetEntry(7, entry.path, SetState.READY, "cells", content=again)], {}, None)
+    assert session.keys() == [7] and session.current == 7 and not session.undo_stack.canUndo()
+    assert first_region(tab).text(0) == "ROI 1"
+    qtbot.waitUntil(lambda: tab.map.values is not None, timeout=SOON)
+    assert session.add_paths([Path("other.csv")]) == [8]
+    session.restore_entries([], {}, None)
+    assert not session.keys()
 
 
 def test_polygon_and_lasso(tab: SpectraTab) -> None:

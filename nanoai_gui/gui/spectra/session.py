@@ -140,6 +140,22 @@ class SpectraSession(QObject):
             self._wanted = None
             self.set_current(following)
 
+    def restore_entries(
+        self, entries: Iterable[SetEntry], predictions: Mapping[int, Predictions], wanted: int | None
+    ) -> None:
+        """Put entries of a project in the place of all there are, with their keys.
+
+        An entry without content and in the state ``READING`` is read from its file.
+        """
+        self.remove(self.keys())
+        self._entries = {entry.key: entry for entry in entries}
+        self._next_key = max(self._entries, default=0) + 1
+        self._predictions = {key: found for key, found in predictions.items() if key in self._entries}
+        self.sets_added.emit(self.keys())
+        self.set_current(wanted if wanted in self._entries else next(iter(self._entries), None))
+        for key in self._predictions:
+            self.predictions_changed.emit(key)
+
     # ------------------------------------------------------------------ reading
 
     def accept_sets(self, key: int, sets: tuple[SpectralSet, ...]) -> None:
