@@ -120,6 +120,12 @@ def _add_size(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--overlay", action="store_true",
         help="also draw what was found over each image, as DIR/overlays/IMAGE.METHOD.png",
     )  # fmt: skip
+    size.add_argument(
+        "--export", action="append", choices=("coco", "imagej", "labels"), metavar="FORMAT", dest="exports",
+        default=[],
+        help="also write outlines for other programs: coco (DIR/coco.METHOD.json), imagej "
+        "(DIR/imagej/IMAGE.METHOD.zip) or labels (DIR/labels/IMAGE.tif, IMAGE.METHOD.tif); may be repeated",
+    )  # fmt: skip
     size.set_defaults(run=_size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
 from collections import deque
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from nanoai_gui.cli import INCOMPLETE, OK, complain
 from nanoai_gui.core.errors import WriteError
+from nanoai_gui.core.exchange.export import Format, add_to_coco, write_beside
 from nanoai_gui.core.files.atomic import make_folder
+from nanoai_gui.core.files.coco import CocoWriter
 from nanoai_gui.core.files.micrographs import find_images
 from nanoai_gui.core.files.tables import SUMMARY_FILE, SizeTables, folder_prefixes
 from nanoai_gui.core.jobs import Job, WorkerPool
@@ -46,11 +49,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with one image; ``overlay`` is the start of the overlays' names, if they are wanted."""
+    """What to do with one image.
+
+    ``overlay`` is the start of the overlays' names, if they are wanted; ``export`` the folder, the image's
+    name in it and the formats of files for other programs.
+    """
 
     request: ImageRequest
     settings: AnalysisSettings
     overlay: Path | None
+    export: tuple[Path, str, frozenset[Format]] | None = None
 
     @property
     def path(self) -> Path:
@@ -65,23 +73,30 @@ def run(options: argparse.Namespace) -> int:
     calibration = None if options.nm_per_px is None else Calibration.typed(options.nm_per_px)
     out: Path = options.out
     overlays = out / OVERLAY_FOLDER
-    images, problems = _expand(options.paths, overlays)
+    formats = frozenset(Format(name) for name in options.exports)
+    own = [overlays, out / Format.LABELS]
+    images, problems = _expand(options.paths, own)
     prefixes = folder_prefixes(images)
     tasks = [
         Task(
             ImageRequest(path, calibration=calibration),
             settings,
             overlays / _file_name(prefixes[path] + path.name) if options.overlay else None,
+            (out, _file_name(prefixes[path] + path.name), formats) if formats else None,
         )
         for path in images
     ]
     try:
-        with SizeTables(out, settings) as tables:
+        with SizeTables(out, settings) as tables, contextlib.ExitStack() as stack:
             if options.overlay:
                 make_folder(overlays)
+            for kind in formats - {Format.COCO}:
+                make_folder(out / kind)
+            wanted = methods if Format.COCO in formats else ()
+            coco = {m: stack.enter_context(CocoWriter(out / f"coco.{m}.json")) for m in wanted}
             for path, problem in problems:
                 _fail(tables, str(path), problem)
-            _measure_all(tasks, prefixes, options.jobs, tables)
+            _measure_all(tasks, prefixes, options.jobs, tables, coco)
     except WriteError as error:
         complain(str(error))
         return INCOMPLETE
@@ -95,13 +110,14 @@ def run(options: argparse.Namespace) -> int:
     return INCOMPLETE if summary["errors"] else OK
 
 
-def _expand(paths: Sequence[Path], overlays: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Find the images; leave out the overlay pictures of an earlier run."""
+def _expand(paths: Sequence[Path], own: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Find the images; leave out the pictures that an earlier run wrote into the folders ``own``."""
+    left_out = {folder.absolute() for folder in own}
     images: dict[Path, None] = {}
     problems: list[tuple[Path, str]] = []
     for path in paths:
         found, sentences = find_images([path])
-        images.update(dict.fromkeys(p for p in found if overlays.absolute() not in p.absolute().parents))
+        images.update(dict.fromkeys(p for p in found if left_out.isdisjoint(p.absolute().parents)))
         problems.extend((path, sentence) for sentence in sentences)
     return list(images), problems
 
@@ -111,7 +127,13 @@ def _file_name(name: str) -> str:
     return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name)
 
 
-def _measure_all(tasks: Sequence[Task], prefixes: Mapping[Path, str], jobs: int, tables: SizeTables) -> None:
+def _measure_all(
+    tasks: Sequence[Task],
+    prefixes: Mapping[Path, str],
+    jobs: int,
+    tables: SizeTables,
+    coco: Mapping[str, CocoWriter],
+) -> None:
     """Measure every image and enter it, in the order given; after Ctrl+C enter what is done."""
     done = 0
     outcomes = _in_turn(tasks) if jobs == 1 or len(tasks) < 2 else _side_by_side(tasks, jobs)
@@ -122,6 +144,8 @@ def _measure_all(tasks: Sequence[Task], prefixes: Mapping[Path, str], jobs: int,
             if outcome.analysis is not None:
                 name = prefix + outcome.analysis.name
                 tables.add(name, outcome.analysis)
+                for method, writer in coco.items():
+                    add_to_coco(writer, name, outcome.analysis, method)
                 _tell(f"[{done + 1}/{len(tasks)}] {name}: {_short(outcome.analysis)}")
             if outcome.problem:
                 _fail(tables, name, outcome.problem)
@@ -177,16 +201,19 @@ def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Generator[Outcome, None
 
 
 def measure(task: Task) -> Outcome:
-    """Measure one image and draw its overlays, if they are wanted."""
+    """Measure one image, draw its overlays and write it for other programs, if that is wanted."""
     micrograph = load(task.request)
     analysis = analyse_micrograph(micrograph, task.request, task.settings)
-    if task.overlay is not None:
-        from nanoai_gui.core.files.overlay import write_overlay
+    try:
+        if task.overlay is not None:
+            from nanoai_gui.core.files.overlay import write_overlay
 
-        try:
             for method in analysis.results:
                 path = task.overlay.with_name(f"{task.overlay.name}.{method}.png")
                 write_overlay(path, micrograph, analysis, method)
-        except WriteError as error:
-            return Outcome(task.path, analysis, str(error))
+        if task.export is not None:
+            folder, name, formats = task.export
+            write_beside(folder, name, analysis, formats)
+    except WriteError as error:
+        return Outcome(task.path, analysis, str(error))
     return Outcome(task.path, analysis)
