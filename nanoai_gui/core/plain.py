@@ -3,7 +3,7 @@
 A value is written by what it is: numbers, texts and lists as in JSON, and everything else as an object with
 one key that starts with ``!``: ``!d`` one of our dataclasses, ``!e`` a member of an enumeration, ``!q`` the
 parameters of a sizing method, ``!a`` an array, ``!r`` a tuple of arrays that differ only in length, ``!t`` a
-tuple, ``!m`` a mapping, ``!p`` a path, ``!b`` bytes.
+tuple, ``!s`` a set, ``!m`` a mapping, ``!p`` a path, ``!b`` bytes.
 
 Reading checks every value against the type its field is declared with. A field that is not known (of a newer
 version) is passed over, one that is missing takes its default.
@@ -98,6 +98,8 @@ def _encode(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:  # noqa: ANN401
         return {"!r": [_keep(np.concatenate(value), arrays), _keep(lengths, arrays)]}
     if isinstance(value, tuple):
         return {"!t": [_encode(item, arrays) for item in value]}
+    if isinstance(value, frozenset):
+        return {"!s": [_encode(item, arrays) for item in sorted(value)]}
     if isinstance(value, list):
         return [_encode(item, arrays) for item in value]
     if isinstance(value, Mapping):
@@ -173,6 +175,8 @@ def _decode_tagged(tag: str, inner: Any, arrays: Mapping[str, NDArray[Any]], dep
             return _split(arrays[inner[0]], arrays[inner[1]])
         case "!t":
             return tuple(_decode(item, arrays, depth + 1) for item in inner)
+        case "!s":
+            return frozenset(_decode(item, arrays, depth + 1) for item in inner)
         case "!m":
             return {key: _decode(item, arrays, depth + 1) for key, item in inner.items()}
         case "!p":
@@ -261,6 +265,8 @@ def _fits(value: Any, hint: Any) -> bool:  # noqa: ANN401
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return all(_fits(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin is frozenset:
+        return isinstance(value, frozenset) and all(_fits(item, arguments[0]) for item in value)
     if origin is not None:
         return isinstance(value, origin) and (
             not isinstance(value, Mapping) or all(_fits(item, arguments[1]) for item in value.values())

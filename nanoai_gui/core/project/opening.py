@@ -1,0 +1,410 @@
+"""Opening a project: what the file is, and a way where it cannot simply be opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanoai_gui.core.errors import ReadError
+from nanoai_gui.core.packing import PackingError
+from nanoai_gui.core.plain import from_bytes
+from nanoai_gui.core.project import schema
+from nanoai_gui.core.project.errors import (
+    DamagedProject,
+    NewerProject,
+    NotAProject,
+    ProjectError,
+    ProjectInUse,
+    ProjectReadOnly,
+)
+from nanoai_gui.core.project.lock import ProjectLock
+from nanoai_gui.core.project.records import ImageFacts, ProjectContent
+from nanoai_gui.core.project.store import ProjectStore, connect, free_name, use_log
+from nanoai_gui.core.tem.analysis import ImageAnalysis
+
+_MAGIC = b"SQLite format 3\0"
+_OF_IMAGES = ("analyses", "labels", "tiles", "edits")
+"""Tables whose rows begin with the number of an image."""
+_PASSING = {3, 5, 6, 7, 8, 10, 13, 14, 15, 23}
+"""SQLite's codes for what is no damage: permission, busy, locked, memory, read only, disk, full, cannot open,
+protocol, refused."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A project that was opened: its store (``None`` if it was only read) and all that it holds.
+
+    ``backup`` is the file as it was before it was brought to the format of today.
+    """
+
+    path: Path
+    store: ProjectStore | None
+    content: ProjectContent
+    backup: Path | None = None
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What could be read of a damaged project: the new file, and how many images of how many known ones."""
+
+    path: Path
+    n_images: int
+    n_lost: int
+    problems: tuple[str, ...]
+
+
+def open_project(path: Path) -> Opened:
+    """Open a project for work, and read it.
+
+    Raises
+    ------
+    ProjectInUse, ProjectReadOnly, NewerProject, DamagedProject, NotAProject
+        Where it cannot be opened; the file stands as it stood.
+    ReadError
+        If it is not there, or the system does not let us read it.
+    """
+    path = _existing(path)
+    _look(path)
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise ProjectReadOnly(path)
+    try:
+        lock = ProjectLock(path)
+    except ProjectInUse:
+        raise
+    except OSError as error:
+        raise ProjectReadOnly(path) from error
+    connection: sqlite3.Connection | None = None
+    try:
+        with _damage(path):
+            connection = connect(path)
+            backup = _bring_up(path, connection)
+            _check(path, connection)
+            use_log(connection)
+            store = ProjectStore(path, connection, lock)
+            return Opened(path, store, store.read(), backup)
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        lock.release()
+        raise
+
+
+def read_project(path: Path) -> Opened:
+    """Read a project without changing anything of it, even while another window works on it.
+
+    Raises
+    ------
+    NewerProject, DamagedProject, NotAProject, ReadError
+        As :func:`open_project`.
+    """
+    path = _existing(path)
+    _look(path)
+    with _damage(path), _reading(path) as connection:
+        _bring_up(path, connection, keep=False)
+        _check(path, connection)
+        return Opened(path, None, ProjectStore(path, connection, None).read())
+
+
+def copy_project(path: Path, target: Path) -> None:
+    """Write a project into a new file, even while another window works on it; ``target`` is replaced.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        If that fails; what stood at ``target`` still stands there.
+    """
+    temporary = target.with_name(f".nanoai-{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        with _reading(path) as connection:
+            store = ProjectStore(path, connection, None)
+            store.copy_to(temporary)
+        _settle_copy(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def settle_copy(temporary: Path, target: Path) -> None:
+    """Put a finished copy in its place, with the sources as seen from there.
+
+    Raises
+    ------
+    ProjectInUse
+        If another window works on what would be replaced.
+    OSError, sqlite3.Error
+        If that fails; what stood at ``target`` still stands there.
+    """
+    lock = ProjectLock(target)
+    try:
+        _settle_copy(temporary, target)
+    finally:
+        lock.release()
+
+
+def _settle_copy(temporary: Path, target: Path) -> None:
+    connection = connect(temporary)
+    try:
+        ProjectStore(temporary, connection, None).rebase(target)
+    finally:
+        connection.close()
+    with temporary.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    # A log left by a killed process belongs to what is replaced, and would spoil what replaces it.
+    for end in ("-wal", "-shm"):
+        target.with_name(target.name + end).unlink(missing_ok=True)
+    temporary.replace(target)
+
+
+# ---------------------------------------------------------------------- what a file is
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    if not path.is_file():
+        raise ReadError(f"{path.name} is not there.", "It may have been moved or deleted: choose another.")
+    return path
+
+
+def _look(path: Path) -> None:
+    """Tell from the first bytes, before SQLite has touched anything, whether we may open it."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(100)
+    except OSError as error:
+        raise ReadError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+    if not head.startswith(_MAGIC) or len(head) < 100:
+        if path.suffix.lower() == schema.SUFFIX:
+            raise DamagedProject(path, "its first bytes are not those of a project")
+        raise NotAProject(path)
+    if int.from_bytes(head[68:72], "big") != schema.APPLICATION_ID:
+        raise NotAProject(path)
+    version = int.from_bytes(head[60:64], "big")
+    if version > schema.FORMAT:
+        raise NewerProject(path, version)
+
+
+def _bring_up(path: Path, connection: sqlite3.Connection, keep: bool = True) -> Path | None:
+    """Turn an older format into that of today; gives the copy that was kept of it."""
+    # Not from the file's head: a log left behind may hold a newer one.
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == schema.FORMAT:
+        return None
+    backup = None
+    if keep:
+        backup = free_name(path.with_name(f"{path.stem} (format {version}){path.suffix}"))
+        temporary = backup.with_name(f".nanoai-{os.urandom(4).hex()}.tmp")
+        try:
+            connection.execute("VACUUM INTO ?", (str(temporary),))
+            temporary.replace(backup)
+        finally:
+            temporary.unlink(missing_ok=True)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        schema.migrate(connection, version)
+        connection.execute("COMMIT")
+    except KeyError as error:
+        connection.execute("ROLLBACK")
+        raise DamagedProject(path, f"a format {version} that never was") from error
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return backup
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise DamagedProject(path, found.splitlines()[-1].strip())
+    kinds = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+    tables = {name for kind, name in kinds if kind == "table"}
+    if not set(schema.TABLES) <= tables:
+        raise DamagedProject(path, "a part of it is missing")
+    if any(kind not in ("table", "index") for kind, _ in kinds):
+        # Triggers and views would run on our reading and writing.
+        raise NotAProject(path)
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ProjectError:
+        raise
+    except (sqlite3.Error, PackingError) as error:
+        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _PASSING:
+            raise ReadError(f"{path.name} cannot be opened just now ({error}).", "Try again.") from error
+        raise DamagedProject(path, str(error)) from error
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection to a snapshot that can be worked on freely, and leave the file as it is."""
+    with tempfile.TemporaryDirectory(prefix="nanoai-", ignore_cleanup_errors=True) as folder:
+        snapshot = Path(folder) / "project.nanoai"
+        try:
+            # The usual way: SQLite itself sees to it that a window at work and we do not meet.
+            source = connect(path, "mode=ro")
+            try:
+                source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                with contextlib.closing(sqlite3.connect(snapshot)) as target:
+                    source.backup(target)
+            finally:
+                source.close()
+        except sqlite3.Error:
+            # On a medium that cannot be written SQLite cannot read a log: it needs a file for that.
+            for end in ("", "-wal"):
+                part = path.with_name(path.name + end)
+                if part.exists():
+                    shutil.copyfile(part, snapshot.with_name(snapshot.name + end))
+        connection = connect(snapshot)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+# ---------------------------------------------------------------------- saving what can be read
+
+
+def salvage(path: Path, folder: Path | None = None) -> Salvaged:
+    """Read what can be read of a damaged project into a new one; the damaged file is only read.
+
+    Parameters
+    ----------
+    path
+        The damaged project.
+    folder
+        Where the new one goes; beside the damaged one by default.
+
+    Raises
+    ------
+    ReadError
+        If nothing at all can be read of it.
+    OSError, sqlite3.Error
+        If the new file cannot be written.
+    """
+    target = free_name((folder or path.parent) / f"{path.stem} (recovered){schema.SUFFIX}")
+    with tempfile.TemporaryDirectory(prefix="nanoai-", ignore_cleanup_errors=True) as work:
+        damaged = Path(work) / "damaged.nanoai"
+        for end in ("", "-wal"):
+            part = path.with_name(path.name + end)
+            if part.exists():
+                shutil.copyfile(part, damaged.with_name(damaged.name + end))
+        rows = _rows_of(damaged)
+        if not _has_images(rows):
+            # A log that does not fit may be what is wrong.
+            damaged.with_name(damaged.name + "-wal").unlink(missing_ok=True)
+            rows = _rows_of(damaged)
+        if not _has_images(rows):
+            # The first page holds the list of tables, which stand in the same place in every project.
+            _lend_first_page(damaged, Path(work))
+            rows = _rows_of(damaged)
+    known = {row[0] for name in ("images", *_OF_IMAGES) for row in rows.get(name, [])}
+    if not _has_images(rows):
+        raise ReadError(f"Nothing of {path.name} can be read any more.", "Go back to a copy of it.")
+    store = ProjectStore.create(target)
+    try:
+        with store.transaction():
+            _fill(store, rows)
+        content = store.read()
+        n_images = len(content.images)
+        found = {image.number for image in content.images} | set(store.removed_images().values())
+        n_lost = len({number for number in known if isinstance(number, int)} - found)
+        problems = content.problems
+    except BaseException:
+        store.delete()
+        raise
+    store.close()
+    return Salvaged(target, n_images, n_lost, problems)
+
+
+def _has_images(rows: dict[str, list[tuple[object, ...]]]) -> bool:
+    return bool(rows.get("images") or rows.get("analyses"))
+
+
+def _fill(store: ProjectStore, rows: dict[str, list[tuple[object, ...]]]) -> None:
+    connection = store._connection
+    for name in schema.TABLES:
+        for row in rows.get(name, []):
+            marks = ", ".join("?" * len(row))
+            # A part whose image is lost leads nowhere, and is refused.
+            with contextlib.suppress(sqlite3.IntegrityError, sqlite3.OperationalError):
+                connection.execute(f"INSERT OR REPLACE INTO {name} VALUES ({marks})", row)
+        if name == "images":
+            _stand_in(store, rows)
+
+
+def _stand_in(store: ProjectStore, rows: dict[str, list[tuple[object, ...]]]) -> None:
+    """Make up the rows of images that are lost from what was measured in them, which says it all again.
+
+    Only how many edits were in force is not known, so that their history ends.
+    """
+    known = {row[0] for row in rows.get("images", [])}
+    for number, data in rows.get("analyses", []):
+        if number in known or not isinstance(number, int) or not isinstance(data, bytes):
+            continue
+        with contextlib.suppress(PackingError):
+            analysis = from_bytes(ImageAnalysis, data)
+            request = analysis.request
+            facts = ImageFacts(
+                request.path, request.frame, request.calibration, request.data_bar_top, request.generation,
+                analysis.name, file_calibration=analysis.calibration, shape=analysis.shape,
+            )  # fmt: skip
+            store.put_image(number, number, facts, False)
+            rows["edits"] = [row for row in rows.get("edits", []) if row[0] != number]
+
+
+def _rows_of(damaged: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Read every row of every table that SQLite still reaches, from both ends."""
+    found: dict[str, list[tuple[object, ...]]] = {}
+    try:
+        connection = connect(damaged)
+    except sqlite3.Error:
+        return found
+    try:
+        with contextlib.suppress(sqlite3.Error):
+            # Else a file that is shorter than its head says is refused as a whole.
+            connection.execute("PRAGMA writable_schema = ON")
+        for name in schema.TABLES:
+            rows: dict[int, tuple[object, ...]] = {}
+            for order in ("ASC", "DESC"):
+                with contextlib.suppress(sqlite3.Error, OverflowError):
+                    for number, *row in connection.execute(
+                        f"SELECT rowid, * FROM {name} ORDER BY rowid {order}"
+                    ):
+                        if number in rows and order == "DESC":
+                            break
+                        rows[number] = tuple(row)
+            found[name] = [rows[number] for number in sorted(rows)]
+    finally:
+        connection.close()
+    return found
+
+
+def _lend_first_page(damaged: Path, folder: Path) -> None:
+    """Give a file whose beginning is destroyed the first page of an empty project."""
+    fresh = folder / "fresh.nanoai"
+    with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+        schema.create(connection)
+    page = bytearray(fresh.read_bytes()[:4096])
+    n_pages = damaged.stat().st_size // 4096
+    # The size stated in the head must be that of the file; no list of free pages.
+    page[28:32] = n_pages.to_bytes(4, "big")
+    page[32:40] = bytes(8)
+    with damaged.open("rb+") as stream:
+        stream.write(page)
+
+
+def describe_salvage(damaged: Path, result: Salvaged) -> str:
+    """Say what came of it."""
+    images = "1 image" if result.n_images == 1 else f"{result.n_images} images"
+    lost = f", {result.n_lost} could not" if result.n_lost else ""
+    return (
+        f"{images} of {damaged.name} could be read{lost}. They are in {result.path.name}; "
+        "the damaged file was kept."
+    )

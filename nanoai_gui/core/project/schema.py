@@ -1,0 +1,70 @@
+"""What stands in a project file, and how an older one becomes one of today.
+
+``application_id`` says that an SQLite database is a NanoAI project, ``user_version`` which format it has.
+To change the format: raise :data:`FORMAT`, change :data:`TABLES`, and add to :data:`MIGRATIONS` the function
+that turns the format before into the new one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+APPLICATION_ID = 0x4E414E4F
+"""``NANO``."""
+FORMAT = 1
+SUFFIX = ".nanoai"
+TILE = 256
+"""Edge in px of the tiles in which changed labels are written."""
+
+TABLES: Mapping[str, str] = {
+    # Small things by name, each a JSON text: when and by what it was made, settings, what is shown.
+    "facts": "name TEXT PRIMARY KEY, value TEXT NOT NULL",
+    # One row an image of the list. `place` is its order; `removed` ones were taken off the list but keep
+    # what was measured, should they come back. `relative` is the path as seen from the project file.
+    # `pending`: it waits in a batch. `position`: how many edits of its history are in force. `state`: what
+    # is known of it (ImageFacts).
+    "images": """id INTEGER PRIMARY KEY, place INTEGER NOT NULL, removed INTEGER NOT NULL DEFAULT 0,
+        path TEXT NOT NULL, relative TEXT, frame INTEGER, size INTEGER, mtime_ns INTEGER, sha256 TEXT,
+        pending INTEGER NOT NULL DEFAULT 0, position INTEGER NOT NULL DEFAULT 0, state BLOB NOT NULL""",
+    # What was measured in an image (ImageAnalysis without its labels), edits included.
+    "analyses": "image INTEGER PRIMARY KEY REFERENCES images ON DELETE CASCADE, data BLOB NOT NULL",
+    # The label image as it came from the analysis: little-endian int32, row by row, zlib; `crc`
+    # is the CRC-32 of the compressed bytes.
+    "labels": """image INTEGER PRIMARY KEY REFERENCES images ON DELETE CASCADE,
+        height INTEGER NOT NULL, width INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL""",
+    # Tiles of it that were changed since, 256 x 256 px (less at the lower and right edge), in the same way.
+    "tiles": """image INTEGER NOT NULL REFERENCES images ON DELETE CASCADE, row INTEGER NOT NULL,
+        column INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (image, row, column)""",
+    # The history of each image, oldest first.
+    "edits": """image INTEGER NOT NULL REFERENCES images ON DELETE CASCADE, step INTEGER NOT NULL,
+        uid TEXT NOT NULL, time TEXT NOT NULL, title TEXT NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (image, step)""",
+    # Everything that was done, undone and redone, for the record: never taken back.
+    "journal": """id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, image INTEGER, what TEXT NOT NULL,
+        title TEXT NOT NULL""",
+    # The Spectra tab, in the parts it is handed over in.
+    "spectra": "name TEXT PRIMARY KEY, place INTEGER NOT NULL, data BLOB NOT NULL",
+    # Cards of the trained models that measured something here, as JSON.
+    "models": "identity TEXT PRIMARY KEY, card TEXT NOT NULL",
+}
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""By the format they start from; each goes one format further."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Lay out an empty project."""
+    for name, columns in TABLES.items():
+        connection.execute(f"CREATE TABLE {name} ({columns})")
+    # Numbers of our own, no input: SQLite takes no parameters here.
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a project of an older format to that of today, within one transaction."""
+    while version < FORMAT:
+        MIGRATIONS[version](connection)
+        version += 1
+        connection.execute(f"PRAGMA user_version = {version}")
