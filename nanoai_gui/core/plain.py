@@ -277,4 +277,6 @@ def _fits(value: Any, hint: Any) -> bool:  # noqa: ANN401
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is type(None):
         return value is None
+    if getattr(hint, "_is_protocol", False):
+        return type(value) in KINDS.values()
     return isinstance(value, hint)

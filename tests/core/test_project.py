@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from nanoai_gui.core.project.opening import (
     salvage,
     settle_copy,
 )
-from nanoai_gui.core.project.records import ImageFacts, StoredEdit, facts_of
+from nanoai_gui.core.project.records import ImageFacts, StoredEdit
 from nanoai_gui.core.project.sources import Fingerprint, take_fingerprint
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter
@@ -51,7 +52,7 @@ def analysis_of(number: int, shape: tuple[int, int] = (300, 520)) -> ImageAnalys
 def put(store: ProjectStore, number: int, analysis: ImageAnalysis | None = None) -> None:
     facts = ImageFacts(
         Path(f"images/{number}.tif").absolute(), None, Calibration.typed(0.5 + number), -1, 3,
-        f"field {number}", shape=(300, 520),
+        f"field {number}", shape=(300, 520), values={"count/3": 2},
     )  # fmt: skip
     store.put_image(number, number, facts, number % 2 == 0)
     if analysis is not None:
@@ -98,6 +99,7 @@ def test_everything_comes_back(path: Path) -> None:
     assert_same(two.analysis, analysis_of(2))
     assert three.analysis is None
     assert one.facts.calibration == Calibration.typed(1.5)
+    assert one.facts.values == {"count/3": 2}
     assert (one.facts.title, one.facts.generation, one.facts.data_bar_top) == ("field 1", 3, -1)
     assert [i.is_pending for i in opened.content.images] == [False, True, False]
     assert [(e.step, e.title, e.data) for e in one.edits] == [
@@ -224,11 +226,6 @@ def test_a_copy_knows_the_images_from_its_own_place(path: Path, tmp_path: Path) 
     for one, other in zip(before.images, after.images, strict=True):
         assert_same(one.analysis, other.analysis)
         assert other.source.relative == f"../{one.source.relative}"
-
-
-def test_facts_are_taken_from_what_has_them() -> None:
-    facts = ImageFacts(Path("a"), 2, title="b", shape=(3, 4))
-    assert facts_of(facts) == facts
 
 
 # ---------------------------------------------------------------------- who may write
@@ -530,9 +527,9 @@ def test_what_is_handed_over_is_written(tmp_path: Path, writers: Writers) -> Non
     writer = writers(lambda: ProjectStore.create(file))
     assert not file.exists()
     for number in range(1, 30):
-        writer.put(lambda store, n=number: put(store, n))
+        writer.put(partial(put, number=number))
     for value in range(100):
-        writer.put(lambda store, v=value: store.put_fact("v", v), "v")
+        writer.put(partial(ProjectStore.put_fact, name="v", value=value), "v")
     assert writer.flush(10) and writer.is_saved
     assert writer.call(lambda store: len(store.read().images)) == 29
     assert writer.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ class ImageFacts:
     ``frame``, ``calibration`` and ``data_bar_top`` are a person's choices, ``generation`` counts them; what
     was found when the file was read: ``file_calibration``, ``file_data_bar_top``, ``n_frames``, ``shape``
     (height and width in px). ``error`` is a sentence; ``is_unreadable`` says that it came from reading.
+    ``values``: JSON values by name that a person's edits have set.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class ImageFacts:
     file_data_bar_top: int | None = None
     n_frames: int | None = None
     shape: tuple[int, int] | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 KINDS[ImageFacts.__name__] = ImageFacts
@@ -103,8 +107,3 @@ def without_labels(analysis: ImageAnalysis) -> ImageAnalysis:
     """Give an analysis without what a project keeps apart, or not at all."""
     bare = replace(analysis.agglomerates, labels=np.zeros((0, 0), np.int32), contrast=None)
     return replace(analysis, labels=NO_LABELS, agglomerates=bare)
-
-
-def facts_of(source: object) -> ImageFacts:
-    """Take the facts of an entry of the window's list, or of anything with the same attributes."""
-    return ImageFacts(**{f.name: getattr(source, f.name) for f in fields(ImageFacts)})
