@@ -49,9 +49,10 @@ from nanoai_gui.gui.status import make_status_bar
 from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Zooming
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap
+from nanoai_gui.gui.tem.entries import ImageState
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.model_tools import ModelTools
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.theme import Theme

@@ -25,8 +25,8 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.display import Contrast
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours, prepare_overlay
-from nanoai_gui.gui.tem.session import Selection
 from nanoai_gui.gui.tem.view import View
 
 WINDOW = (1400, 900)

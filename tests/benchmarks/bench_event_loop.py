@@ -130,7 +130,7 @@ def measure(paths: list[Path], options: argparse.Namespace) -> int:
 
     from nanoai_gui.core.tem.analysis import AnalysisSettings
     from nanoai_gui.gui.app import SWITCH_SECONDS, create_app
-    from nanoai_gui.gui.tem.session import ImageState
+    from nanoai_gui.gui.tem.entries import ImageState
 
     sys.setswitchinterval(SWITCH_SECONDS)
     application = create_app(with_log=False)

@@ -18,8 +18,9 @@ from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, Description, SizingResult
 from nanoai_gui.core.tem.sizing import ann as ann_module
 from nanoai_gui.gui.tem.agglomerate_panel import AgglomeratePanel
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.particle_table import UNCERTAINTY, ParticleTable
-from nanoai_gui.gui.tem.session import Selection, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.theme import DARK, LIGHT, palette_of
 from nanoai_gui.gui.widgets.bars import FeatureRanges, FeatureRow, ProbabilityBars
 from nanoai_gui.gui.widgets.layout import column

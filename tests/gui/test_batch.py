@@ -13,7 +13,8 @@ from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.batch import Batch, BatchProgress, BatchSummary, seconds_in_words, seconds_left
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.entries import ImageState
+from nanoai_gui.gui.tem.session import TemSession
 from tests.gui import tasks
 
 SOON = 15_000

@@ -15,8 +15,8 @@ from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import prepare_overlay
-from nanoai_gui.gui.tem.session import Selection
 from nanoai_gui.gui.tem.tools import Tool, length, snap_to_bar
 from nanoai_gui.gui.tem.view import View
 from tests.gui.canvas_events import (

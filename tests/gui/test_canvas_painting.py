@@ -13,9 +13,9 @@ from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.canvas_items import to_path
 from nanoai_gui.gui.tem.display import ColourMap, Contrast, crop, mean_pyramid
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.outlines import circles, trace
 from nanoai_gui.gui.tem.overlay import fill_colours, prepare_overlay
-from nanoai_gui.gui.tem.session import Selection
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.tem.view import View
 from nanoai_gui.gui.theme import LIGHT

@@ -17,9 +17,10 @@ from pytestqt.qtbot import QtBot
 from nanoai_gui.core.files.thumbnail_cache import cached_thumbnail
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.entries import ImageState
 from nanoai_gui.gui.tem.file_delegate import ROW_HEIGHT, paint_badge, state_in_words
 from nanoai_gui.gui.tem.file_strip import FileStrip
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.thumbnails import Thumbnails, to_pixmap
 from nanoai_gui.gui.theme import LIGHT
 from tests.gui.made import made_analysis

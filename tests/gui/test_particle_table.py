@@ -9,9 +9,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.particle_table import ParticleTable
 from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
-from nanoai_gui.gui.tem.session import Selection
 
 
 def some_particles(n: int = 6) -> Particles:

@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 from nanoai_gui.core.tem.analysis import AnalysisSettings
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
-from nanoai_gui.gui.tem.session import ImageState, Selection, TemSession
+from nanoai_gui.gui.tem.entries import ImageState, Selection
+from nanoai_gui.gui.tem.session import TemSession
 from tests.gui.made import IN_FILE, made_analysis, made_micrograph
 
 A, B, C = (Path(f"/images/{name}.tif") for name in "abc")

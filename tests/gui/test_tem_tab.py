@@ -25,11 +25,12 @@ from nanoai_gui.core.tem.segmentation import SegmentationParameters, ThresholdKi
 from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.tem import overlay_feed
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
+from nanoai_gui.gui.tem.entries import ImageState, Selection
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.overlay import OverlayPicture, prepare_overlay
 from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
-from nanoai_gui.gui.tem.session import ImageState, Selection, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.tem.tools import Tool

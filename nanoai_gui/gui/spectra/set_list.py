@@ -31,8 +31,8 @@ from PySide6.QtWidgets import (
 
 from nanoai_gui.gui.spectra.entries import SetEntry, SetState
 from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.tem.entries import ImageState
 from nanoai_gui.gui.tem.file_delegate import BADGE, paint_badge
-from nanoai_gui.gui.tem.session import ImageState
 from nanoai_gui.gui.theme import tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column
 from nanoai_gui.gui.widgets.numbers import count

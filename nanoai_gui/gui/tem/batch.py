@@ -12,7 +12,8 @@ from PySide6.QtCore import QObject, Signal
 from nanoai_gui.core.jobs import Failure, Priority
 from nanoai_gui.core.tem.analysis import ImageAnalysis, analyse
 from nanoai_gui.gui.jobs import JobRunner, Task
-from nanoai_gui.gui.tem.session import ImageState, TemSession
+from nanoai_gui.gui.tem.entries import ImageState
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.notice import Kind
 
 

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QDialog, QWidget
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.gui.tem.calibration_dialog import ApplyTo, CalibrationDialog, CalibrationFacts
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
-from nanoai_gui.gui.tem.session import ImageEntry, TemSession
+from nanoai_gui.gui.tem.entries import ImageEntry
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tools import Tool
 
 LINE_HINT = "Drag along the scale bar. Shift keeps the line level, Esc gives up."

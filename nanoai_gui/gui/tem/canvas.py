@@ -22,8 +22,8 @@ from nanoai_gui.gui.tem import view as views
 from nanoai_gui.gui.tem.canvas_events import CanvasEvents
 from nanoai_gui.gui.tem.canvas_items import OutlineLayer, Raster, SelectionLayer, owned, preview_colours
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours
-from nanoai_gui.gui.tem.session import Selection
 from nanoai_gui.gui.tem.tools import Line, Tool
 from nanoai_gui.gui.tem.view import View
 from nanoai_gui.gui.theme import ORANGE, SKY_BLUE, YELLOW, tokens

@@ -8,7 +8,8 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPointF,
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from nanoai_gui.gui.tem.session import ImageEntry, ImageState, TemSession
+from nanoai_gui.gui.tem.entries import ImageEntry, ImageState
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.theme import ThemeTokens, tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF

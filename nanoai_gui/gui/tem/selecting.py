@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 
-from nanoai_gui.gui.tem.session import Selection
+from nanoai_gui.gui.tem.entries import Selection
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.particles import Particles

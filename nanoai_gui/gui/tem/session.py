@@ -9,81 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest
+from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.sizing import get_method
-
-
-class ImageState(Enum):
-    """Where an image stands."""
-
-    NEW = auto()
-    QUEUED = auto()
-    RUNNING = auto()
-    DONE = auto()
-    OUTDATED = auto()  # measured, but settings or data bar have changed since
-    FAILED = auto()
-
-
-@dataclass
-class ImageEntry:
-    """One image of the file strip.
-
-    ``key`` is stable and unique in a session; ``frame``, ``calibration`` and ``data_bar_top`` are a person's
-    choices as in :class:`ImageRequest`; ``generation`` counts up with every change. What was found when
-    the file was read (``None`` before): ``file_calibration``, ``file_data_bar_top``, ``n_frames``,
-    ``shape`` (height and width in px).
-    ``error`` is a sentence; ``is_unreadable`` says that it came from reading, not from measuring.
-    """
-
-    key: int
-    path: Path
-    frame: int | None = None
-    calibration: Calibration | None = None
-    data_bar_top: int | None = None
-    generation: int = 0
-    state: ImageState = ImageState.NEW
-    analysis: ImageAnalysis | None = None
-    error: str = ""
-    is_unreadable: bool = False
-    title: str = ""
-    file_calibration: Calibration | None = None
-    file_data_bar_top: int | None = None
-    n_frames: int | None = None
-    shape: tuple[int, int] | None = None
-
-    @property
-    def name(self) -> str:
-        """File name, with the frame where the file holds several."""
-        if self.title:
-            return self.title
-        return self.path.name if self.frame is None else f"{self.path.name} [{self.frame + 1}]"
-
-    @property
-    def known_calibration(self) -> Calibration | None:
-        """The override, else what the file says; ``None`` while the file has not been read."""
-        return self.calibration or self.file_calibration
-
-    def request(self) -> ImageRequest:
-        """Say what a worker must do for this image now."""
-        return ImageRequest(self.path, self.frame, self.calibration, self.data_bar_top, self.generation)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Selected agglomerates and particles (ids) of the current image; all views share it."""
-
-    agglomerates: frozenset[int] = frozenset()
-    particles: frozenset[int] = frozenset()
+from nanoai_gui.gui.tem.entries import ImageEntry, ImageState, Selection, covers
 
 
 class TemSession(QObject):
@@ -168,6 +104,37 @@ class TemSession(QObject):
             if self._wanted is None:
                 self.set_current(added[0])
         return keys
+
+    def restore(self, entries: Iterable[ImageEntry], wanted: int | None = None) -> None:
+        """Put entries with keys of their own back, behind those that are there; ``wanted`` is to be shown.
+
+        Raises
+        ------
+        ValueError
+            If a key is in use.
+        """
+        added = []
+        for entry in entries:
+            if entry.key in self._entries:
+                raise ValueError(f"there is an image {entry.key} already")
+            source = os.path.normcase(entry.path), entry.frame
+            self._entries[entry.key] = entry
+            self._by_source[source] = entry.key
+            self._next_key = max(self._next_key, entry.key + 1)
+            entry.state = self._settled_state(entry)
+            added.append(entry.key)
+        if not added:
+            return
+        self.entries_added.emit(added)
+        measured = next((e.analysis for e in self._entries.values() if e.analysis is not None), None)
+        if measured is not None and not self._is_measured(self._shown_method):
+            self.set_shown_method(next(iter(measured.results), self._shown_method))
+        if self._wanted is None:
+            self.set_current(wanted if wanted in self._entries else added[0])
+
+    def reserve_keys(self, next_key: int) -> None:
+        """Give no new image a key below ``next_key``: a project keeps what was taken off the list."""
+        self._next_key = max(self._next_key, next_key)
 
     def remove(self, keys: Iterable[int]) -> None:
         """Take images off the list (the files stay); the next one is shown if the current one goes."""
@@ -466,22 +433,3 @@ class TemSession(QObject):
             self._shown_method = method
             self.select(Selection(self._selection.agglomerates))
             self.shown_method_changed.emit()
-
-
-def covers(analysis: ImageAnalysis, settings: AnalysisSettings) -> bool:
-    """Whether an analysis holds what ``settings`` would give (it may hold further methods)."""
-    made = analysis.settings
-    if made.segmentation != settings.segmentation:
-        return False
-    return all(
-        name in analysis.results and _same_parameters(name, made, settings) for name in settings.methods
-    )
-
-
-def _same_parameters(method: str, one: AnalysisSettings, other: AnalysisSettings) -> bool:
-    """Whether both give a method the same parameters; not set means its defaults."""
-    first, second = one.method_parameters.get(method), other.method_parameters.get(method)
-    if first == second:
-        return True
-    defaults = get_method(method).Parameters()
-    return (first or defaults) == (second or defaults)

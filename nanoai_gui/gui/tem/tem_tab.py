@@ -24,6 +24,7 @@ from nanoai_gui.gui.tem.calibrating import Calibrating
 from nanoai_gui.gui.tem.calibration_line import CalibrationLine
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.canvas_bar import CanvasBar
+from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.file_strip import FileStrip
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.histogram_panel import HistogramPanel
@@ -33,7 +34,7 @@ from nanoai_gui.gui.tem.particle_table import ParticleTable
 from nanoai_gui.gui.tem.preview import ThresholdPreview
 from nanoai_gui.gui.tem.result_panel import ResultPanel
 from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
-from nanoai_gui.gui.tem.session import Selection, TemSession
+from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.widgets.contrast import ContrastPanel
