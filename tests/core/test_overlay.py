@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import WriteError
 from nanoai_gui.core.files import overlay
 from nanoai_gui.core.files.overlay import agglomerate_outlines, draw_overlay, grey, scale_bar, write_overlay
-from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER
+from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
@@ -152,7 +153,7 @@ def test_holes_have_outlines_too() -> None:
     _, analysis = make([Disc(1, 80, 60, 30)])
     labels = analysis.labels.unpack()
     labels[55:65, 75:85] = 0
-    analysis = type(analysis)(**{**analysis.__dict__, "labels": type(analysis.labels).pack(labels)})
+    analysis = replace(analysis, labels=PackedLabels.pack(labels))
     lines = [line for _, line in agglomerate_outlines(analysis)]
     assert len(lines) == 2
     assert sorted(float(np.ptp(line[:, 0]).round()) for line in lines) == [10, 61]

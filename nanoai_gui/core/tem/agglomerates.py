@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,12 @@ class Agglomerates:
         (height, width) float32, background-flattened and denoised, 0 = background, larger = more
         material, whatever the polarity; NaN-free, 0 outside the field of view. ``None`` once dropped
         (it is needed by sizing methods and never sent between processes).
+    status
+        (n,) int8, a :class:`~nanoai_gui.core.tem.particles.Status`: who drew it; ``None`` where no person did
+        anything.
+    edge_noise
+        Standard deviation of either component of the gradient that noise makes, in contrast per px, where
+        only a part of the image is at hand to measure it from; ``None``: measure it.
     """
 
     labels: NDArray[np.int32]
@@ -60,6 +67,8 @@ class Agglomerates:
     polarity: Polarity
     threshold: float
     contrast: NDArray[np.float32] | None = None
+    status: NDArray[np.int8] | None = None
+    edge_noise: float | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,6 +81,24 @@ class Agglomerates:
     def without_contrast(self) -> Agglomerates:
         """Return the same without the grey-level image."""
         return replace(self, contrast=None)
+
+
+class StoredLabels(Protocol):
+    """A label image that is kept small until it is needed."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The compressed pixels, as in :class:`PackedLabels`."""
+        ...
+
+    def unpack(self) -> NDArray[np.int32]:
+        """Give the label image, (height, width) int32; a copy of its own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

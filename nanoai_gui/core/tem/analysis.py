@@ -14,7 +14,7 @@ import numpy as np
 import nanoai_gui
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress, part
 from nanoai_gui.core.files.micrographs import read_micrograph
-from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
+from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels, StoredLabels
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
 from nanoai_gui.core.tem.sizing import SizingResult, get_method
@@ -73,7 +73,7 @@ class ImageAnalysis:
     calibration: Calibration
     data_bar_top: int | None
     agglomerates: Agglomerates
-    labels: PackedLabels
+    labels: StoredLabels
     results: Mapping[str, SizingResult]
     seconds: Mapping[str, float]
     warnings: tuple[str, ...]

@@ -10,6 +10,19 @@ A method is one module of this package with
 ``size(micrograph, agglomerates, parameters, progress, cancelled) -> SizingResult``
     which measures the agglomerates that are not excluded.
 
+It may also have
+
+``size(..., held=None)``
+    :class:`Particles` that a person placed and that stay: only the others are looked for, and the result
+    holds only those (without it, what covers a particle that stays is left out afterwards);
+``size(..., counts=None)``
+    a mapping of agglomerates to numbers of particles that a person gave, held ones included;
+``BY_HAND = True``
+    if it never measures by itself.
+
+Every method must give the same for an agglomerate whether it is called on the whole image or on a part of it
+with that agglomerate and the background around.
+
 Adding a method is adding a module and its name to :data:`METHOD_MODULES`.
 """
 
@@ -87,6 +100,8 @@ class SizingResult:
         Which trained model measured, for a method that has one: name, origin and fingerprint.
     description
         What a trained method saw of the agglomerates.
+    stale
+        Ids of agglomerates that a person changed since they were measured.
     """
 
     method: str
@@ -97,6 +112,7 @@ class SizingResult:
     excluded: tuple[str, ...] = field(default=())
     model: str = ""
     description: Description | None = None
+    stale: frozenset[int] = frozenset()
 
     @classmethod
     def from_particles(
@@ -109,17 +125,22 @@ class SizingResult:
     ) -> SizingResult:
         """Count the particles of each agglomerate and assemble the result."""
         n = len(agglomerates)
-        counts = np.zeros(n, dtype=np.int32)
-        rows = np.searchsorted(agglomerates.ids, particles.agglomerate)
-        np.add.at(counts, rows, 1)
         return cls(
             method=method,
             particles=particles,
             agglomerate_ids=agglomerates.ids,
-            n_particles=counts,
+            n_particles=count_particles(agglomerates.ids, particles),
             probabilities=np.full((n, 5), np.nan) if probabilities is None else probabilities,
             excluded=agglomerates.excluded if excluded is None else excluded,
         )
+
+
+def count_particles(ids: NDArray[np.int32], particles: Particles) -> NDArray[np.int32]:
+    """Count the particles of each agglomerate; ``ids`` (m,) ascending. Those of none are not counted."""
+    owner = particles.agglomerate
+    rows = np.minimum(np.searchsorted(ids, owner), max(len(ids) - 1, 0))
+    known = ids[rows] == owner if len(ids) else np.zeros(len(owner), dtype=bool)
+    return np.bincount(rows[known], minlength=len(ids)).astype(np.int32)
 
 
 class SizingMethod(Protocol):
@@ -155,3 +176,8 @@ def get_method(name: str) -> SizingMethod:
             f"There is no sizing method {name!r}.", f"Choose one of {', '.join(METHOD_MODULES)}."
         )
     return cast("SizingMethod", importlib.import_module(METHOD_MODULES[name]))
+
+
+def is_automatic(name: str) -> bool:
+    """Whether a method measures by itself; one with ``BY_HAND = True`` holds what a person measured."""
+    return name in METHOD_MODULES and not getattr(get_method(name), "BY_HAND", False)

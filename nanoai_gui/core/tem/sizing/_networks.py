@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -93,6 +94,7 @@ def size_with_networks(
     parameters: NetworkParameters,
     progress: Progress,
     cancelled: Cancelled,
+    counts: Mapping[int, int] | None = None,
 ) -> SizingResult:
     """Measure the agglomerates with the networks of a model.
 
@@ -100,6 +102,8 @@ def size_with_networks(
     ----------
     model, identity
         From :func:`find_model`.
+    counts
+        Numbers of particles that a person gave, by agglomerate; the networks know 1 to 5.
 
     Raises
     ------
@@ -108,7 +112,12 @@ def size_with_networks(
     """
     check(parameters)
     table = extract(agglomerates, model.feature_set, None, part(progress, 0.0, 0.7), cancelled)
+    given = np.array([(counts or {}).get(int(i), 0) for i in table.ids], dtype=np.int32)
+    given[given > LARGEST_COUNT] = 0
     prediction = model.predict(table.values)
+    if given.any():
+        number = np.where(given > 0, given, prediction.count).astype(np.int32)
+        prediction = model.predict(table.values, number)
     limit = parameters.too_many_percent / 100 or model.gate_threshold
     rows = np.flatnonzero(agglomerates.measured)
     probabilities = np.full((len(agglomerates), LARGEST_COUNT), np.nan)
@@ -119,7 +128,7 @@ def size_with_networks(
         if i % 32 == 0:
             checkpoint(cancelled)
             progress(0.7 + 0.3 * i / len(rows), "Placing particles")
-        if prediction.too_many[i] > limit:
+        if prediction.too_many[i] > limit and not given[i]:
             excluded[row] = TOO_MANY
             continue
         n = int(prediction.count[i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,7 +34,8 @@ def size(
     parameters: Parameters,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
+    counts: Mapping[int, int] | None = None,
 ) -> SizingResult:
     """Measure the primary particles of agglomerates of up to five with the networks of the chosen model."""
     model, identity = find_model(SHIPPED, FEATURES, parameters.model)
-    return size_with_networks(NAME, model, identity, agglomerates, parameters, progress, cancelled)
+    return size_with_networks(NAME, model, identity, agglomerates, parameters, progress, cancelled, counts)

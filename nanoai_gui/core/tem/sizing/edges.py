@@ -47,6 +47,9 @@ def noise_steepness(agglomerates: Agglomerates) -> float:
     """
     from scipy import ndimage
 
+    if agglomerates.edge_noise is not None:
+        return agglomerates.edge_noise
+
     contrast, labels = agglomerates.contrast, agglomerates.labels
     if contrast is None:
         return 0.0

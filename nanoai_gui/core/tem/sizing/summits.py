@@ -42,7 +42,12 @@ class Basins:
 
 
 def part_silhouette(
-    silhouette: Silhouette, level: float, neck: float, step_px: float, smoothing_px: float
+    silhouette: Silhouette,
+    level: float,
+    neck: float,
+    step_px: float,
+    smoothing_px: float,
+    count: int | None = None,
 ) -> tuple[Silhouette, NDArray[np.float32], Basins]:
     """Part a silhouette at its necks, at the resolution that its particles need.
 
@@ -63,7 +68,7 @@ def part_silhouette(
     height = distance
     if smoothing_px:
         height = ndimage.gaussian_filter(distance, max(smoothing_px / factor, 0.5), truncate=3)
-    return reduced, distance, find_basins(height, reduced.mask, neck, step_px / factor)
+    return reduced, distance, find_basins(height, reduced.mask, neck, step_px / factor, count)
 
 
 def distance_map(silhouette: Silhouette, level: float) -> NDArray[np.float32]:
@@ -120,7 +125,13 @@ def _slope(
     return np.asarray(np.hypot(gx, gy) / 2, dtype=np.float32)
 
 
-def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: float, step_px: float) -> Basins:
+def find_basins(
+    height: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    neck: float,
+    step_px: float,
+    count: int | None = None,
+) -> Basins:
     """Part a silhouette into the basins of its summits.
 
     Every pixel drains along the steepest ascent. A summit is joined to its higher neighbour when the
@@ -133,6 +144,9 @@ def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: floa
         (h, w), the distance map, smoothed or not.
     mask
         (h, w), false on a rim of one pixel.
+    count
+        How many basins there shall be, whatever ``neck`` and ``step_px`` say: the shallowest saddles are
+        joined first until as many are left (fewer if there are not so many summits).
     """
     h, w = mask.shape
     # A smoothed map may be higher in a notch outside than beside it: nothing drains out of the mask.
@@ -162,7 +176,7 @@ def find_basins(height: NDArray[np.float32], mask: NDArray[np.bool_], neck: floa
         uphill = further
     summit_pixel, basin = np.unique(uphill, return_inverse=True)
     peak = here[summit_pixel].astype(np.float64)
-    root = _join(place, pixel, basin.astype(np.int32), here, peak, w, mask, neck, step_px)
+    root = _join(place, pixel, basin.astype(np.int32), here, peak, w, mask, neck, step_px, count)
     kept, number = np.unique(root, return_inverse=True)
     labels = np.zeros(h * w, dtype=np.int32)
     labels[pixel] = number[basin] + 1
@@ -180,6 +194,7 @@ def _join(
     mask: NDArray[np.bool_],
     neck: float,
     step_px: float,
+    count: int | None,
 ) -> NDArray[np.intp]:
     """Give for every basin the basin it is joined to in the end (its highest summit)."""
     n = len(peak)
@@ -210,6 +225,9 @@ def _join(
         return i
 
     left, right = np.divmod(key[best], n)
+    if count is not None:
+        pairs = list(zip(left.tolist(), right.tolist(), saddle[best].tolist(), strict=True))
+        return _join_to(count, pairs, peak)
     for first_basin, second_basin, s in zip(
         left.tolist(), right.tolist(), saddle[best].tolist(), strict=True
     ):
@@ -221,3 +239,36 @@ def _join(
         if s > (1 - neck) * peak[low] or peak[low] - s < step_px:
             parent[low] = high
     return np.array([top(i) for i in range(n)], dtype=np.intp)
+
+
+def _join_to(count: int, pairs: list[tuple[int, int, float]], peak: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Join basins until ``count`` are left; ``pairs`` of neighbours with their saddle, highest saddle first.
+
+    The persistence of a summit is its height above the saddle where it meets a higher one: the ``count`` of
+    the largest persistence stay. Parts that nothing connects are never joined.
+    """
+    n = len(peak)
+    parent = list(range(n))
+    persistence = np.full(n, np.inf)
+    joined_to = list(range(n))
+
+    def top(i: int, up: list[int]) -> int:
+        while up[i] != i:
+            up[i] = up[up[i]]
+            i = up[i]
+        return i
+
+    for a, b, saddle in pairs:
+        high, low = top(a, parent), top(b, parent)
+        if high != low:
+            if peak[high] < peak[low]:
+                high, low = low, high
+            parent[low] = high
+            persistence[low] = peak[low] - saddle
+            joined_to[low] = high
+    leaving = np.argsort(persistence, kind="stable")[: max(n - count, 0)]
+    final = list(range(n))
+    for i in leaving.tolist():
+        if np.isfinite(persistence[i]):
+            final[i] = joined_to[i]
+    return np.array([top(i, final) for i in range(n)], dtype=np.intp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,7 @@ def size(
     parameters: UltimateErosionParameters,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
+    counts: Mapping[int, int] | None = None,
 ) -> SizingResult:
     """Measure the primary particles by ultimate erosion."""
     check(parameters)
@@ -61,8 +63,9 @@ def size(
     radii: list[NDArray[np.float64]] = []
     for whole in silhouettes(agglomerates, progress, cancelled):
         silhouette, distance, basins = part_silhouette(
-            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px
-        )
+            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px,
+            (counts or {}).get(whole.id),
+        )  # fmt: skip
         # The summit itself is blunted by the smoothing: its height is that of the distance map.
         radius = distance[basins.y.astype(np.intp), basins.x.astype(np.intp)].astype(np.float64)
         radius *= silhouette.reduction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,7 @@ def size(
     parameters: WatershedParameters,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
+    counts: Mapping[int, int] | None = None,
 ) -> SizingResult:
     """Measure the primary particles by watershed."""
     check(parameters)
@@ -65,8 +67,9 @@ def size(
     outlines: list[NDArray[np.float32]] = []
     for whole in silhouettes(agglomerates, progress, cancelled):
         silhouette, _, basins = part_silhouette(
-            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px
-        )
+            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px,
+            (counts or {}).get(whole.id),
+        )  # fmt: skip
         parts = trace_outlines(basins.labels, silhouette.contrast, agglomerates.threshold)
         area = parts.area_px * silhouette.reduction**2
         large = np.flatnonzero(area >= minimum_area)

@@ -1,0 +1,323 @@
+"""The editable state of one image: its labels, what was measured, and what a person set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.packed import put_analysis
+from nanoai_gui.core.editing.patches import (
+    LabelPatch,
+    MethodPatch,
+    ParticlePatch,
+    ResultPatch,
+    TablePatch,
+    ValuePatch,
+    with_packed_labels,
+)
+from nanoai_gui.core.editing.rows import empty_result, swap_agglomerates, swap_result
+from nanoai_gui.core.packing import pack
+from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
+from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.micrograph import Box
+from nanoai_gui.core.tem.sizing import SizingResult
+
+BY_ID = ("count", "excluded", "accepted", "reviewed")
+"""Kinds of values that are said of an agglomerate or a particle."""
+
+
+class LiveLabels:
+    """The labels of a document as an analysis carries them: packed when somebody asks for the bytes."""
+
+    def __init__(self, document: ImageDocument) -> None:
+        self._document = document
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self._document.packed_labels.shape
+
+    @property
+    def data(self) -> bytes:
+        """The compressed pixels."""
+        return self._document.packed_labels.data
+
+    def unpack(self) -> NDArray[np.int32]:
+        """Give a copy of the label image."""
+        return self._document.copy_labels()
+
+    def __reduce__(self) -> tuple[type[PackedLabels], tuple[tuple[int, int], bytes]]:
+        """Travel to other processes as packed labels."""
+        return PackedLabels, (self.shape, self.data)
+
+
+class ImageDocument:
+    """What is known of one image and can be changed by a person.
+
+    ``analysis`` is always up to date (its labels stand for those of the document); nothing but
+    :meth:`apply` and :meth:`replace_analysis` changes labels and results. ``values`` holds what a person set:
+    ``calibration``, ``data_bar_top``, ``settings``, ``count/ID``, ``excluded/ID``, ``accepted/METHOD/ID``,
+    ``reviewed/ID``; a missing one is not set.
+    """
+
+    def __init__(
+        self, analysis: ImageAnalysis | None = None, labels: NDArray[np.int32] | None = None
+    ) -> None:
+        self.analysis: ImageAnalysis | None = None
+        self.values: dict[str, Any] = {}
+        self.revision = 0
+        """Counts up with every change of labels or results."""
+        self._labels: NDArray[np.int32] | None = None
+        self._packed: PackedLabels | None = None
+        self._last_agglomerate = 0
+        self._last_particle: dict[str, int] = {}
+        self.replace_analysis(analysis)
+        if labels is not None:
+            self.attach_labels(labels)
+
+    # ------------------------------------------------------------------ labels
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is anything to edit."""
+        return self.analysis is not None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the label image is unpacked."""
+        return self._labels is not None
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """(height, width) int32, changed in place by edits only; unpacked if need be.
+
+        Raises
+        ------
+        ValueError
+            If the image was not measured.
+        """
+        if self._labels is None:
+            if self._packed is None:
+                raise ValueError("the image was not measured")
+            self._labels = self._packed.unpack()
+        return self._labels
+
+    def attach_labels(self, labels: NDArray[np.int32]) -> None:
+        """Take the unpacked label image (which somebody unpacked elsewhere)."""
+        if self._labels is None:
+            self._labels = np.ascontiguousarray(labels, dtype=np.int32)
+
+    @property
+    def packed_labels(self) -> PackedLabels:
+        """The label image, packed; packs it if it changed."""
+        if self._packed is None:
+            assert self._labels is not None
+            self._packed = PackedLabels.pack(self._labels)
+        return self._packed
+
+    def copy_labels(self) -> NDArray[np.int32]:
+        """Give a copy of the label image without unpacking it here for good."""
+        return self.packed_labels.unpack() if self._labels is None else self._labels.copy()
+
+    def release_labels(self) -> None:
+        """Keep the label image packed only: another image is shown."""
+        if self._labels is not None:
+            _ = self.packed_labels
+            self._labels = None
+
+    # ------------------------------------------------------------------ what edits are made from
+
+    @property
+    def table(self) -> Agglomerates:
+        """The agglomerates, without their label image.
+
+        Raises
+        ------
+        ValueError
+            If the image was not measured.
+        """
+        if self.analysis is None:
+            raise ValueError("the image was not measured")
+        return self.analysis.agglomerates
+
+    @property
+    def results(self) -> Mapping[str, SizingResult]:
+        """What each method found."""
+        return {} if self.analysis is None else self.analysis.results
+
+    @property
+    def field_height(self) -> int:
+        """Rows of the field of view, above the data bar."""
+        assert self.analysis is not None
+        top = self.analysis.data_bar_top
+        return self.analysis.shape[0] if top is None else top
+
+    def next_agglomerate(self) -> int:
+        """Give the id of the next new agglomerate; ids that were ever used are not used again."""
+        return self._last_agglomerate + 1
+
+    def next_particle(self, method: str) -> int:
+        """Give the id of the next new particle of a method."""
+        return self._last_particle.get(method, 0) + 1
+
+    def stale(self) -> dict[str, frozenset[int]]:
+        """Agglomerates of each method that must be measured again."""
+        return {name: result.stale for name, result in self.results.items() if result.stale}
+
+    def counts(self) -> dict[int, int]:
+        """Numbers of particles that a person set, by agglomerate."""
+        return {int(i): int(n) for i, n in self._under("count/").items()}
+
+    def accepted(self, method: str) -> frozenset[int]:
+        """Particles that a person found right."""
+        return frozenset(int(i) for i in self._under(f"accepted/{method}/"))
+
+    def reviewed(self) -> frozenset[int]:
+        """Agglomerates that a person looked at and found right."""
+        return frozenset(int(i) for i in self._under("reviewed/"))
+
+    def _under(self, prefix: str) -> dict[str, Any]:
+        return {key[len(prefix) :]: value for key, value in self.values.items() if key.startswith(prefix)}
+
+    # ------------------------------------------------------------------ changes
+
+    def apply(self, edit: Edit, forward: bool = True) -> Box | None:
+        """Do an edit, or take it back. All of it or, if it does not fit, nothing.
+
+        Returns
+        -------
+        Box or None
+            Where the image changed.
+
+        Raises
+        ------
+        ValueError
+            If the document is not in the state that the edit starts from.
+        """
+        patches = edit.patches if forward else edit.patches[::-1]
+        done = []
+        try:
+            for patch in patches:
+                patch.apply(self, forward)
+                done.append(patch)
+        except Exception:
+            for patch in reversed(done):
+                patch.apply(self, not forward)
+            raise
+        self.revision += 1
+        self.reserve(edit)
+        if any(isinstance(patch, LabelPatch) for patch in patches):
+            self._packed = None
+        return edit.box
+
+    def reserve(self, edit: Edit) -> None:
+        """Never use the ids of an edit for anything new (also of one that was read and is undone)."""
+        for patch in edit.patches:
+            if isinstance(patch, TablePatch):
+                self._reserve_agglomerates(patch.before.ids, patch.after.ids)
+            elif isinstance(patch, ParticlePatch | MethodPatch):
+                for side in (patch.before, patch.after):
+                    if side is not None:
+                        self._reserve_particles(patch.method, side)
+            elif isinstance(patch, ResultPatch):
+                for analysis in (patch.before, patch.after):
+                    if analysis is not None:
+                        self._reserve_analysis(analysis)
+
+    def _reserve_analysis(self, analysis: ImageAnalysis) -> None:
+        self._reserve_agglomerates(analysis.agglomerates.ids)
+        for method, result in analysis.results.items():
+            self._reserve_particles(method, result)
+
+    def _reserve_agglomerates(self, *ids: NDArray[np.int32]) -> None:
+        self._last_agglomerate = max(self._last_agglomerate, *(int(i.max(initial=0)) for i in ids))
+
+    def _reserve_particles(self, method: str, result: SizingResult) -> None:
+        largest = int(result.particles.ids.max(initial=0))
+        self._last_particle[method] = max(self._last_particle.get(method, 0), largest)
+
+    def replace_analysis(self, analysis: ImageAnalysis | None) -> None:
+        """Take a whole new analysis, labels included; ``None``: the image is not measured."""
+        self.revision += 1
+        self._labels = None
+        if analysis is None:
+            self.analysis, self._packed = None, None
+            return
+        self._packed = PackedLabels(analysis.labels.shape, analysis.labels.data)
+        self.analysis = replace(analysis, labels=LiveLabels(self))
+        self._reserve_analysis(analysis)
+
+    def swap_agglomerates(self, out: Agglomerates, into: Agglomerates) -> None:
+        """For patches: exchange rows of the agglomerate table."""
+        assert self.analysis is not None
+        table = swap_agglomerates(self.table, out.ids.tolist(), into)
+        self.analysis = replace(self.analysis, agglomerates=table)
+
+    def swap_result(self, method: str, out: SizingResult, into: SizingResult) -> None:
+        """For patches: exchange rows of what a method found."""
+        assert self.analysis is not None
+        results = dict(self.results)
+        results[method] = swap_result(results[method], out, into)
+        self.analysis = replace(self.analysis, results=results)
+
+    def set_result(self, method: str, result: SizingResult | None, seconds: float) -> None:
+        """For patches: add a method, replace what it found, or take it away."""
+        assert self.analysis is not None
+        results, times = dict(self.results), dict(self.analysis.seconds)
+        if result is None:
+            results.pop(method, None)
+            times.pop(method, None)
+        else:
+            results[method] = result
+            times.setdefault(method, seconds)
+        self.analysis = replace(self.analysis, results=results, seconds=times)
+
+    def set_value(self, what: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """For patches: set a value; ``None`` takes it away."""
+        if value is None:
+            self.values.pop(what, None)
+        else:
+            self.values[what] = value
+
+    # ------------------------------------------------------------------ comparing
+
+    def state_bytes(self) -> bytes:
+        """Give the whole state as bytes; two documents in the same state give the same bytes."""
+        arrays: dict[str, NDArray[Any]] = {}
+        meta: dict[str, Any] = {"values": dict(sorted(self.values.items()))}
+        if self.analysis is not None:
+            meta["analysis"] = put_analysis(arrays, "", self.analysis, False)
+            arrays["labels"] = self.labels
+            order = sorted(meta["analysis"]["results"])
+            meta["analysis"]["results"] = {name: meta["analysis"]["results"][name] for name in order}
+            meta["analysis"]["seconds"] = dict(sorted(meta["analysis"]["seconds"].items()))
+        return pack(meta, dict(sorted(arrays.items())))
+
+
+def rerun_edit(document: ImageDocument, analysis: ImageAnalysis, title: str = "Analyse") -> Edit:
+    """Replace everything that was found by a new analysis, in one step.
+
+    Ids of the new agglomerates have nothing to do with the old ones, so what was set by id goes too.
+    """
+    by_id = [key for key in document.values if key.split("/")[0] in BY_ID]
+    before = None if document.analysis is None else with_packed_labels(document.analysis)
+    return Edit(
+        title,
+        (
+            *(ValuePatch(key, document.values[key], None) for key in sorted(by_id)),
+            ResultPatch(before, with_packed_labels(analysis)),
+        ),
+        is_by_hand=False,
+    )
+
+
+def add_method_patch(document: ImageDocument, method: str) -> tuple[MethodPatch, ...]:
+    """Give the patch that adds a method which has found nothing, if the document does not have it yet."""
+    if method in document.results:
+        return ()
+    return (MethodPatch(method, None, empty_result(method, document.table)),)

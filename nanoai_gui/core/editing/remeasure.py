@@ -1,0 +1,267 @@
+"""What must be measured again after an edit: the touched agglomerates and nothing else.
+
+A :class:`Remeasurement` is the part of an image around them, small enough to travel to a worker process.
+What a person placed or accepted there stays as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.editing.document import ImageDocument
+from nanoai_gui.core.editing.labels import box_of
+from nanoai_gui.core.editing.patches import ParticlePatch
+from nanoai_gui.core.editing.rows import is_in, join_particles, take_agglomerates, take_result
+from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.analysis import ImageRequest, load
+from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.particles import Particles, Status
+from nanoai_gui.core.tem.segmentation import SegmentationParameters
+from nanoai_gui.core.tem.sizing import SizingResult, count_particles, get_method
+
+MARGIN_PX = 24
+"""Of the image around the touched agglomerates."""
+NOT_ASKED = "not asked for"
+_SAME_PLACE = 0.35
+"""A particle found within this share of its radius of an old one is that one, and keeps its id."""
+_COVERED = 0.5
+"""A particle that a held one covers by this share of the smaller of the two is that one."""
+
+
+@dataclass(frozen=True, eq=False)
+class GreyLevels:
+    """What measuring needs besides the labels: made once for an image and its settings.
+
+    ``contrast`` as in :class:`Agglomerates`; ``edge_noise`` likewise.
+    """
+
+    contrast: NDArray[np.float32]
+    edge_noise: float
+
+
+def prepare_grey_levels(
+    request: ImageRequest,
+    parameters: SegmentationParameters,
+    labels: NDArray[np.int32] | None = None,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> GreyLevels:
+    """Read an image and prepare it as :func:`nanoai_gui.core.tem.segmentation.segment` does.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read any more.
+    """
+    from nanoai_gui.core.tem.segmentation import label, prepare, threshold_level
+    from nanoai_gui.core.tem.sizing.edges import noise_steepness
+
+    micrograph = load(request)
+    prepared = prepare(micrograph, parameters, progress, cancelled)
+    checkpoint(cancelled)
+    found = label(prepared, parameters, threshold_level(prepared, parameters), progress, cancelled)
+    return GreyLevels(prepared.contrast, noise_steepness(found))
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRequest:
+    """What one method is asked for."""
+
+    name: str
+    parameters: Any
+    agglomerates: frozenset[int]
+    held: Particles
+    counts: Mapping[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Remeasurement:
+    """A part of an image with the agglomerates that must be measured again.
+
+    ``x0`` and ``y0`` are its place in the image; everything in it counts from there. ``revision`` is that of
+    the document: a result that comes after a further change is of no use.
+    """
+
+    micrograph: Micrograph
+    agglomerates: Agglomerates
+    methods: tuple[MethodRequest, ...]
+    x0: int
+    y0: int
+    revision: int
+
+
+@dataclass(frozen=True, eq=False)
+class Remeasured:
+    """What the methods found, in px of the whole image."""
+
+    results: Mapping[str, SizingResult]
+    revision: int
+    seconds: float = field(default=0.0)
+
+
+def remeasurement(
+    document: ImageDocument, micrograph: Micrograph, grey_levels: GreyLevels
+) -> Remeasurement | None:
+    """Cut out what must be measured again; ``None`` if nothing must."""
+    stale = document.stale()
+    wanted = frozenset[int]().union(*stale.values())
+    box = box_of(document, wanted, MARGIN_PX)
+    if box is None:
+        return None
+    analysis = document.analysis
+    assert analysis is not None
+    table = take_agglomerates(document.table, wanted)
+    agglomerates = Agglomerates(
+        labels=document.labels[box.slices].copy(),
+        ids=table.ids,
+        x=table.x - box.x0,
+        y=table.y - box.y0,
+        area_px=table.area_px,
+        boxes=table.boxes - np.array([box.y0, box.x0, box.y0, box.x0], dtype=np.int32),
+        excluded=table.excluded,
+        polarity=table.polarity,
+        threshold=table.threshold,
+        contrast=grey_levels.contrast[box.slices].copy(),
+        edge_noise=grey_levels.edge_noise,
+    )
+    part = Micrograph(micrograph.pixels[box.slices].copy(), micrograph.name, None, micrograph.calibration)
+    counts = document.counts()
+    methods = []
+    for name, ids in stale.items():
+        parameters = analysis.settings.method_parameters.get(name) or get_method(name).Parameters()
+        held = _shifted(held_particles(document, name, ids), -box.x0, -box.y0)
+        own_counts = {i: n for i, n in counts.items() if i in ids}
+        methods.append(MethodRequest(name, parameters, ids, held, own_counts))
+    return Remeasurement(part, agglomerates, tuple(methods), box.x0, box.y0, document.revision)
+
+
+def held_particles(document: ImageDocument, method: str, agglomerates: frozenset[int]) -> Particles:
+    """Give the particles that stay whatever the method finds: drawn, changed or accepted by a person."""
+    particles = document.results[method].particles
+    by_hand = (particles.status != Status.AUTO) | is_in(particles.ids, document.accepted(method))
+    return particles.select(by_hand & is_in(particles.agglomerate, agglomerates))
+
+
+def measure(
+    task: Remeasurement, progress: Progress = no_progress, cancelled: Cancelled = never_cancelled
+) -> Remeasured:
+    """Run the methods on what was cut out (anywhere: in a worker process)."""
+    started = time.perf_counter()
+    results = {}
+    for request in task.methods:
+        checkpoint(cancelled)
+        results[request.name] = _measure(task, request, progress, cancelled)
+    return Remeasured(results, task.revision, time.perf_counter() - started)
+
+
+def _measure(
+    task: Remeasurement, request: MethodRequest, progress: Progress, cancelled: Cancelled
+) -> SizingResult:
+    method = get_method(request.name)
+    table = task.agglomerates
+    asked = tuple(
+        why or ("" if int(i) in request.agglomerates else NOT_ASKED)
+        for i, why in zip(table.ids, table.excluded, strict=True)
+    )
+    table = replace(table, excluded=asked)
+    offered = inspect.signature(method.size).parameters
+    more: dict[str, Any] = {}
+    if "held" in offered and len(request.held):
+        more["held"] = request.held
+    if "counts" in offered and request.counts:
+        more["counts"] = request.counts
+    found = method.size(task.micrograph, table, request.parameters, progress, cancelled, **more)
+    particles = found.particles
+    if "held" not in more and len(request.held):
+        particles = _beside(particles, request.held)
+        particles = _no_more_than(particles, request)
+    particles = _shifted(particles, task.x0, task.y0)
+    rows = take_result(found, request.agglomerates)
+    return replace(rows, particles=particles, n_particles=count_particles(rows.agglomerate_ids, particles))
+
+
+def _beside(particles: Particles, held: Particles) -> Particles:
+    """Leave out what a held particle covers."""
+    from nanoai_gui.core.tem.evaluation import lens_area
+
+    keep = np.ones(len(particles), dtype=bool)
+    radius, held_radius = particles.diameter_px / 2, held.diameter_px / 2
+    for i in range(len(particles)):
+        own = held.agglomerate == particles.agglomerate[i]
+        away = np.hypot(held.x[own] - particles.x[i], held.y[own] - particles.y[i])
+        common = lens_area(away, np.full(len(away), radius[i]), held_radius[own])
+        keep[i] = not np.any(common > _COVERED * np.minimum(particles.area_px[i], held.area_px[own]))
+    return particles.select(keep)
+
+
+def _no_more_than(particles: Particles, request: MethodRequest) -> Particles:
+    """Keep the largest ones where a person gave the number and holds some of them."""
+    keep = np.ones(len(particles), dtype=bool)
+    for ident, n in request.counts.items():
+        rows = np.flatnonzero(particles.agglomerate == ident)
+        room = max(n - int(np.count_nonzero(request.held.agglomerate == ident)), 0)
+        keep[rows[np.argsort(-particles.area_px[rows], kind="stable")][room:]] = False
+    return particles.select(keep)
+
+
+def _shifted(particles: Particles, dx: int, dy: int) -> Particles:
+    shift = np.array([dx, dy], dtype=np.float32)
+    return replace(
+        particles,
+        x=particles.x + dx,
+        y=particles.y + dy,
+        outlines=tuple(outline + shift if len(outline) else outline for outline in particles.outlines),
+    )
+
+
+def amendment(document: ImageDocument, found: Remeasured) -> tuple[ParticlePatch, ...]:
+    """Make patches of what was found; none if the document has changed since it was asked for."""
+    if found.revision != document.revision:
+        return ()
+    patches = []
+    for method, rows in found.results.items():
+        result = document.results.get(method)
+        ids = frozenset(rows.agglomerate_ids.tolist())
+        if result is None or not ids <= result.stale:
+            continue
+        own = result.particles.select(is_in(result.particles.agglomerate, ids))
+        held = held_particles(document, method, ids)
+        new = _numbered(rows.particles, own, held, document.next_particle(method))
+        before = take_result(result, ids, own.ids.tolist())
+        excluded = tuple(
+            "" if held_here else why
+            for why, held_here in zip(
+                rows.excluded, np.isin(rows.agglomerate_ids, held.agglomerate), strict=True
+            )
+        )
+        after = replace(rows, particles=join_particles(held, new), excluded=excluded, stale=frozenset())
+        patches.append(ParticlePatch(method, before, after))
+    return tuple(patches)
+
+
+def _numbered(new: Particles, old: Particles, held: Particles, first: int) -> Particles:
+    """Give ids to what was found: that of an old particle in the same place, else new ones."""
+    free = old.select(~np.isin(old.ids, held.ids))
+    taken = np.zeros(len(free), dtype=bool)
+    ids = np.zeros(len(new), dtype=np.int32)
+    for i in range(len(new)):
+        if not len(free):
+            break
+        away = np.hypot(free.x - new.x[i], free.y - new.y[i])
+        away[taken | (free.agglomerate != new.agglomerate[i])] = np.inf
+        j = int(np.argmin(away))
+        if away[j] <= _SAME_PLACE * 0.5 * new.diameter_px[i]:
+            ids[i] = free.ids[j]
+            taken[j] = True
+    missing = np.flatnonzero(ids == 0)
+    ids[missing] = np.arange(first, first + len(missing), dtype=np.int32)
+    order = np.argsort(ids, kind="stable")
+    return replace(new, ids=ids).select(order)
