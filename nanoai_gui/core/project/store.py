@@ -38,7 +38,7 @@ from nanoai_gui.core.project.records import (
 )
 from nanoai_gui.core.project.schema import TILE
 from nanoai_gui.core.project.sources import Fingerprint, Source, relative_to
-from nanoai_gui.core.tem.agglomerates import PackedLabels
+from nanoai_gui.core.tem.agglomerates import PackedLabels, StoredLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 
 LARGEST_SIDE = 2**17
@@ -209,7 +209,7 @@ class ProjectStore:
             "INSERT OR REPLACE INTO analyses VALUES (?, ?)", (number, to_bytes(without_labels(analysis)))
         )
 
-    def put_labels(self, number: int, labels: PackedLabels) -> None:
+    def put_labels(self, number: int, labels: StoredLabels) -> None:
         """Write a whole label image."""
         height, width = labels.shape
         self._connection.execute("DELETE FROM tiles WHERE image = ?", (number,))
