@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanoai_gui.cli_train_spectra import add_train_spectra
 
@@ -29,7 +30,8 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="the networks that size primary particles",
         description="Synthesise agglomerates, describe them by features, and train the networks that tell\n"
         "number and areas of their primary particles. The same options give the same model.",
-        epilog="example:\n  nanoai-gui train tem --samples 20000 --seed 1 --out mine.zip --jobs 2",
+        epilog="examples:\n  nanoai-gui train tem --samples 20000 --seed 1 --out mine.zip --jobs 2\n"
+        "  nanoai-gui train tem --samples 20000 --seed 1 --out mine.zip --corrections mine.npz",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tem.add_argument("--samples", type=int, required=True, metavar="N", help="agglomerates to make")
@@ -38,6 +40,10 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     tem.add_argument(
         "--features", choices=("region-13", "rich"), default="region-13",
         help="feature set (default: region-13, for the method ann; rich for ann-rich)",
+    )  # fmt: skip
+    tem.add_argument(
+        "--corrections", type=Path, nargs="+", default=[], metavar="FILE",
+        help="also train on agglomerates that were corrected and exported in the window",
     )  # fmt: skip
     tem.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     tem.set_defaults(run=_run_tem)
@@ -57,7 +63,9 @@ def _run_tem(options: argparse.Namespace) -> int:
         complain("--samples and --jobs must be at least 1, --seed at least 0.")
         return WRONG_USAGE
     settings = TrainingSettings(seed=options.seed)
-    plan = TrainingPlan(TrainingPopulation(), settings, options.features, options.samples)
+    plan = TrainingPlan(
+        TrainingPopulation(), settings, options.features, options.samples, tuple(options.corrections)
+    )
     try:
         with WorkerPool(options.jobs) as pool:
             model, report = make_model(plan, options.out.stem, pool, _show)
@@ -66,12 +74,25 @@ def _run_tem(options: argparse.Namespace) -> int:
         complain(str(error))
         return INCOMPLETE
     print(describe_report(report))
+    if "corrections" in model.card:
+        print(describe_corrections(model.card["corrections"]))
     return OK
 
 
 def _show(fraction: float, message: str) -> None:
     if sys.stderr.isatty():
         print(f"\r{100 * fraction:3.0f} %  {message:<60}", end="", file=sys.stderr, flush=True)
+
+
+def describe_corrections(card: Mapping[str, Any]) -> str:
+    """Say how corrected agglomerates were used."""
+    text = f"corrected agglomerates: {card['n_training']} in training, each shown {card['shown_each']} times"
+    if "count_accuracy_aside" in card:
+        text += (
+            f"; number right on {100 * card['count_accuracy_aside']:.0f} % of {card['n_aside']} kept aside "
+            f"({card['n_images_aside']} images)"
+        )
+    return text
 
 
 def describe_report(report: TrainingReport) -> str:

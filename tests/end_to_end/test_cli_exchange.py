@@ -89,3 +89,16 @@ def test_an_export_that_cannot_be_written_is_named(
     assert "a.tif.watershed.zip could not be written" in capsys.readouterr().err
     assert (tmp_path / "particles.csv").exists()
     assert cli.main([*words, "--export", "svg"]) == 2
+
+
+def test_corrections_that_cannot_be_read_are_named_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.zip"
+    words = ["train", "tem", "--samples", "100000", "--seed", "1", "--out", str(out), "--corrections"]
+    (tmp_path / "b.npz").write_bytes(b"PK")
+    assert cli.main([*words, str(tmp_path / "a.npz")]) == 1
+    assert "a.npz is not there." in capsys.readouterr().err
+    assert cli.main([*words, str(tmp_path / "b.npz")]) == 1
+    assert "b.npz holds no corrected agglomerates" in capsys.readouterr().err
+    assert not out.exists()

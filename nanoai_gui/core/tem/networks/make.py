@@ -26,6 +26,7 @@ from nanoai_gui.core.callbacks import (
 )
 from nanoai_gui.core.parameters import check, to_mapping
 from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.networks.corrections import gather_corrections
 from nanoai_gui.core.tem.networks.samples import Samples, TrainingPopulation, make_samples
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ LossCurves = dict[str, list[tuple[float, float]]]
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """Everything that decides a model, but its name."""
+    """Everything that decides a model, but its name; ``corrections`` are files of corrected agglomerates."""
 
     population: TrainingPopulation
     settings: TrainingSettings
     feature_set: str
     n_samples: int
+    corrections: tuple[Path, ...] = ()
 
 
 def gather_samples(
@@ -166,8 +168,12 @@ def make_model(
     started = time.time()
     seed = plan.settings.seed
     making, training = part(progress, 0.0, MAKING_SHARE), part(progress, MAKING_SHARE, 1.0)
+    # First, so that a file that cannot be read is found before minutes of work.
+    corrected = _gather_corrections(plan, pool, cancelled) if plan.corrections else None
     samples = gather_samples(plan.population, plan.feature_set, plan.n_samples, seed, pool, making, cancelled)
     card = make_card(name, plan.population, plan.settings, len(samples), seed, started)
+    if corrected is not None:
+        card["training_data"]["corrections"] = [path.name for path in plan.corrections]
     known: LossCurves = {}
 
     def told(fraction: float, message: str) -> None:
@@ -180,7 +186,12 @@ def make_model(
         # Through a file: tens of megabytes through a pipe would hold the interpreter of a window.
         path = Path(folder) / "samples.npz"
         samples.save(path)
-        job = pool.submit(train_from_file, path, plan.feature_set, plan.settings, card, on_progress=told)
+        beside = None if corrected is None else Path(folder) / "corrected.npz"
+        if beside is not None and corrected is not None:
+            corrected.save(beside)
+        job = pool.submit(
+            train_from_file, path, beside, plan.feature_set, plan.settings, card, on_progress=told
+        )
         try:
             while not job.wait(_POLL_SECONDS):
                 if cancelled():
@@ -191,19 +202,35 @@ def make_model(
     return dataclasses.replace(model, card={**model.card, "seconds": round(time.time() - started, 1)}), report
 
 
+def _gather_corrections(plan: TrainingPlan, pool: WorkerPool, cancelled: Cancelled) -> Samples:
+    job = pool.submit(gather_corrections, plan.corrections, plan.feature_set)
+    try:
+        while not job.wait(_POLL_SECONDS):
+            if cancelled():
+                raise OperationCancelled
+        return job.result()
+    finally:
+        job.cancel()
+
+
 def train_from_file(
     path: Path,
+    corrected: Path | None,
     feature_set: str,
     settings: TrainingSettings,
     card: dict[str, Any],
     progress: Progress,
     cancelled: Cancelled,
 ) -> tuple[TemModel, TrainingReport]:
-    """Train on saved samples (runs in a worker), the loss curves told within the messages of the progress."""
+    """Train on saved samples (runs in a worker), the loss curves told within the messages of the progress.
+
+    ``corrected`` holds those that a person has put right.
+    """
     from nanoai_gui.core.tem.networks.training import train
 
     live = _Live(progress)
-    return train(Samples.load(path), feature_set, settings, card, live.progress, cancelled, live.loss)
+    beside = None if corrected is None else Samples.load(corrected)
+    return train(Samples.load(path), feature_set, settings, card, live.progress, cancelled, live.loss, beside)
 
 
 @dataclass

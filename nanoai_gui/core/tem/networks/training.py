@@ -20,6 +20,7 @@ from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_can
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.parameters import parameter
 from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.networks.corrections import MOST_REPEATS, SHARE_PERCENT, Weighted, weigh
 from nanoai_gui.core.tem.networks.model import TemModel
 from nanoai_gui.core.tem.networks.perceptron import Floats, Perceptron, softmax
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT, Samples
@@ -129,6 +130,7 @@ def train(
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
     loss: Loss | None = None,
+    corrected: Samples | None = None,
 ) -> tuple[TemModel, TrainingReport]:
     """Train gate, PNC-ANN and PAR-ANNs.
 
@@ -138,6 +140,10 @@ def train(
         From :func:`make_samples`, agglomerates of more than five included.
     card
         What to write into the model's card besides the measured accuracy.
+    corrected
+        Agglomerates that a person has put right: they join the training part, weighted as
+        :func:`~nanoai_gui.core.tem.networks.corrections.weigh` says, but for those kept aside. What the
+        report says is measured on ``samples`` alone.
 
     Raises
     ------
@@ -148,8 +154,12 @@ def train(
     """
     s = settings or TrainingSettings()
     parts = split(samples, s.seed)
-    few = samples.count <= LARGEST_COUNT
     _check_enough(samples, parts)
+    weighted = None
+    if corrected is not None and len(corrected):
+        weighted = weigh(corrected, int(np.count_nonzero(parts.training)), s.seed)
+        samples, parts = _join(samples, parts, weighted.training)
+    few = samples.count <= LARGEST_COUNT
     losses: dict[str, list[tuple[float, float]]] = {}
     trainer = _Trainer(samples, parts, s, cancelled, loss, losses)
 
@@ -199,7 +209,39 @@ def train(
     )
     report = evaluate(model, samples, parts, tuple(nodes), losses)
     progress(1.0, "Trained")
-    return dataclasses.replace(model, card={**model.card, "measured": _measured(report)}), report
+    filled = {**model.card, "measured": _measured(report)}
+    if weighted is not None:
+        filled["corrections"] = _corrections_card(weighted, model)
+    return dataclasses.replace(model, card=filled), report
+
+
+def _join(samples: Samples, parts: Split, corrected: Samples) -> tuple[Samples, Split]:
+    """Add samples to the training part; validation and test stay as they are."""
+    n = len(corrected)
+    training, validation, test = (
+        np.concatenate([mask, np.full(n, mask is parts.training)])
+        for mask in (parts.training, parts.validation, parts.test)
+    )
+    return Samples.concatenate([samples, corrected]), Split(training, validation, test)
+
+
+def _corrections_card(weighted: Weighted, model: TemModel) -> dict[str, Any]:
+    """Say how corrections were weighted, and how well the networks count on those kept aside."""
+    n = len(weighted.training) // weighted.repeats
+    card: dict[str, Any] = {
+        "n_training": n,
+        "n_images_training": len(np.unique(weighted.training.image)),
+        "shown_each": weighted.repeats,
+        "weighting": f"each corrected agglomerate is shown {weighted.repeats} times an epoch, so that all "
+        f"make up {SHARE_PERCENT:g} % of the training, at most {MOST_REPEATS} times",
+        "n_aside": len(weighted.aside),
+        "n_images_aside": len(np.unique(weighted.aside.image)),
+    }
+    few = weighted.aside.select(weighted.aside.count <= LARGEST_COUNT)
+    if len(few):
+        found = model.predict(few.features).count
+        card["count_accuracy_aside"] = round(float((found == few.count).mean()), 4)
+    return card
 
 
 def evaluate(
