@@ -121,7 +121,7 @@ def _work(
         return "cancelled", number
     try:
         task, args = pickle.loads(payload)  # noqa: S301 - written by our own process a moment ago
-        value = task(*args, **_callbacks(task, progress, cancelled))
+        value = task(*args, **callbacks_for(task, progress, cancelled))
         return "done", number, pack(value, options.exchange / f"{os.getpid()}-{number}")
     except OperationCancelled:
         return "cancelled", number
@@ -129,7 +129,7 @@ def _work(
         return "failed", number, *describe_error(error)
 
 
-def _callbacks(task: Callable[..., Any], progress: object, cancelled: object) -> dict[str, Any]:
+def callbacks_for(task: Callable[..., Any], progress: object, cancelled: object) -> dict[str, Any]:
     """Give a task the callables it has parameters for."""
     offered = {"progress": progress, "cancelled": cancelled}
     names = inspect.signature(task).parameters

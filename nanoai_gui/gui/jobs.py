@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
+from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.jobs import Failure, Job, JobState, Priority, WorkerPool, usable_cores
+from nanoai_gui.core.worker import PROGRESS_SECONDS, callbacks_for
 from nanoai_gui.gui.errors import failure_of
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,9 @@ WARM_UP = (
     "skimage.segmentation",
 )
 """What the first image needs, loaded by the worker while the person looks for a file."""
+
+N_THREADS = 3
+"""Helper threads: one may be busy for long, and the others still answer a click."""
 
 NICENESS = 5
 """Workers give way to the window where both want a core."""
@@ -69,6 +75,7 @@ class JobRunner(QObject):
         self._pool = pool
         self._threads: ThreadPoolExecutor | None = None
         self._newest: dict[Hashable, Task] = {}
+        self._in_threads: set[Task] = set()
         self._is_closed = False
         self._lock = threading.Lock()
         # Queued: news comes from other threads and must be told in this one.
@@ -127,27 +134,42 @@ class JobRunner(QObject):
         *args: Any,  # noqa: ANN401 - the task's own
         on_done: Callable[[Any], None] | None = None,
         on_error: Callable[[Failure], None] | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
         key: Hashable | None = None,
     ) -> Task:
-        """Run ``task(*args)`` in one of the two helper threads of this process.
+        """Run ``task(*args)`` in one of the few helper threads of this process.
 
-        Only for what releases the interpreter lock (unpacking, copying) or is over in a few milliseconds.
+        Only for what releases the interpreter lock (NumPy on large arrays) or is over in a few milliseconds.
+        As in a worker, a task with parameters named ``progress`` and ``cancelled`` is given these.
         """
         made = self._begin(key)
+        last_told = 0.0
+
+        def told(fraction: float, message: str) -> None:
+            nonlocal last_told
+            now = time.monotonic()
+            if on_progress is not None and now - last_told >= PROGRESS_SECONDS:
+                last_told = now
+                self._post(made, lambda: on_progress(fraction, message), is_last=False)
 
         def work() -> None:
-            if not made.is_wanted:
-                return
             try:
-                value = task(*args)
+                if not made.is_wanted:
+                    return
+                value = task(*args, **callbacks_for(task, told, lambda: not made.is_wanted))
+            except OperationCancelled:
+                return
             except Exception as error:
                 failure = failure_of(error)
                 self._post(made, lambda: self._tell_failure(failure, on_error))
             else:
                 self._post(made, lambda: on_done(value) if on_done else None)
+            finally:
+                self._in_threads.discard(made)
 
+        self._in_threads.add(made)
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(2, thread_name_prefix="nanoai-window")
+            self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="nanoai-window")
         self._threads.submit(work)
         return made
 
@@ -161,7 +183,7 @@ class JobRunner(QObject):
         """Cancel everything and wait until threads and processes are gone; nothing is called back after."""
         with self._lock:
             self._is_closed = True
-        for task in self._newest.values():
+        for task in [*self._newest.values(), *self._in_threads]:
             task.is_wanted = False
         self._newest.clear()
         if self._pool is not None:

@@ -22,7 +22,6 @@ from nanoai_gui.core.spectra.tasks import (
     TELL_SECONDS,
     LiveMessage,
     _Live,
-    classify_task,
     read_message,
     train_task,
 )
@@ -152,7 +151,3 @@ def test_tasks_take_packed_spectra_and_delete_their_file(tmp_path: Path) -> None
     assert not packed.file.exists()
     assert trained.report["grouped_folds"]["n_folds"] == 2
     assert any(read_message(text).curve for text in messages)
-    again = pack(known, tmp_path / "b.bin")
-    found = classify_task(trained.model, again, lambda *_: None, lambda: False)
-    assert not (tmp_path / "b.bin").exists()
-    assert np.allclose(found.probabilities, trained.model.predict(known).probabilities)

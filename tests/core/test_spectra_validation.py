@@ -15,7 +15,7 @@ from nanoai_gui.core.spectra.accuracy import (
     group_results,
     reliability,
 )
-from nanoai_gui.core.spectra.classifier import ClassifierSettings, Method
+from nanoai_gui.core.spectra.classifier import ClassifierSettings, Method, with_averages
 from nanoai_gui.core.spectra.degenerate import DegenerateRule, distance_ratios, find_degenerate, raw_facts
 from nanoai_gui.core.spectra.folds import grouped_folds, random_folds
 from nanoai_gui.core.spectra.network import softmax
@@ -332,3 +332,39 @@ def test_negative_intensities_are_ordinary_ones() -> None:
     shifted = SpectralSet(spectra.intensities - 1000, spectra.axis, spectra.columns)
     trained = train_spectra(gather(shifted, "label", "dish"), settings())
     assert trained.report["grouped_folds"]["balanced_accuracy"] > 0.95
+
+
+def test_averages_stay_within_their_group_and_class() -> None:
+    groups = np.array([0, 0, 0, 1, 1, 1, 1, 2, 3, 3])
+    labels = np.array([0, 0, 0, 1, 1, 0, 0, 2, 2, 2])
+    # The first column tells the family, the second is noise around zero.
+    family = groups * 10 + labels
+    inputs = np.column_stack([family.astype(float), np.tile([1.0, -1.0], 5)])
+    learned, of = with_averages(inputs, labels, groups, 4000, np.random.default_rng(0))
+    assert np.array_equal(learned[:10], inputs) and np.array_equal(of[:10], labels)
+    added, classes = learned[10:], of[10:]
+    assert np.allclose(added[:, 0] % 10, classes, atol=1e-9)
+    names, counts = np.unique(np.round(added[:, 0]), return_counts=True)
+    assert names.tolist() == [0, 10, 11, 32], "a single spectrum has no average"
+    assert counts.min() > 800, "groups count alike"
+    assert 0.3 < np.abs(added[:, 1]).mean() < 0.6
+    alone, same = with_averages(inputs[:2], labels[:2], np.array([0, 1]), 5, np.random.default_rng(0))
+    assert np.array_equal(alone, inputs[:2]) and np.array_equal(same, labels[:2])
+
+
+def test_averages_are_learned_from_where_there_are_groups() -> None:
+    training_set = gather(made_set(), "label", "dish")
+
+    def answers(averages: float, group: str | None) -> np.ndarray:
+        settings = TrainingSettings(
+            classifier=ClassifierSettings(members=1, epochs=3, averages=averages),
+            validation=ValidationSettings(n_folds=3, n_permutations=0, n_bootstrap=100),
+        )
+        given = training_set if group else gather(made_set(), "label", None)
+        trained = train_spectra(given, settings)
+        if not group:
+            assert any("Averages" in note for note in trained.report["notes"]) == (averages > 0)
+        return trained.random.logits
+
+    assert not np.array_equal(answers(0.0, "dish"), answers(2.0, "dish")), "in random folds too"
+    assert np.array_equal(answers(0.0, None), answers(2.0, None))

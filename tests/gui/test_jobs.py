@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from nanoai_gui.core.callbacks import checkpoint
+from nanoai_gui.core.callbacks import OperationCancelled, checkpoint
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.jobs import Failure, WorkerPool
 from nanoai_gui.gui.jobs import JobRunner, default_workers
@@ -63,6 +63,41 @@ def test_progress_arrives_before_the_result(runner: JobRunner, qtbot: QtBot) -> 
     runner.run(count, on_done=heard.append, on_progress=lambda fraction, _: heard.append(fraction))
     qtbot.waitUntil(lambda: "counted" in heard, timeout=SOON)
     assert heard == [0.0, 0.25, 0.5, 0.75, "counted"]
+
+
+def test_tasks_in_threads_tell_and_are_stopped_too(runner: JobRunner, qtbot: QtBot) -> None:
+    heard: list[object] = []
+    stopped = threading.Event()
+
+    def task(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> None:
+        progress(0.5, "half")
+        while not cancelled():
+            time.sleep(0.005)
+        stopped.set()
+        raise OperationCancelled
+
+    made = runner.run_in_thread(
+        task, on_done=heard.append, on_error=heard.append, on_progress=lambda f, text: heard.append((f, text))
+    )
+    qtbot.waitUntil(lambda: bool(heard), timeout=SOON)
+    made.cancel()
+    assert stopped.wait(SOON / 1000)
+    qtbot.wait(50)
+    assert heard == [(0.5, "half")], "nothing is said of what is not wanted any more"
+
+
+def test_closing_stops_what_runs_in_threads() -> None:
+    runner = JobRunner(WorkerPool(1))
+    begun = threading.Event()
+
+    def task(cancelled: Callable[[], bool]) -> None:
+        begun.set()
+        while not cancelled():
+            time.sleep(0.005)
+
+    runner.run_in_thread(task)
+    assert begun.wait(SOON / 1000)
+    runner.close()
 
 
 def test_failures_go_to_whoever_asked_or_else_to_the_window(runner: JobRunner, qtbot: QtBot) -> None:

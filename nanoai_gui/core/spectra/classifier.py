@@ -31,6 +31,8 @@ from nanoai_gui.core.spectra.pca import Floats, PrincipalComponents, Scaling, fi
 LIMIT = 8.0
 """Scores are cut at this many standard deviations before the networks: beyond lies nothing that they learned
 from. Rejection sees the uncut scores."""
+MOST_AVERAGED = 6
+"""Averages that are added to the training are of 2 to so many spectra."""
 
 
 class Method(enum.Enum):
@@ -91,6 +93,11 @@ class ClassifierSettings:
     weight_decay: float = parameter(
         0.5, "Weight decay", minimum=0, maximum=1000, step=0.1, advanced=True,
         help="Keeps weights small, which helps with few dishes or patients.",
+    )  # fmt: skip
+    averages: float = parameter(
+        0.0, "Averages added", minimum=0, maximum=20, step=0.5,
+        help="For every spectrum, so many averages of a few spectra of the same group and class are learned "
+        "from too: less noise, and what groups have in common counts more. Needs groups; 0: spectra only.",
     )  # fmt: skip
     inputs: Inputs = parameter(
         Inputs.LIKE_SPECTRA, "Scores enter", advanced=True,
@@ -189,6 +196,7 @@ def train_classifier(
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
     loss: Loss | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Classifier:
     """Train on the scores (n, m) of spectra whose components are already found.
 
@@ -196,6 +204,9 @@ def train_classifier(
     ----------
     labels
         (n,) class numbers; every class below ``n_classes`` occurs.
+    groups
+        (n,) numbers of dishes, cells or patients, which averages are taken within, if the settings ask for
+        them.
     loss
         Called after every epoch of every network.
 
@@ -213,12 +224,17 @@ def train_classifier(
     hidden = (settings.hidden_1, settings.hidden_2) if settings.hidden_2 else (settings.hidden_1,)
     members = 0 if settings.method is Method.LDA else settings.members
     networks: list[ReluNetwork] = []
+    n_added = 0 if groups is None else round(settings.averages * len(inputs))
     for member in range(members):
+        seed = settings.seed + member
+        learned, of = inputs, labels
+        if groups is not None and n_added:
+            learned, of = with_averages(inputs, labels, groups, n_added, np.random.default_rng(seed))
         speak = part(progress, member / members, (member + 1) / members)
         networks.append(
             train_network(
-                inputs,
-                labels,
+                learned,
+                of,
                 n_classes,
                 hidden=hidden,
                 solver=settings.solver.value,
@@ -226,7 +242,7 @@ def train_classifier(
                 epochs=settings.epochs,
                 weight_decay=settings.weight_decay,
                 batch=settings.batch,
-                seed=settings.seed + member,
+                seed=seed,
                 cancelled=cancelled,
                 loss=_teller(member, settings.epochs, speak, loss),
             )
@@ -235,6 +251,43 @@ def train_classifier(
         # As many times as there are networks, so that both kinds weigh the same.
         networks += [train_discriminant(inputs, labels, n_classes)] * max(members, 1)
     return Classifier(components, scale, tuple(networks))
+
+
+def with_averages(
+    inputs: Floats,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    n_added: int,
+    random: np.random.Generator,
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Add averages of 2 to :data:`MOST_AVERAGED` spectra, drawn with replacement from one group and class.
+
+    Every group counts alike, however many spectra it has; those of a single one add nothing.
+
+    Parameters
+    ----------
+    inputs, labels, groups
+        (n, m) inputs of the networks, (n,) classes and (n,) groups.
+
+    Returns
+    -------
+    (n + n_added, m) and (n + n_added,): the spectra, then the averages.
+    """
+    n_classes = int(labels.max()) + 1
+    families, family, sizes = np.unique(groups * n_classes + labels, return_inverse=True, return_counts=True)
+    order = np.argsort(family, kind="stable")
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    useful = np.flatnonzero(sizes > 1)
+    if not useful.size:
+        return inputs, labels
+    chosen = random.choice(useful, n_added)
+    n_averaged = random.integers(2, MOST_AVERAGED + 1, n_added)
+    total = np.zeros((n_added, inputs.shape[1]))
+    for i in range(MOST_AVERAGED):
+        drawn = order[first[chosen] + (random.random(n_added) * sizes[chosen]).astype(np.int64)]
+        total += np.where((n_averaged > i)[:, None], inputs[drawn], 0.0)
+    averages = total / n_averaged[:, None]
+    return np.concatenate([inputs, averages]), np.concatenate([labels, families[chosen] % n_classes])
 
 
 def _teller(member: int, epochs: int, progress: Progress, loss: Loss | None) -> Callable[[int, float], None]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nanoai_gui.core.errors import NanoAIError, ParameterError, ReadError
-from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.core.spectra.spectral_set import SpectralSet, write_texts
 
 ROIS_FORMAT = "nanoai-rois"
 ROIS_VERSION = 1
@@ -303,13 +303,14 @@ class Rois:
         """
         if not self.rois:
             return spectra
-        names = spectra.text("roi").astype(object)
-        labels = spectra.text("label").astype(object)
-        for roi in self.rois:
-            names[roi.rows] = roi.name
-            if roi.label:
-                labels[roi.rows] = roi.label
-        return spectra.with_columns({"roi": names.astype(np.str_), "label": labels.astype(np.str_)})
+        names = [(roi.rows, roi.name) for roi in self.rois]
+        labels = [(roi.rows, roi.label) for roi in self.rois if roi.label]
+        return spectra.with_columns(
+            {
+                "roi": write_texts(spectra.text("roi"), names),
+                "label": write_texts(spectra.text("label"), labels),
+            }
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Give plain JSON values; spectra as runs ``[first, count]``, as regions are mostly runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -431,6 +431,24 @@ def _join_columns(sets: Sequence[SpectralSet]) -> dict[str, NDArray[Any]]:
                 pieces.append(s.text(name) if as_text else s.columns[name])
         joined[name] = np.concatenate(pieces)
     return joined
+
+
+def write_texts(values: NDArray[np.str_], parts: Iterable[tuple[NDArray[np.int64], str]]) -> NDArray[np.str_]:
+    """Write a text into some rows (m,) of a column (n,) each, the later ones over the earlier ones."""
+    pairs = list(parts)
+    width = max([values.dtype.itemsize // 4, 1, *(len(text) for _, text in pairs)])
+    written = values.astype(f"<U{width}")
+    for rows, text in pairs:
+        written[rows] = text
+    return written
+
+
+def code_texts(values: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
+    """Give the different texts of a column, in the order in which they come, and (n,) which each row has."""
+    # A dictionary is several times faster here than sorting texts.
+    numbers: dict[str, int] = {}
+    codes = [numbers.setdefault(text, len(numbers)) for text in values.tolist()]
+    return list(numbers), np.array(codes, np.int64)
 
 
 def _complete(columns: Mapping[str, NDArray[Any]], n: int) -> dict[str, NDArray[Any]]:

@@ -23,7 +23,7 @@ from nanoai_gui.core.spectra.model import KIND, Predictions, SpectraModel, model
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import REASONS, Measures
 from nanoai_gui.core.spectra.rois import Rois
-from nanoai_gui.core.spectra.spectral_set import MapGrid, SpectralSet, WhiteLight, same_axis
+from nanoai_gui.core.spectra.spectral_set import MapGrid, SpectralSet, WhiteLight, code_texts, same_axis
 
 VERSION = 1
 SET_FORMAT, PREDICTIONS_FORMAT = "nanoai-spectral-set", "nanoai-predictions"
@@ -45,8 +45,7 @@ def set_to_bytes(spectra: SpectralSet, *, with_intensities: bool = True) -> byte
     texts = {}
     for number, (name, values) in enumerate(spectra.columns.items()):
         if values.dtype.kind == "U":
-            found, codes = np.unique(values, return_inverse=True)
-            texts[name] = found.tolist()
+            texts[name], codes = code_texts(values)
             arrays[f"column{number}"] = codes.astype(np.uint32)
         else:
             arrays[f"column{number}"] = values

@@ -1,4 +1,4 @@
-"""Training and classification as one call each, for a worker process of the window."""
+"""Training as one call, for a worker process of the window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from nanoai_gui.core.callbacks import Cancelled, Progress
-from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.core.spectra.training import TrainedSpectra, TrainingSettings, gather, train_spectra
 from nanoai_gui.core.worker import Packed, unpack
@@ -50,20 +49,6 @@ def train_task(
     trained = train_spectra(gather(spectra, label, group), settings, live.progress, cancelled, live.loss)
     live.flush()
     return trained
-
-
-def classify_task(
-    model: SpectraModel, packed: Packed | SpectralSet, progress: Progress, cancelled: Cancelled
-) -> Predictions:
-    """Classify a set.
-
-    Raises
-    ------
-    AxisError
-        If the range of the spectra is too short.
-    """
-    spectra: SpectralSet = unpack(packed) if isinstance(packed, Packed) else packed
-    return model.predict(spectra, progress, cancelled)
 
 
 def as_training_spectra(spectra: SpectralSet) -> SpectralSet:

@@ -241,6 +241,8 @@ def train_spectra(
         notes.append(
             "No groups were named, so the accuracy may be that of recognising dishes, cells or days."
         )
+        if settings.classifier.averages:
+            notes.append("Averages of a group could not be learned from either.")
     notes += [folds.note for folds in (random_parts, grouped_parts) if folds is not None and folds.note]
     half = 0.45 if grouped_parts is not None else 0.85
     random_result = run_folds(
@@ -324,6 +326,7 @@ def make_problem(
         facts,
         settings.classifier,
         settings.rule,
+        training_set.groups,
     )
 
 

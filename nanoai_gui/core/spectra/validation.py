@@ -78,6 +78,9 @@ class Problem:
         Of the spectra as measured.
     settings, rule
         Of the classifier, and of what is left out of training.
+    families
+        (n,) what averages are taken within (see :attr:`ClassifierSettings.averages`): the groups, also where
+        folds do not keep them together.
     """
 
     candidates: tuple[Candidate, ...]
@@ -87,6 +90,7 @@ class Problem:
     facts: RawFacts
     settings: ClassifierSettings = field(default_factory=ClassifierSettings)
     rule: DegenerateRule = field(default_factory=DegenerateRule)
+    families: Ints | None = None
 
     @property
     def n_classes(self) -> int:
@@ -314,6 +318,7 @@ def fit_rows(
         progress,
         cancelled,
         loss,
+        None if problem.families is None else problem.families[rows],
     )
     return Fitted(classifier, rows, scores, dropped)
 

@@ -1,21 +1,16 @@
-"""Classifies sets of the session in a worker, one after the other."""
+"""Classifies sets of the session in a helper thread, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
 from nanoai_gui.core.errors import NanoAIError
-from nanoai_gui.core.jobs import Failure, Priority
+from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.model import Predictions, SpectraModel
-from nanoai_gui.core.spectra.spectral_set import SpectralSet
-from nanoai_gui.core.spectra.tasks import classify_task
-from nanoai_gui.core.worker import Packed, discard, pack
 from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.spectra.session import SpectraSession
-from nanoai_gui.gui.spectra.training_data import new_file
 
 
 class Classification(QObject):
@@ -33,7 +28,6 @@ class Classification(QObject):
         self._n_spectra = 0
         self._problems: list[str] = []
         self._task: Task | None = None
-        self._packed: Packed | None = None
         self._model: SpectraModel | None = None
         session.model_changed.connect(self.cancel)
 
@@ -74,32 +68,24 @@ class Classification(QObject):
         try:
             self._model.check_range(spectra.axis)
         except NanoAIError as error:
-            # Told before anything travels.
             self._problems.append(f"{entry.name}: {error}")
             self._next()
             return
-        model = self._model
-
-        def packed(value: Packed) -> None:
-            self._packed = value
-            self._task = self._jobs.run(
-                classify_task, model, value,
-                on_done=lambda found: self._take(key, found),
-                on_error=lambda failure: self._fail(key, failure),
-                on_progress=self._tell, priority=Priority.BATCH,
-            )  # fmt: skip
-
         self._tell(0.0, entry.name)
+        # Here and not in a worker: 100 000 spectra take longer to travel than to be classified, and NumPy
+        # lets the window run meanwhile.
         self._task = self._jobs.run_in_thread(
-            _pack, spectra, on_done=packed, on_error=lambda failure: self._fail(key, failure)
-        )
+            self._model.predict, spectra,
+            on_done=lambda found: self._take(key, found),
+            on_error=lambda failure: self._fail(key, failure),
+            on_progress=self._tell,
+        )  # fmt: skip
 
     def _tell(self, fraction: float, message: str) -> None:
         before = self._total - len(self._waiting) - 1
         self.progressed.emit((before + fraction) / max(self._total, 1), message)
 
     def _take(self, key: int, found: Predictions) -> None:
-        self._drop_file()
         model = self._session.model
         if key in self._session and model is not None:
             # The limits may have been moved meanwhile.
@@ -108,25 +94,13 @@ class Classification(QObject):
         self._next()
 
     def _fail(self, key: int, failure: Failure) -> None:
-        self._drop_file()
         if not failure.is_known:
             self._jobs.failed.emit(failure)
         name = self._session.entry(key).name if key in self._session else "A removed set"
         self._problems.append(f"{name}: {failure}")
         self._next()
 
-    def _drop_file(self) -> None:
-        if self._packed is not None:
-            discard(self._packed)
-            self._packed = None
-
     def _finish(self, words: str) -> None:
-        self._drop_file()
         self._task = None
         self._waiting = []
         self.ended.emit(words, bool(self._problems))
-
-
-def _pack(spectra: SpectralSet) -> Packed:
-    # The picture of the sample stays at home.
-    return pack(replace(spectra, image=None), new_file())

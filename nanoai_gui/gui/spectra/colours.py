@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.rois import COLOURS
+from nanoai_gui.core.spectra.spectral_set import code_texts
 from nanoai_gui.gui.tem.display import ColourMap, Contrast
 
 NOT_CLASSIFIED = "#000000"
@@ -61,11 +62,11 @@ def colour_names(
     names: NDArray[np.str_], title: str, known: Mapping[str, str]
 ) -> tuple[NDArray[np.uint8], Scale]:
     """Colour texts: (n,) to (n, 4); an empty text is faint grey."""
-    used, which = np.unique(names, return_inverse=True)
+    used, which = code_texts(names)
     table = np.array([rgb(known.get(str(name), UNLABELLED)) for name in used] or [(0, 0, 0)], np.uint8)
     opacity = np.array([255 if name else 60 for name in used] or [0], np.uint8)
     rgba = np.concatenate([table[which], opacity[which][:, None]], axis=1)
-    listed = [(str(name), known.get(str(name), UNLABELLED)) for name in used if name]
+    listed = [(str(name), known.get(str(name), UNLABELLED)) for name in sorted(used) if name]
     return rgba, Scale(title, names=tuple(listed))
 
 

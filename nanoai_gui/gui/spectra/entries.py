@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
 from pathlib import Path
 
 from nanoai_gui.core.spectra.rois import Rois
-from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.core.spectra.spectral_set import SpectralSet, code_texts
 
 
 class SetState(Enum):
@@ -28,7 +29,18 @@ class SetContent:
 
     def with_region_columns(self) -> SpectralSet:
         """Give the spectra with names and labels of the regions written into ``roi`` and ``label``."""
+        return self._with_regions
+
+    @cached_property
+    def _with_regions(self) -> SpectralSet:
+        # Several views ask after every edit, and 100 000 spectra take a while.
         return self.rois.assign(self.spectra)
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Every label of its spectra and regions."""
+        own = code_texts(self.spectra.text("label"))[0]
+        return frozenset(own) | {roi.label for roi in self.rois} - {""}
 
 
 @dataclass

@@ -22,7 +22,7 @@ from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Thresholds
 from nanoai_gui.core.spectra.rois import Roi, Rois, Shape
-from nanoai_gui.core.spectra.spectral_set import SpectralSet
+from nanoai_gui.core.spectra.spectral_set import SpectralSet, write_texts
 from nanoai_gui.gui.spectra.edits import SetEdit
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
 
@@ -320,11 +320,11 @@ class SpectraSession(QObject):
     def set_column(self, key: int, rows: ArrayLike, name: str, value: str) -> None:
         """Write a value into a text column (label, dish, cell, map, roi or a new one) of some spectra."""
         content = self._content(key)
-        values = content.spectra.text(name).astype(object) if name in content.spectra.columns else (
-            np.full(content.spectra.n_spectra, "", object)
-        )  # fmt: skip
-        values[np.asarray(rows)] = value
-        spectra = content.spectra.with_column(name, values.astype(np.str_))
+        has = name in content.spectra.columns
+        values = content.spectra.text(name) if has else np.zeros(content.spectra.n_spectra, "<U1")
+        spectra = content.spectra.with_column(
+            name, write_texts(values, [(np.asarray(rows, np.int64), value)])
+        )
         self._edit({key: replace(content, spectra=spectra)}, f"Set {name}")
 
     def replace_spectra(self, spectra: Mapping[int, SpectralSet], text: str) -> None:
@@ -426,8 +426,7 @@ class SpectraSession(QObject):
         names: set[str] = set()
         for entry in self.ready():
             assert entry.content is not None
-            names.update(roi.label for roi in entry.rois)
-            names.update(map(str, np.unique(entry.content.spectra.text("label"))))
+            names.update(entry.content.labels)
         return sorted(names - {""})
 
     @property

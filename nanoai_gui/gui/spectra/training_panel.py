@@ -58,7 +58,8 @@ SURE_AFTER = 0.05
 """Share of the work after which a guess of the time left is worth showing."""
 STEPS, CHOOSE = "steps", "choose"
 NETWORK_ONLY = (
-    "hidden_1", "hidden_2", "members", "solver", "learning_rate", "epochs", "batch", "weight_decay"
+    "hidden_1", "hidden_2", "members", "solver", "learning_rate", "epochs", "batch", "weight_decay",
+    "averages",
 )  # fmt: skip
 
 
