@@ -1,0 +1,272 @@
+"""The image that particles would make, its misfit to the real one, and the normal equations of that misfit.
+
+The intensity behind the particles is exp(-depth), depths of overlapping particles adding up; the optics blur
+that intensity (not the depth: the two do not commute), and the contrast is
+
+    amplitude (1 - blur(exp(-depth))) + level,
+
+with a level of its own for every component, which takes up what is left of an uneven background and is solved
+for at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, half_sizes, windows
+from nanoai_gui.core.tem.fitting.scene import Image, Optics, Scene, blur, blur_matrix
+
+LEVEL_SD = 0.02
+"""What is expected to be left of the background after flattening, as a share of it."""
+WIDTH_STEP = 0.05
+"""Change of the blur (px) by which its effect is measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Gaussian expectations of the parameters: ``mean`` and ``precision`` (1 / variance), (n, 6) each."""
+
+    mean: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The model at one set of parameters.
+
+    Parameters
+    ----------
+    depth, passed
+        (h, w) summed optical depth and exp(-depth).
+    residual
+        (h, w) contrast minus model.
+    level
+        (components,) level of each component.
+    cost
+        (components,) weighted sum of squares, prior included.
+    """
+
+    parameters: NDArray[np.float64]
+    depth: Image
+    passed: Image
+    blurred: Image
+    residual: Image
+    level: NDArray[np.float64]
+    cost: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """Blocks of the normal equations for p parameters a particle.
+
+    Parameters
+    ----------
+    gradient
+        (n, p): derivative of half the cost, downhill.
+    own
+        (n, p, p) blocks on the diagonal.
+    first, second
+        (k,) pairs of rows that see each other.
+    shared
+        (k, p, p) their blocks.
+    border
+        (n, p) products with the level of the component.
+    ground
+        (components,) the level's own element.
+    pooled_gradient, pooled_own, pooled_border
+        (g,), (g, g), (n, p, g): the same for the shared parameters ln absorption, ln amplitude and blur,
+        if asked for (g = 3, else 0); ``pooled_level`` (components, g).
+    """
+
+    gradient: NDArray[np.float64]
+    own: NDArray[np.float64]
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    shared: NDArray[np.float64]
+    border: NDArray[np.float64]
+    ground: NDArray[np.float64]
+    pooled_gradient: NDArray[np.float64]
+    pooled_own: NDArray[np.float64]
+    pooled_border: NDArray[np.float64]
+    pooled_level: NDArray[np.float64]
+
+
+class Model:
+    """A scene with its particles, ready to be evaluated at any parameters.
+
+    ``component`` (n,) tells which component each particle belongs to. Windows reach no further than ``rim``
+    px beyond the scene's edge, so the scene is kept padded.
+    """
+
+    def __init__(self, scene: Scene, component: NDArray[np.intp], kind: Kind, prior: Prior, rim: int) -> None:
+        self.kind = kind
+        self.prior = prior
+        self.component = component
+        self.rim = rim
+        self.shape = scene.shape[0] + 2 * rim, scene.shape[1] + 2 * rim
+        self.n_components = scene.n_components
+        self.contrast = np.pad(scene.contrast, rim)
+        self.weight = np.pad(scene.weight, rim)
+        self.owner = np.pad(scene.owner, rim, constant_values=-1)
+        self.weight[self.owner < 0] = 0
+        counted = np.flatnonzero(self.weight)
+        self._counted = counted
+        self._counted_owner = self.owner.ravel()[counted]
+        self._counted_weight = self.weight.ravel()[counted]
+        squares = self._counted_weight.astype(np.float64) ** 2
+        self.ground = np.bincount(self._counted_owner, squares, self.n_components) + LEVEL_SD**-2.0
+        self.n_px = np.bincount(self._counted_owner, minlength=self.n_components)
+
+    def _groups(self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics) -> list[NDArray[np.intp]]:
+        reach = 1.5 + (2.5 * optics.blur_px)
+        half = np.minimum(half_sizes(p[rows], reach), self.rim)
+        return [(int(h), rows[half == h]) for h in np.unique(half)]  # type: ignore[misc]
+
+    def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
+        """Compute the image of the particles ``rows`` and its misfit."""
+        shifted = self._shifted(parameters)
+        depth = np.zeros(self.shape, dtype=np.float32)
+        flat = depth.ravel()
+        for half, members in self._groups(shifted, rows, optics):
+            w = windows(shifted, members, half, self.kind, optics.absorption)
+            index = self._index(w.y0, w.x0, 2 * half + 1)
+            if len(members) == 1:
+                flat[index.ravel()] += w.depth.ravel()
+            else:
+                flat += np.bincount(index.ravel(), w.depth.ravel(), flat.size).astype(np.float32)
+        passed = np.exp(-depth)
+        blurred = blur(passed, optics.blur_px)
+        residual = self.contrast - np.float32(optics.amplitude) * (1 - blurred)
+        weight, owner = self._counted_weight, self._counted_owner
+        values = residual.ravel()[self._counted]
+        level = np.bincount(owner, weight * weight * values, self.n_components) / self.ground
+        values = values - level[owner].astype(np.float32)
+        residual.ravel()[self._counted] = values
+        cost = np.bincount(owner, (weight * values).astype(np.float64) ** 2, self.n_components)
+        cost += LEVEL_SD**-2.0 * level**2
+        away = parameters[rows] - self.prior.mean[rows]
+        cost += np.bincount(
+            self.component[rows], (self.prior.precision[rows] * away**2).sum(axis=1), self.n_components
+        )
+        return State(parameters, depth, passed, blurred, residual, level, cost)
+
+    def _shifted(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Parameters in the padded scene, windows kept inside it."""
+        out = parameters.copy()
+        out[:, X] = np.clip(out[:, X] + self.rim, self.rim, self.shape[1] - 1 - self.rim)
+        out[:, Y] = np.clip(out[:, Y] + self.rim, self.rim, self.shape[0] - 1 - self.rim)
+        return out
+
+    def _index(self, y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[np.intp]:
+        steps = np.arange(width)
+        inner = steps[:, None] * self.shape[1] + steps[None, :]
+        return np.asarray((y0 * self.shape[1] + x0)[:, None, None] + inner)
+
+    def linearise(
+        self,
+        state: State,
+        optics: Optics,
+        rows: NDArray[np.intp],
+        columns: tuple[int, ...],
+        with_pooled: bool = False,
+    ) -> NormalEquations:
+        """Build the normal equations of the particles ``rows`` (in that order) for some parameters."""
+        n, p = len(rows), len(columns)
+        shifted = self._shifted(state.parameters)
+        place = np.full(len(state.parameters), -1, dtype=np.intp)
+        place[rows] = np.arange(n)
+        weighted = self.weight * state.residual
+        gradient, own, border = np.zeros((n, p)), np.zeros((n, p, p)), np.zeros((n, p))
+        pooled = self._pooled_columns(state, optics) if with_pooled else np.empty((0, *self.shape), np.float32)
+        g = len(pooled)
+        pooled_border = np.zeros((n, p, g))
+        jacobians: list[Image] = [np.empty(0, dtype=np.float32)] * n
+        corners = np.zeros((n, 3), dtype=np.intp)
+        for half, members in self._groups(shifted, rows, optics):
+            width = 2 * half + 1
+            w = windows(shifted, members, half, self.kind, optics.absorption, columns)
+            index = self._index(w.y0, w.x0, width)
+            smooth = blur_matrix(width, optics.blur_px)
+            jacobian = w.slopes
+            jacobian *= state.passed.ravel()[index][:, None]
+            jacobian = np.matmul(np.matmul(smooth, jacobian), smooth)
+            mine = self.owner.ravel()[index] == self.component[members][:, None, None]
+            weight = self.weight.ravel()[index] * mine
+            jacobian *= (np.float32(optics.amplitude) * weight)[:, None]
+            at = place[members]
+            j = jacobian.reshape(len(members), p, -1)
+            gradient[at] = np.matmul(j, weighted.ravel()[index].reshape(len(members), -1, 1))[:, :, 0]
+            own[at] = np.matmul(j, j.transpose(0, 2, 1))
+            border[at] = np.matmul(j, weight.reshape(len(members), -1, 1))[:, :, 0]
+            for k in range(g):
+                column = pooled[k].ravel()[index].reshape(len(members), -1, 1)
+                pooled_border[at, :, k] = np.matmul(j, column)[:, :, 0]
+            corners[at, 0], corners[at, 1], corners[at, 2] = w.y0, w.x0, width
+            for i, k in enumerate(at.tolist()):
+                jacobians[k] = jacobian[i]
+        first, second = self._pairs(shifted[rows], self.component[rows], optics)
+        shared = np.zeros((len(first), p, p))
+        boxes = corners.tolist()
+        for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+            ya, xa, wa = boxes[a]
+            yb, xb, wb = boxes[b]
+            y0, y1, x0, x1 = max(ya, yb), min(ya + wa, yb + wb), max(xa, xb), min(xa + wa, xb + wb)
+            if y0 >= y1 or x0 >= x1:
+                continue
+            one = jacobians[a][:, y0 - ya : y1 - ya, x0 - xa : x1 - xa].reshape(p, -1)
+            other = jacobians[b][:, y0 - yb : y1 - yb, x0 - xb : x1 - xb].reshape(p, -1)
+            shared[k] = one @ other.T
+        # Priors pull on the own parameters only.
+        index_of = list(columns)
+        precision = self.prior.precision[rows][:, index_of]
+        gradient -= precision * (state.parameters - self.prior.mean)[rows][:, index_of]
+        own[:, np.arange(p), np.arange(p)] += precision
+        flat = pooled.reshape(g, self.weight.size).astype(np.float64)
+        level = np.zeros((self.n_components, g))
+        for k in range(g):
+            level[:, k] = np.bincount(
+                self._counted_owner, flat[k, self._counted] * self._counted_weight, self.n_components
+            )
+        return NormalEquations(
+            gradient, own, first, second, shared, border, self.ground,
+            flat @ weighted.ravel().astype(np.float64), flat @ flat.T, pooled_border, level,
+        )  # fmt: skip
+
+    def _pooled_columns(self, state: State, optics: Optics) -> Image:
+        """Weighted derivatives of the model by ln absorption, ln amplitude and blur, (3, h, w)."""
+        a = np.float32(optics.amplitude)
+        by_absorption = a * blur(state.passed * state.depth, optics.blur_px)
+        if self.kind is Kind.FLAT:
+            by_absorption[...] = 0
+        by_amplitude = a * (1 - state.blurred)
+        by_blur = (a / np.float32(WIDTH_STEP)) * (
+            state.blurred - blur(state.passed, optics.blur_px + WIDTH_STEP)
+        )
+        return np.stack([by_absorption, by_amplitude, by_blur]) * self.weight
+
+    def _pairs(
+        self, p: NDArray[np.float64], component: NDArray[np.intp], optics: Optics
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pairs of particles of one component whose blurred discs meet."""
+        from scipy.spatial import cKDTree
+
+        none = np.empty(0, dtype=np.intp)
+        if len(p) < 2:
+            return none, none
+        reach = np.exp(p[:, LOG_R] + np.hypot(p[:, Q1], p[:, Q1 + 1])) + 1.5 + 1.5 * optics.blur_px
+        # Sorted by reach, each looks only for those no larger than itself.
+        pairs = cKDTree(p[:, [X, Y]]).query_pairs(2 * float(reach.max()), output_type="ndarray")
+        if not len(pairs):
+            return none, none
+        a, b = pairs[:, 0], pairs[:, 1]
+        near = np.hypot(p[a, X] - p[b, X], p[a, Y] - p[b, Y]) < reach[a] + reach[b]
+        near &= component[a] == component[b]
+        return a[near].astype(np.intp), b[near].astype(np.intp)
+
+
+def no_prior(n: int) -> Prior:
+    """Expect nothing."""
+    return Prior(np.zeros((n, N_PARAMETERS)), np.zeros((n, N_PARAMETERS)))

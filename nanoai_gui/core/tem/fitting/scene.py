@@ -1,0 +1,83 @@
+"""A part of a micrograph with agglomerates that are fitted side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What the fit sees.
+
+    Parameters
+    ----------
+    contrast
+        (h, w) share of the background that is missing, 0 = background, not smoothed.
+    weight
+        (h, w) one over the standard deviation of ``contrast``; 0 where a px must not count.
+    owner
+        (h, w) int32, which component (group of particles that are solved together) a px belongs to; -1: none.
+    n_components
+        How many components there are.
+    """
+
+    contrast: Image
+    weight: Image
+    owner: NDArray[np.int32]
+    n_components: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.contrast.shape[0], self.contrast.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What all particles of an image share.
+
+    Parameters
+    ----------
+    absorption
+        Optical depth per px of path (mass-thickness).
+    amplitude
+        Contrast of endless thickness: 1 where black is black.
+    blur_px
+        Standard deviation of the blur, on top of the averaging over a px.
+    """
+
+    absorption: float
+    amplitude: float
+    blur_px: float
+
+
+def kernel(sigma: float) -> NDArray[np.float64]:
+    """Gaussian of ``sigma`` px, sum 1."""
+    reach = max(int(np.ceil(3.3 * sigma)), 1)
+    place = np.arange(-reach, reach + 1)
+    values = np.exp(-0.5 * (place / max(sigma, 1e-3)) ** 2)
+    return np.asarray(values / values.sum())
+
+
+def blur(image: Image, sigma: float) -> Image:
+    """Smooth an image (h, w) by a Gaussian of ``sigma`` px."""
+    from scipy import ndimage
+
+    k = kernel(sigma)
+    out = ndimage.correlate1d(image, k, axis=0, output=np.float32, mode="nearest")
+    return np.asarray(ndimage.correlate1d(out, k, axis=1, output=np.float32, mode="nearest"))
+
+
+def blur_matrix(n: int, sigma: float) -> Image:
+    """(n, n) matrix that smooths a row of n px, dark beyond its ends."""
+    k = kernel(sigma)
+    reach = len(k) // 2
+    out = np.zeros((n, n), dtype=np.float32)
+    for offset in range(-min(reach, n - 1), min(reach, n - 1) + 1):
+        np.fill_diagonal(out[max(-offset, 0) :, max(offset, 0) :], k[offset + reach])
+    return out
