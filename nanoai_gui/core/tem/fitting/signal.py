@@ -24,23 +24,37 @@ class Signal:
 
     Parameters
     ----------
-    noise
-        Standard deviation of a px of background, as it acts on anything a few px wide.
     polarity
         ``DARK`` or ``BRIGHT``.
+    scale
+        Grey levels that are a contrast of 1; 0 stands for the background itself.
+    noise
+        Standard deviation of a px of background, as it acts on anything a few px wide.
     """
 
     micrograph: Micrograph
     background: Background
     polarity: Polarity
+    scale: float
     noise: float
+
+    @property
+    def sign(self) -> int:
+        """1 for dark particles, -1 for bright ones: contrast is sign (1 - brightness)."""
+        return 1 if self.polarity is Polarity.DARK else -1
 
     def cut(self, y0: int, x0: int, y1: int, x1: int) -> Image:
         """Give the contrast of rows ``y0 <= y < y1`` and columns ``x0 <= x < x1``; 0 is background."""
         level = self.background.rows(y0, y1)[:, x0:x1]
         raw = self.micrograph.field_pixels[y0:y1, x0:x1].astype(np.float32)
-        sign = np.float32(1 if self.polarity is Polarity.DARK else -1)
-        return np.asarray(sign * (1 - raw / np.maximum(level, np.float32(1e-6))), dtype=np.float32)
+        difference = np.float32(self.sign) * (level - raw)
+        return np.asarray(difference / (np.float32(self.scale) if self.scale else level), dtype=np.float32)
+
+    def brightness(self, contrast: Image) -> Image:
+        """Intensity as a share of the background: what the counting noise goes with."""
+        if self.scale:
+            return np.ones_like(contrast)
+        return np.clip(1 - self.sign * contrast, np.float32(0.05), np.float32(20))
 
 
 def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
@@ -49,7 +63,13 @@ def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
 
     polarity = agglomerates.polarity
     background = estimate_background(micrograph.field_pixels, polarity)
-    signal = Signal(micrograph, background, polarity, 0.0)
+    lowest, typical = float(background.grid.min()), float(np.median(background.grid))
+    # As in the segmentation: an offset may have been taken off, and a quotient would blow up.
+    scale = 0.0
+    if not lowest > 0.25 * typical > 0:
+        sample = micrograph.field_pixels[:: max(len(micrograph.field_pixels) // 500, 1)]
+        scale = max(float(np.ptp(np.percentile(sample, [0.1, 99.9]))), 1e-6)
+    signal = Signal(micrograph, background, polarity, scale, 0.0)
     height, width = micrograph.field_pixels.shape
     # A strip in the middle and as much above and below as a quick look allows.
     sums: list[NDArray[np.float64]] = []
@@ -69,4 +89,4 @@ def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
         sums.append((mean[:, 1:] - mean[:, :-1])[both].astype(np.float64))
     steps = np.concatenate(sums) if sums else np.empty(0)
     spread = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2) if len(steps) > 20 else 0.01
-    return Signal(micrograph, background, polarity, max(spread * BLOCK, 1e-3))
+    return Signal(micrograph, background, polarity, scale, max(spread * BLOCK, 1e-3))

@@ -1,0 +1,184 @@
+"""What all particles of an image share, found on a handful of agglomerates: contrast kind, absorption, blur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, never_cancelled
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Q2, SPHERE, H, Kind
+from nanoai_gui.core.tem.fitting.groups import Part
+from nanoai_gui.core.tem.fitting.model import Model, Prior
+from nanoai_gui.core.tem.fitting.scene import Optics
+from nanoai_gui.core.tem.fitting.solver import Fit, covariance, solve
+
+SHAPED = (*SPHERE, Q1, Q2, H)
+STRAIN_SD = (0.02, 0.3)
+"""Least and greatest spread of strain (half the logarithm of the aspect ratio) expected among particles."""
+ABSORPTION_SD = (0.02, 1.0)
+"""The same for the logarithm of how much a particle absorbs."""
+_FIRST_SD = (0.1, 0.3)
+_DECISIVE = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Physics:
+    """What the particles of an image have in common.
+
+    Parameters
+    ----------
+    kind
+        What makes them dark.
+    optics
+        In px of the micrograph.
+    strain_sd, absorption_sd
+        Spread of strain and of ln absorption from one particle to the next; 0: all are spheres, all absorb
+        alike.
+    misfit
+        Mean square of (contrast - model) over that of (contrast): what the model leaves unexplained.
+    """
+
+    kind: Kind
+    optics: Optics
+    strain_sd: float
+    absorption_sd: float
+    misfit: float
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Parameters that are fitted."""
+        shaped = (Q1, Q2) if self.strain_sd else ()
+        return (*SPHERE, *shaped, *((H,) if self.absorption_sd else ()))
+
+    def prior(self, n: int) -> Prior:
+        """What is expected of n particles."""
+        precision = np.zeros((n, N_PARAMETERS))
+        if self.strain_sd:
+            precision[:, [Q1, Q2]] = self.strain_sd**-2.0
+        if self.absorption_sd:
+            precision[:, H] = self.absorption_sd**-2.0
+        return Prior(np.zeros((n, N_PARAMETERS)), precision)
+
+
+def scaled(optics: Optics, factor: float) -> Optics:
+    """Express optics in px that are ``factor`` times as large."""
+    # Averaging over a larger px is a blur of its own, which the model's averaging holds already.
+    return Optics(optics.absorption * factor, optics.amplitude, max(optics.blur_px / factor, 0.3))
+
+
+def find_physics(
+    part: Part,
+    parameters: NDArray[np.float64],
+    held: NDArray[np.bool_],
+    typical: float,
+    rim: int,
+    bright: bool,
+    cancelled: Cancelled = never_cancelled,
+) -> tuple[Physics, Fit]:
+    """Choose the contrast kind and fit what is shared.
+
+    Parameters
+    ----------
+    part
+        The handful of agglomerates.
+    parameters
+        (m, 6) where their particles start, in px of the scene.
+    typical
+        Contrast in the middle of a particle.
+    rim
+        See :class:`Model`.
+    bright
+        Particles are brighter than the background, whose level then says nothing of the amplitude.
+
+    Returns
+    -------
+    Physics (optics in px of the micrograph) and the fit of the handful.
+    """
+    n = len(parameters)
+    free_prior = Prior(np.zeros((n, N_PARAMETERS)), np.zeros((n, N_PARAMETERS)))
+    radius = float(np.exp(np.median(parameters[:, LOG_R])))
+    fits: dict[Kind, tuple[Model, Fit, float]] = {}
+    for kind in (Kind.MASS, Kind.FLAT):
+        model = Model(part.scene, part.component, kind, free_prior, rim)
+        if kind is Kind.FLAT:
+            tries = [(Optics(1.0, typical, 1.0), (1, 2))]
+        else:
+            low = min(typical, 0.95)
+            tries = [] if bright else [(Optics(-np.log1p(-low) / (1.4 * radius), 1.0, 1.0), (0, 2))]
+            tries.append((Optics(1 / (1.4 * radius), 1.5 * typical, 1.0), (0, 1, 2)))
+        for optics, shared in tries:
+            fit = solve(
+                model, parameters, optics, SPHERE, held, pooled=shared, most_steps=12, cancelled=cancelled
+            )
+            cost = float(fit.state.cost.sum()) + _DECISIVE * len(shared)
+            if kind not in fits or cost < fits[kind][2]:
+                fits[kind] = model, fit, cost
+    kind = min(fits, key=lambda k: fits[k][2])
+    model, fit, _ = fits[kind]
+    strain_sd, absorption_sd, fit = _spreads(part, model, fit, kind, held, rim, cancelled)
+    optics = scaled(fit.optics, 1 / part.factor)
+    return Physics(kind, optics, strain_sd, absorption_sd, _unexplained(model, fit)), fit
+
+
+def _spreads(
+    part: Part,
+    model: Model,
+    fit: Fit,
+    kind: Kind,
+    held: NDArray[np.bool_],
+    rim: int,
+    cancelled: Cancelled,
+) -> tuple[float, float, Fit]:
+    """How far particles are from spheres and from absorbing alike: the spread beyond its own errors."""
+    n = len(held)
+    columns = SHAPED if kind is Kind.MASS else (*SPHERE, Q1, Q2)
+    strain_sd, absorption_sd = _FIRST_SD
+    free = np.flatnonzero(~held)
+    best = fit
+    for _ in range(2):
+        precision = np.zeros((n, N_PARAMETERS))
+        precision[:, [Q1, Q2]] = strain_sd**-2.0
+        precision[:, H] = absorption_sd**-2.0
+        model = Model(part.scene, part.component, kind, Prior(np.zeros((n, N_PARAMETERS)), precision), rim)
+        best = solve(
+            model, best.state.parameters, best.optics, columns, held,
+            pooled=(0, 2) if kind is Kind.MASS else (1, 2), most_steps=6, cancelled=cancelled,
+        )  # fmt: skip
+        equations = model.linearise(best.state, best.optics, free, columns)
+        variance = covariance(model, equations, free)
+        inflation = max(float(best.state.cost.sum()) / max(float(model.n_px.sum()), 1.0), 1.0)
+        p = best.state.parameters[free]
+        strain_sd = _spread(
+            p[:, [Q1, Q2]].ravel(), inflation * variance[:, 3:5].ravel(), strain_sd, *STRAIN_SD
+        )
+        if kind is Kind.MASS:
+            absorption_sd = _spread(p[:, H], inflation * variance[:, 5], absorption_sd, *ABSORPTION_SD)
+    if kind is Kind.FLAT:
+        absorption_sd = 0.0
+    return (
+        0.0 if strain_sd <= STRAIN_SD[0] else strain_sd,
+        0.0 if absorption_sd <= ABSORPTION_SD[0] else absorption_sd,
+        best,
+    )
+
+
+def _spread(
+    values: NDArray[np.float64], variance: NDArray[np.float64], sd: float, least: float, greatest: float
+) -> float:
+    """One step of expectation maximisation towards the spread behind estimates that a prior has shrunk."""
+    # E[q^2] = shrunk estimate squared + what is left of its variance; the middle of the particles decides,
+    # not a few that fit badly.
+    second = values**2 + np.minimum(variance, sd**2)
+    size = np.sort(second)
+    kept = size[: max(int(0.9 * len(size)), 1)]
+    # A normal distribution without its largest tenth has 0.62 of its variance.
+    found = float(np.sqrt(kept.mean() / 0.62)) if len(kept) else 0.0
+    return float(np.clip(found, least, greatest))
+
+
+def _unexplained(model: Model, fit: Fit) -> float:
+    counted = model.weight > 0
+    left = float((fit.state.residual[counted] ** 2).sum())
+    return left / max(float((model.contrast[counted] ** 2).sum()), 1e-12)

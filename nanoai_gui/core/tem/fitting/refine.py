@@ -1,0 +1,227 @@
+"""From particles that were found to particles that were fitted: the whole road for one micrograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import (
+    Cancelled,
+    Progress,
+    checkpoint,
+    never_cancelled,
+    no_progress,
+    part as share,
+)
+from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, X, Y
+from nanoai_gui.core.tem.fitting.groups import Part, components, cut, parts, plan, reduction
+from nanoai_gui.core.tem.fitting.model import Model, Prior
+from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
+from nanoai_gui.core.tem.fitting.scene import Optics
+from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
+from nanoai_gui.core.tem.fitting.solver import solve
+from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
+from nanoai_gui.core.tem.micrograph import Micrograph
+
+MARGIN_PX = 6
+"""Background around agglomerates that is fitted with them, in px of the scene."""
+MODEL_ERROR = 0.02
+"""What even a right model is expected to be wrong by, as a share of the typical contrast."""
+SAMPLE_PARTICLES = 60
+SAMPLE_LARGEST = 12
+"""Particles in the handful of agglomerates from which the shared parameters come, and in one of them at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Particles to start from, as columns of length n (px of the micrograph).
+
+    Parameters
+    ----------
+    agglomerate
+        Their agglomerates.
+    x, y, radius
+        Centre and radius of the circle of their area.
+    held
+        True where a person has placed the particle: it takes part, unchanged.
+    """
+
+    agglomerate: NDArray[np.int32]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    held: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """The fit of one micrograph.
+
+    Parameters
+    ----------
+    parameters
+        (n, 6), see :mod:`~nanoai_gui.core.tem.fitting.bodies`, in px of the micrograph.
+    judgement
+        How good it is, particle by particle.
+    physics
+        What all of them share; ``None`` where there was nothing to fit.
+    levels
+        (m, 2): agglomerate and the level of the background there beside the flattened one.
+    """
+
+    parameters: NDArray[np.float64]
+    judgement: Judgement
+    physics: Physics | None
+    levels: NDArray[np.float64]
+
+
+def refine(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    starts: Starts,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> Refined:
+    """Fit all particles of a micrograph.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    n = len(starts)
+    parameters = np.zeros((n, N_PARAMETERS))
+    parameters[:, X], parameters[:, Y] = starts.x, starts.y
+    parameters[:, LOG_R] = np.log(np.maximum(starts.radius, 0.5))
+    if not n or starts.held.all():
+        return Refined(parameters, Judgement.nothing(n), None, np.empty((0, 2)))
+    progress(0.0, "Reading the contrast")
+    signal = read_signal(micrograph, agglomerates)
+    checkpoint(cancelled)
+    component = components(starts.agglomerate, starts.x, starts.y, starts.radius)
+    owner_of = _owners(agglomerates, starts.agglomerate, component)
+    typical = _typical_contrast(signal, agglomerates, starts)
+    floor = MODEL_ERROR * typical
+    sample = _sample(signal, agglomerates, starts, owner_of, component, floor)
+    progress(0.05, "Finding the kind of contrast")
+    inside = sample.to_scene(parameters[sample.rows])
+    bright = signal.polarity is Polarity.BRIGHT or bool(signal.scale)
+    physics, _ = find_physics(
+        sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled
+    )
+    schedule = plan(component, starts.x, starts.y, starts.radius)
+    judgement = Judgement.nothing(n)
+    levels: list[NDArray[np.float64]] = []
+    done = 0
+    margin = MARGIN_PX + int(np.ceil(physics.optics.blur_px))
+    step = share(progress, 0.2, 1.0)
+    for piece in parts(signal, agglomerates, owner_of, component, schedule, floor, margin):
+        checkpoint(cancelled)
+        step(done / n, "Fitting particles")
+        levels.append(
+            _fit_part(piece, parameters, starts.held, physics, judgement, agglomerates, owner_of, cancelled)
+        )
+        done += len(piece.rows)
+    progress(1.0, "Fitting particles")
+    return Refined(parameters, judgement, physics, np.concatenate(levels) if levels else np.empty((0, 2)))
+
+
+def _fit_part(
+    piece: Part,
+    parameters: NDArray[np.float64],
+    held: NDArray[np.bool_],
+    physics: Physics,
+    judgement: Judgement,
+    agglomerates: Agglomerates,
+    owner_of: NDArray[np.intp],
+    cancelled: Cancelled,
+) -> NDArray[np.float64]:
+    """Fit one scene; writes into ``parameters`` and ``judgement``, gives the levels of its agglomerates."""
+    rows = piece.rows
+    start = piece.to_scene(parameters[rows])
+    fixed = held[rows]
+    prior = physics.prior(len(rows))
+    model = Model(piece.scene, piece.component, physics.kind, prior, _rim(start))
+    optics = scaled(physics.optics, piece.factor)
+    fit = solve(model, start, optics, physics.columns, fixed, cancelled=cancelled)
+    moved = piece.to_image(fit.state.parameters)
+    # What is held keeps its very numbers.
+    parameters[rows[~fixed]] = moved[~fixed]
+    judge(model, fit, physics, fixed, piece.factor).into(judgement, rows)
+    mine = np.flatnonzero(np.isin(owner_of, piece.numbers))
+    local = np.searchsorted(piece.numbers, owner_of[mine])
+    return np.column_stack([agglomerates.ids[mine], fit.state.level[local]])
+
+
+def _rim(parameters: NDArray[np.float64]) -> int:
+    """Widest half window that a fit may need (px of the scene)."""
+    return int(np.ceil(1.6 * np.exp(parameters[:, LOG_R].max()))) + 12
+
+
+def _owners(
+    agglomerates: Agglomerates, agglomerate: NDArray[np.int32], component: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Give the component of each agglomerate, -1 for those without particles."""
+    out = np.full(len(agglomerates), -1, dtype=np.intp)
+    known = np.isin(agglomerate, agglomerates.ids)
+    out[np.searchsorted(agglomerates.ids, agglomerate[known])] = component[known]
+    return out
+
+
+def _typical_contrast(signal: Signal, agglomerates: Agglomerates, starts: Starts) -> float:
+    """Median contrast around the middle of particles (their own share of it where they overlap)."""
+    values = []
+    height, width = signal.micrograph.field_pixels.shape
+    rows = np.linspace(0, len(starts) - 1, min(len(starts), 200)).astype(int)
+    for k in rows.tolist():
+        reach = max(int(starts.radius[k] / 3), 1)
+        y, x = int(np.clip(starts.y[k], 0, height - 1)), int(np.clip(starts.x[k], 0, width - 1))
+        window = signal.cut(max(y - reach, 0), max(x - reach, 0), min(y + reach + 1, height), min(x + reach + 1, width))
+        values.append(float(window.mean()))
+    return max(float(np.median(values)), 3 * signal.noise / max(float(np.median(starts.radius)), 1.0), 1e-3)
+
+
+def _sample(
+    signal: Signal,
+    agglomerates: Agglomerates,
+    starts: Starts,
+    owner_of: NDArray[np.intp],
+    component: NDArray[np.intp],
+    floor: float,
+) -> Part:
+    """Cut out a handful of agglomerates: not too crowded, of ordinary particles, from all over the image."""
+    size = np.bincount(component)
+    largest = max(SAMPLE_LARGEST, int(size.min()))
+    logs = np.log(starts.radius)
+    middle = np.median(logs)
+    odd = np.bincount(component, np.abs(logs - middle)) / size
+    able = np.flatnonzero((size <= largest) & (odd <= np.sort(odd)[min(len(odd) - 1, 200)]))
+    able = able if len(able) else np.array([int(np.argmin(size))])
+    rng = np.random.default_rng(0)
+    chosen: list[int] = []
+    total = 0
+    for k in rng.permutation(able).tolist():
+        chosen.append(k)
+        total += int(size[k])
+        if total >= SAMPLE_PARTICLES:
+            break
+    numbers = np.sort(np.array(chosen, dtype=np.intp))
+    factor = reduction(starts.radius[np.isin(component, numbers)])
+    return cut(
+        signal, agglomerates, owner_of, component, numbers, factor, floor, (MARGIN_PX + 2) * factor
+    )
+
+
+def optics_text(optics: Optics) -> str:
+    """Say what is shared, for a tooltip."""
+    return f"absorption {optics.absorption:.4g} per px, blur {optics.blur_px:.2f} px"
+
+
+__all__: Sequence[str] = ("Prior", "Refined", "Starts", "refine")

@@ -1,0 +1,87 @@
+"""How far to trust the fit of each particle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, X, Y
+from nanoai_gui.core.tem.fitting.model import Model
+from nanoai_gui.core.tem.fitting.pooled import Physics
+from nanoai_gui.core.tem.fitting.scene import blur
+from nanoai_gui.core.tem.fitting.solver import Fit, covariance
+
+SMOOTHING_PX = 1.0
+"""Noise averages out over this, what the model cannot explain does not."""
+INFLATION = 1.0
+"""Standard errors are this many times what the covariance says (from validation images)."""
+LEAST_ERROR_PX = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Columns of length n.
+
+    Parameters
+    ----------
+    log_r_sd
+        Standard error of ln r.
+    misfit
+        Root mean square of what the model leaves unexplained in and around a particle, noise taken off, as a
+        share of the contrast of the particle.
+    """
+
+    log_r_sd: NDArray[np.float64]
+    misfit: NDArray[np.float64]
+
+    @classmethod
+    def nothing(cls, n: int) -> Judgement:
+        """For n particles of which nothing is known."""
+        return cls(np.full(n, np.nan), np.full(n, np.nan))
+
+    def into(self, whole: Judgement, rows: NDArray[np.intp]) -> None:
+        """Write these columns into rows of a longer table."""
+        whole.log_r_sd[rows] = self.log_r_sd
+        whole.misfit[rows] = self.misfit
+
+
+def judge(
+    model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_], factor: int
+) -> Judgement:
+    """Judge the particles of one scene."""
+    n = len(held)
+    out = Judgement.nothing(n)
+    weighted = blur(model.weight * fit.state.residual, SMOOTHING_PX) ** 2
+    plain = blur(fit.state.residual * (model.weight > 0), SMOOTHING_PX) ** 2
+    shape = 1 - fit.state.blurred
+    p = fit.state.parameters
+    radius = np.exp(p[:, LOG_R])
+    # White noise of variance 1 keeps this much of it.
+    kept = 1 / (4 * np.pi * SMOOTHING_PX**2)
+    inflation = np.ones(n)
+    for k in range(n):
+        reach = int(np.ceil(radius[k] + 1.5))
+        x, y = round(p[k, X]) + model.rim, round(p[k, Y]) + model.rim
+        rows = slice(max(y - reach, 0), y + reach + 1)
+        columns = slice(max(x - reach, 0), x + reach + 1)
+        weight = model.weight[rows, columns]
+        across = np.arange(columns.start, columns.start + weight.shape[1]) - model.rim - p[k, X]
+        down = np.arange(rows.start, rows.start + weight.shape[0]) - model.rim - p[k, Y]
+        near = (down[:, None] ** 2 + across[None, :] ** 2 < (radius[k] + 1.5) ** 2) & (weight > 0)
+        if not near.any():
+            continue
+        mean = float(weighted[rows, columns][near].mean())
+        noise = kept / float((weight[near] ** 2).mean())
+        contrast = fit.optics.amplitude * float(shape[rows, columns][near].mean())
+        out.misfit[k] = np.sqrt(max(float(plain[rows, columns][near].mean()) - noise, 0.0)) / max(contrast, 1e-6)
+        inflation[k] = max(mean / kept, 1.0)
+    free = np.flatnonzero(~held)
+    if len(free):
+        columns_fitted = physics.columns
+        equations = model.linearise(fit.state, fit.optics, free, columns_fitted)
+        variance = covariance(model, equations, free)[:, columns_fitted.index(LOG_R)]
+        sd = INFLATION * np.sqrt(variance * inflation[free])
+        out.log_r_sd[free] = np.hypot(sd, LEAST_ERROR_PX / radius[free])
+    return out
