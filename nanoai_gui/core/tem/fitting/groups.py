@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,37 +52,32 @@ def components(
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A scene cut out of the micrograph, reduced by ``factor``.
+    """Components cut out of the micrograph, reduced by ``factor`` and laid out side by side in one scene.
 
-    ``rows`` are the particles in it, ``component`` (m,) their components, numbered from 0 within it;
-    px (i, j) of the scene are the square of the micrograph that starts at
-    ``(y0 + i factor, x0 + j factor)``.
+    ``rows`` are the particles in it, ``component`` (m,) their components, numbered from 0 within it
+    (``numbers`` are those of the micrograph). ``shift`` (m, 2) is what must be added to x and y of the
+    reduced micrograph to come to those of the scene.
     """
 
     scene: Scene
     rows: NDArray[np.intp]
     component: NDArray[np.intp]
     numbers: NDArray[np.intp]
-    x0: int
-    y0: int
+    shift: NDArray[np.float64]
     factor: int
 
     def to_scene(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Parameters of the micrograph in px of the scene."""
         out = parameters.copy()
-        f = self.factor
-        out[:, 0] = (out[:, 0] - self.x0 + 0.5) / f - 0.5
-        out[:, 1] = (out[:, 1] - self.y0 + 0.5) / f - 0.5
-        out[:, 2] -= np.log(f)
+        out[:, :2] = (out[:, :2] + 0.5) / self.factor - 0.5 + self.shift
+        out[:, 2] -= np.log(self.factor)
         return out
 
     def to_image(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """And back."""
         out = parameters.copy()
-        f = self.factor
-        out[:, 0] = (out[:, 0] + 0.5) * f - 0.5 + self.x0
-        out[:, 1] = (out[:, 1] + 0.5) * f - 0.5 + self.y0
-        out[:, 2] += np.log(f)
+        out[:, :2] = (out[:, :2] - self.shift + 0.5) * self.factor - 0.5
+        out[:, 2] += np.log(self.factor)
         return out
 
 
@@ -91,119 +86,163 @@ def reduction(radius: NDArray[np.float64]) -> int:
     return int(np.clip(np.percentile(radius, 25) / RADIUS_KEPT, 1, MOST_REDUCED))
 
 
-def plan(
-    component: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64], r: NDArray[np.float64]
-) -> list[tuple[int, NDArray[np.intp]]]:
-    """Share components out among scenes: (reduction, numbers of the components) of each, neighbours together."""
-    n = int(component.max(initial=-1)) + 1
-    if not n:
-        return []
-    order = np.argsort(component, kind="stable")
-    bounds = np.searchsorted(component[order], np.arange(n + 1))
-    factor = np.ones(n, dtype=int)
-    size, top, left, area = np.zeros(n, dtype=int), np.zeros(n), np.zeros(n), np.zeros(n)
-    for k in range(n):
-        mine = order[bounds[k] : bounds[k + 1]]
-        factor[k], size[k] = reduction(r[mine]), len(mine)
-        top[k], left[k] = (y[mine] - r[mine]).min(), (x[mine] - r[mine]).min()
-        width = (x[mine] + r[mine]).max() - left[k] + 20
-        area[k] = width * ((y[mine] + r[mine]).max() - top[k] + 20) / factor[k] ** 2
-    out: list[tuple[int, NDArray[np.intp]]] = []
-    for f in np.unique(factor).tolist():
-        mine = np.flatnonzero(factor == f)
-        # Square tiles: the box around a scene's components then holds little else.
-        tile = 400.0 * f
-        keys = np.lexsort((top[mine], np.floor(left[mine] / tile), np.floor(top[mine] / tile)))
-        chosen: list[int] = []
-        for k in mine[keys].tolist():
-            full = size[chosen].sum() + size[k] > PARTICLES_PER_SCENE or area[chosen].sum() > AREA_PER_SCENE
-            far = chosen and np.floor(top[k] / tile) != np.floor(top[chosen[0]] / tile)
-            if chosen and (full or far):
-                out.append((f, np.array(chosen, dtype=np.intp)))
-                chosen = []
-            chosen.append(k)
-        out.append((f, np.array(chosen, dtype=np.intp)))
-    return out
-
-
-def cut(
-    signal: Signal,
-    agglomerates: Agglomerates,
-    owner_of: NDArray[np.intp],
-    component: NDArray[np.intp],
-    numbers: NDArray[np.intp],
-    factor: int,
-    floor: float,
-    margin: int,
-) -> Part:
-    """Cut the scene of some components out of a micrograph.
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The components of a micrograph.
 
     Parameters
     ----------
-    owner_of
-        (agglomerates,) component of each agglomerate, -1 where none of its particles is fitted.
     component
         (n,) component of each particle.
+    owner_of
+        (agglomerates,) component of each agglomerate, -1 where none of its particles is fitted.
+    boxes
+        (components, 4) y0, x0, y1, x1 around agglomerates and particles, px of the micrograph.
+    factor
+        (components,) by how much each is reduced.
+    """
+
+    component: NDArray[np.intp]
+    owner_of: NDArray[np.intp]
+    boxes: NDArray[np.intp]
+    factor: NDArray[np.intp]
+    order: NDArray[np.intp]
+    bounds: NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls,
+        agglomerates: Agglomerates,
+        agglomerate: NDArray[np.integer],
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        r: NDArray[np.float64],
+    ) -> Layout:
+        """Group particles (columns of length n, px of the micrograph)."""
+        component = components(agglomerate, x, y, r)
+        n = int(component.max()) + 1
+        owner_of = np.full(len(agglomerates), -1, dtype=np.intp)
+        known = np.isin(agglomerate, agglomerates.ids)
+        owner_of[np.searchsorted(agglomerates.ids, agglomerate[known])] = component[known]
+        boxes = np.empty((n, 4))
+        boxes[:, :2], boxes[:, 2:] = np.inf, -np.inf
+        for at, corners in (
+            (component, np.column_stack([y - r, x - r, y + r + 1, x + r + 1])),
+            (owner_of[owner_of >= 0], agglomerates.boxes[owner_of >= 0].astype(float)),
+        ):
+            np.minimum.at(boxes[:, :2], at, corners[:, :2])
+            np.maximum.at(boxes[:, 2:], at, corners[:, 2:])
+        order = np.argsort(component, kind="stable")
+        bounds = np.searchsorted(component[order], np.arange(n + 1))
+        factor = [reduction(r[order[a:b]]) for a, b in itertools.pairwise(bounds.tolist())]
+        rounded = np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1)
+        return cls(component, owner_of, rounded.astype(np.intp), np.array(factor), order, bounds)
+
+    def members(self, number: int) -> NDArray[np.intp]:
+        """Give the particles of a component."""
+        return self.order[self.bounds[number] : self.bounds[number + 1]]
+
+    def schedule(self) -> list[NDArray[np.intp]]:
+        """Share the components out among scenes of one reduction each."""
+        size = np.diff(self.bounds)
+        extent = (self.boxes[:, 2:] - self.boxes[:, :2]) / self.factor[:, None] + 16
+        area = extent.prod(axis=1)
+        out: list[NDArray[np.intp]] = []
+        for f in np.unique(self.factor):
+            chosen: list[int] = []
+            particles, px = 0, 0.0
+            for k in np.flatnonzero(self.factor == f).tolist():
+                full = particles + size[k] > PARTICLES_PER_SCENE or px + area[k] > AREA_PER_SCENE
+                if chosen and full:
+                    out.append(np.array(chosen, dtype=np.intp))
+                    chosen, particles, px = [], 0, 0.0
+                chosen.append(k)
+                particles, px = particles + int(size[k]), px + float(area[k])
+            out.append(np.array(chosen, dtype=np.intp))
+        return out
+
+
+def cut(
+    signal: Signal, agglomerates: Agglomerates, layout: Layout, numbers: NDArray[np.intp], floor: float,
+    margin: int,
+) -> Part:
+    """Cut some components out of a micrograph.
+
+    Parameters
+    ----------
     numbers
-        Components wanted.
+        Components wanted, ascending, all of one reduction.
     floor
         What the model is expected to be wrong by, in units of contrast.
     margin
-        Background around the agglomerates that counts, in px of the micrograph.
+        Background around the agglomerates that counts, in px of the scene.
     """
     from scipy import ndimage
 
-    rows = np.flatnonzero(np.isin(component, numbers))
-    members = np.flatnonzero(np.isin(owner_of, numbers))
+    factor = int(layout.factor[numbers[0]])
     height, width = signal.micrograph.field_pixels.shape
-    boxes = agglomerates.boxes[members]
-    y0, x0 = np.maximum(boxes[:, :2].min(axis=0) - margin, 0).tolist()
-    y1 = min(int(boxes[:, 2].max()) + margin, height)
-    x1 = min(int(boxes[:, 3].max()) + margin, width)
-    # Whole squares only; at the border of the image, what is left over is given up.
-    y1, x1 = y0 + max((y1 - y0) // factor, 1) * factor, x0 + max((x1 - x0) // factor, 1) * factor
-    y1, x1 = min(y1, height), min(x1, width)
+    # Whole squares of the reduced micrograph; what is left over at its border is given up.
+    rows_px, columns_px = max(height // factor, 1), max(width // factor, 1)
+    boxes = layout.boxes[numbers]
+    low = np.maximum(boxes[:, :2] // factor - margin, 0)
+    high = np.minimum(-(-boxes[:, 2:] // factor) + margin, [rows_px, columns_px])
+    low = np.minimum(low, high - 1)
+    corners, shape = _lay_out(high - low, margin)
+    contrast = np.zeros(shape, dtype=np.float32)
+    labels = np.full(shape, -1, dtype=np.int32)
     local = np.full(int(agglomerates.ids.max(initial=0)) + 1, -2, dtype=np.int32)
-    local[agglomerates.ids[members]] = np.searchsorted(numbers, owner_of[members])
+    chosen = np.isin(layout.owner_of, numbers)
+    local[agglomerates.ids[chosen]] = np.searchsorted(numbers, layout.owner_of[chosen])
     local[0] = -1
-    labels = local[agglomerates.labels[y0:y1, x0:x1]]
-    contrast = signal.cut(y0, x0, y1, x1)
-    if factor > 1:
-        contrast = _block_mean(contrast, factor)
-        labels = labels[factor // 2 :: factor, factor // 2 :: factor][: contrast.shape[0], : contrast.shape[1]]
-    rim = 2 * max(margin // factor, 2) + 1
-    around = ndimage.maximum_filter(labels, rim)
+    for k, ((y0, x0), (y1, x1), (v, u)) in enumerate(
+        zip(low.tolist(), high.tolist(), corners.tolist(), strict=True)
+    ):
+        piece = signal.cut(y0 * factor, x0 * factor, min(y1 * factor, height), min(x1 * factor, width))
+        mine = agglomerates.labels[y0 * factor : y1 * factor, x0 * factor : x1 * factor]
+        if factor > 1:
+            piece = _block_mean(piece, factor)
+            mine = mine[factor // 2 :: factor, factor // 2 :: factor]
+        h, w = min(piece.shape[0], mine.shape[0]), min(piece.shape[1], mine.shape[1])
+        contrast[v : v + h, u : u + w] = piece[:h, :w]
+        seen = local[mine[:h, :w]]
+        # Another component of this scene that reaches into the box is seen in its own.
+        seen[(seen >= 0) & (seen != k)] = -2
+        labels[v : v + h, u : u + w] = seen
+    around = ndimage.maximum_filter(labels, 2 * margin + 1)
     owner = np.where(labels >= 0, labels, np.where(labels == -1, around, -1)).astype(np.int32)
-    # What is not fitted casts its blur as far as the margin: nothing there can be trusted.
-    foreign = ndimage.maximum_filter((labels == -2).view(np.uint8), max(rim // 2, 3)) > 0
+    # What is not fitted casts its blur some px wide: nothing there can be trusted.
+    foreign = ndimage.maximum_filter((labels == -2).view(np.uint8), 7) > 0
     owner[foreign & (labels < 0)] = -1
-    smooth = ndimage.gaussian_filter(contrast, 1.5)
-    variance = (signal.noise / factor) ** 2 * signal.brightness(smooth) + floor**2
-    weight = (1 / np.sqrt(variance)).astype(np.float32)
-    weight[owner < 0] = 0
-    return Part(
-        Scene(contrast, weight, owner, len(numbers)),
-        rows, np.searchsorted(numbers, component[rows]), numbers, x0, y0, factor,
-    )  # fmt: skip
+    owner[owner < 0] = -1
+    variance = (signal.noise / factor) ** 2 * signal.brightness(ndimage.gaussian_filter(contrast, 1.5))
+    weight = (1 / np.sqrt(variance + floor**2)).astype(np.float32)
+    inside = np.zeros(shape, dtype=bool)
+    for (v, u), (h, w) in zip(corners.tolist(), (high - low).tolist(), strict=True):
+        inside[v : v + h, u : u + w] = True
+    weight[(owner < 0) | ~inside] = 0
+    rows = np.concatenate([layout.members(k) for k in numbers.tolist()])
+    component = np.searchsorted(numbers, layout.component[rows])
+    shift = (corners - low)[:, ::-1][component].astype(np.float64)
+    return Part(Scene(contrast, weight, owner, len(numbers)), rows, component, numbers, shift, factor)
+
+
+def _lay_out(sizes: NDArray[np.intp], gap: int) -> tuple[NDArray[np.intp], tuple[int, int]]:
+    """Put boxes (n, 2: height, width) on shelves: their upper left corners and the size of the whole."""
+    order = np.argsort(-sizes[:, 0], kind="stable")
+    room = max(int(1.1 * np.sqrt(((sizes + gap) ** 2).max(axis=1).sum())), int(sizes[:, 1].max()))
+    corners = np.zeros_like(sizes)
+    top = left = shelf = widest = 0
+    for k in order.tolist():
+        h, w = (int(v) for v in sizes[k])
+        if left and left + w > room:
+            top, left, shelf = top + shelf + gap, 0, 0
+        corners[k] = top, left
+        left += w + gap
+        shelf, widest = max(shelf, h), max(widest, left)
+    return corners, (top + shelf, widest)
 
 
 def _block_mean(image: Image, f: int) -> Image:
     h, w = image.shape[0] // f, image.shape[1] // f
     blocks = image[: h * f, : w * f].reshape(h, f, w, f)
     return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
-
-
-def parts(
-    signal: Signal,
-    agglomerates: Agglomerates,
-    owner_of: NDArray[np.intp],
-    component: NDArray[np.intp],
-    schedule: list[tuple[int, NDArray[np.intp]]],
-    floor: float,
-    margin: int,
-) -> Iterator[Part]:
-    """Cut one scene after the other."""
-    for factor, numbers in schedule:
-        yield cut(
-            signal, agglomerates, owner_of, component, np.sort(numbers), factor, floor, margin * factor
-        )

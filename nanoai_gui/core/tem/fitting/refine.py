@@ -18,7 +18,7 @@ from nanoai_gui.core.callbacks import (
 )
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, X, Y
-from nanoai_gui.core.tem.fitting.groups import Part, components, cut, parts, plan, reduction
+from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
 from nanoai_gui.core.tem.fitting.model import Model, Prior
 from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.scene import Optics
@@ -105,28 +105,27 @@ def refine(
     progress(0.0, "Reading the contrast")
     signal = read_signal(micrograph, agglomerates)
     checkpoint(cancelled)
-    component = components(starts.agglomerate, starts.x, starts.y, starts.radius)
-    owner_of = _owners(agglomerates, starts.agglomerate, component)
+    layout = Layout.of(agglomerates, starts.agglomerate, starts.x, starts.y, np.exp(parameters[:, LOG_R]))
     typical = _typical_contrast(signal, agglomerates, starts)
     floor = MODEL_ERROR * typical
-    sample = _sample(signal, agglomerates, starts, owner_of, component, floor)
+    sample = _sample(signal, agglomerates, starts, layout, floor)
     progress(0.05, "Finding the kind of contrast")
     inside = sample.to_scene(parameters[sample.rows])
     bright = signal.polarity is Polarity.BRIGHT or bool(signal.scale)
     physics, _ = find_physics(
         sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled
     )
-    schedule = plan(component, starts.x, starts.y, starts.radius)
     judgement = Judgement.nothing(n)
     levels: list[NDArray[np.float64]] = []
     done = 0
     margin = MARGIN_PX + int(np.ceil(physics.optics.blur_px))
     step = share(progress, 0.2, 1.0)
-    for piece in parts(signal, agglomerates, owner_of, component, schedule, floor, margin):
+    for numbers in layout.schedule():
         checkpoint(cancelled)
         step(done / n, "Fitting particles")
+        piece = cut(signal, agglomerates, layout, numbers, floor, margin)
         levels.append(
-            _fit_part(piece, parameters, starts.held, physics, judgement, agglomerates, owner_of, cancelled)
+            _fit_part(piece, parameters, starts.held, physics, judgement, agglomerates, layout, cancelled)
         )
         done += len(piece.rows)
     progress(1.0, "Fitting particles")
@@ -140,7 +139,7 @@ def _fit_part(
     physics: Physics,
     judgement: Judgement,
     agglomerates: Agglomerates,
-    owner_of: NDArray[np.intp],
+    layout: Layout,
     cancelled: Cancelled,
 ) -> NDArray[np.float64]:
     """Fit one scene; writes into ``parameters`` and ``judgement``, gives the levels of its agglomerates."""
@@ -155,24 +154,14 @@ def _fit_part(
     # What is held keeps its very numbers.
     parameters[rows[~fixed]] = moved[~fixed]
     judge(model, fit, physics, fixed, piece.factor).into(judgement, rows)
-    mine = np.flatnonzero(np.isin(owner_of, piece.numbers))
-    local = np.searchsorted(piece.numbers, owner_of[mine])
+    mine = np.flatnonzero(np.isin(layout.owner_of, piece.numbers))
+    local = np.searchsorted(piece.numbers, layout.owner_of[mine])
     return np.column_stack([agglomerates.ids[mine], fit.state.level[local]])
 
 
 def _rim(parameters: NDArray[np.float64]) -> int:
     """Widest half window that a fit may need (px of the scene)."""
     return int(np.ceil(1.6 * np.exp(parameters[:, LOG_R].max()))) + 12
-
-
-def _owners(
-    agglomerates: Agglomerates, agglomerate: NDArray[np.int32], component: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Give the component of each agglomerate, -1 for those without particles."""
-    out = np.full(len(agglomerates), -1, dtype=np.intp)
-    known = np.isin(agglomerate, agglomerates.ids)
-    out[np.searchsorted(agglomerates.ids, agglomerate[known])] = component[known]
-    return out
 
 
 def _typical_contrast(signal: Signal, agglomerates: Agglomerates, starts: Starts) -> float:
@@ -189,34 +178,26 @@ def _typical_contrast(signal: Signal, agglomerates: Agglomerates, starts: Starts
 
 
 def _sample(
-    signal: Signal,
-    agglomerates: Agglomerates,
-    starts: Starts,
-    owner_of: NDArray[np.intp],
-    component: NDArray[np.intp],
-    floor: float,
+    signal: Signal, agglomerates: Agglomerates, starts: Starts, layout: Layout, floor: float
 ) -> Part:
     """Cut out a handful of agglomerates: not too crowded, of ordinary particles, from all over the image."""
+    component = layout.component
     size = np.bincount(component)
-    largest = max(SAMPLE_LARGEST, int(size.min()))
-    logs = np.log(starts.radius)
-    middle = np.median(logs)
-    odd = np.bincount(component, np.abs(logs - middle)) / size
-    able = np.flatnonzero((size <= largest) & (odd <= np.sort(odd)[min(len(odd) - 1, 200)]))
-    able = able if len(able) else np.array([int(np.argmin(size))])
+    odd = np.bincount(component, np.abs(np.log(starts.radius) - np.median(np.log(starts.radius)))) / size
+    # One reduction only: that of most particles.
+    factor = int(np.median(layout.factor[component]))
+    factor = int(layout.factor[np.argmin(np.abs(layout.factor - factor))])
+    able = np.flatnonzero(layout.factor == factor)
+    fewest = max(SAMPLE_LARGEST, int(size[able].min()))
+    able = able[size[able] <= fewest]
+    able = able[np.argsort(odd[able], kind="stable")[: max(len(able) // 2, 20)]]
     rng = np.random.default_rng(0)
     chosen: list[int] = []
-    total = 0
     for k in rng.permutation(able).tolist():
         chosen.append(k)
-        total += int(size[k])
-        if total >= SAMPLE_PARTICLES:
+        if size[chosen].sum() >= SAMPLE_PARTICLES:
             break
-    numbers = np.sort(np.array(chosen, dtype=np.intp))
-    factor = reduction(starts.radius[np.isin(component, numbers)])
-    return cut(
-        signal, agglomerates, owner_of, component, numbers, factor, floor, (MARGIN_PX + 2) * factor
-    )
+    return cut(signal, agglomerates, layout, np.sort(np.array(chosen, dtype=np.intp)), floor, MARGIN_PX + 2)
 
 
 def optics_text(optics: Optics) -> str:

@@ -45,7 +45,7 @@ class Signal:
 
     def cut(self, y0: int, x0: int, y1: int, x1: int) -> Image:
         """Give the contrast of rows ``y0 <= y < y1`` and columns ``x0 <= x < x1``; 0 is background."""
-        level = self.background.rows(y0, y1)[:, x0:x1]
+        level = self.background.window(y0, x0, y1, x1)
         raw = self.micrograph.field_pixels[y0:y1, x0:x1].astype(np.float32)
         difference = np.float32(self.sign) * (level - raw)
         return np.asarray(difference / (np.float32(self.scale) if self.scale else level), dtype=np.float32)
