@@ -11,12 +11,14 @@ for at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, half_sizes, windows
+from nanoai_gui.core.tem.fitting.contacts import Contacts, Lenses, lenses
 from nanoai_gui.core.tem.fitting.scene import Image, Optics, Scene, blur, blur_matrix
 
 LEVEL_SD = 0.02
@@ -106,6 +108,7 @@ class Model:
         self.prior = prior
         self.component = component
         self.rim = rim
+        self.contacts = Contacts.none()
         self.shape = scene.shape[0] + 2 * rim, scene.shape[1] + 2 * rim
         self.n_components = scene.n_components
         self.contrast = np.pad(scene.contrast, rim)
@@ -137,6 +140,13 @@ class Model:
                 flat[index.ravel()] += w.depth.ravel()
             else:
                 flat += np.bincount(index.ravel(), w.depth.ravel(), flat.size).astype(np.float32)
+        if len(self.contacts.small):
+            wanted = np.zeros(len(parameters), dtype=bool)
+            wanted[rows] = True
+            for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
+                index = self._index(lens.y0, lens.x0, lens.depth.shape[1])
+                flat -= np.bincount(index.ravel(), lens.depth.ravel(), flat.size).astype(np.float32)
+            np.maximum(depth, 0, out=depth)
         passed = np.exp(-depth)
         blurred = blur(passed, optics.blur_px)
         residual = self.contrast - np.float32(optics.amplitude) * (1 - blurred)
@@ -152,6 +162,30 @@ class Model:
             self.component[rows], (self.prior.precision[rows] * away**2).sum(axis=1), self.n_components
         )
         return State(parameters, depth, passed, blurred, residual, level, cost)
+
+    def _lenses(
+        self, shifted: NDArray[np.float64], contacts: Contacts, optics: Optics, reach: float
+    ) -> Iterator[Lenses]:
+        return lenses(shifted, contacts, optics.absorption, reach, self.rim)
+
+    def contact_gains(
+        self, state: State, optics: Optics, candidates: Contacts, included: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Cost saved by each of some pairs being in contact; ``included`` ones are so in ``state``."""
+        gain = np.zeros(len(candidates.small))
+        shifted = self._shifted(state.parameters)
+        weighted = self.weight * state.residual
+        for lens in self._lenses(shifted, candidates, optics, 1.5 + 2.5 * optics.blur_px):
+            width = lens.depth.shape[1]
+            index = self._index(lens.y0, lens.x0, width)
+            sign = np.where(included[lens.pairs], -1, 1).astype(np.float32)[:, None, None]
+            change = -np.float32(optics.amplitude) * state.passed.ravel()[index] * sign * np.expm1(sign * lens.depth)
+            smooth = blur_matrix(width, optics.blur_px)
+            change = np.matmul(np.matmul(smooth, change), smooth) * self.weight.ravel()[index]
+            product = 2 * (weighted.ravel()[index] * change).sum(axis=(1, 2))
+            square = (change**2).sum(axis=(1, 2))
+            gain[lens.pairs] = np.where(included[lens.pairs], product + square, product - square)
+        return gain
 
     def _shifted(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Parameters in the padded scene, windows kept inside it."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, never_cancelled
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Q2, SPHERE, H, Kind
+from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.groups import Part
 from nanoai_gui.core.tem.fitting.model import Model, Prior
 from nanoai_gui.core.tem.fitting.scene import Optics
-from nanoai_gui.core.tem.fitting.solver import Fit, covariance, solve
+from nanoai_gui.core.tem.fitting.solver import Fit, covariance, find_contacts, solve
 
 SHAPED = (*SPHERE, Q1, Q2, H)
 STRAIN_SD = (0.02, 0.3)
 """Least and greatest spread of strain (half the logarithm of the aspect ratio) expected among particles."""
 ABSORPTION_SD = (0.02, 1.0)
 """The same for the logarithm of how much a particle absorbs."""
+OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+"""Degrees of sintering that are tried."""
 _FIRST_SD = (0.1, 0.3)
 _DECISIVE = 12.0
 
@@ -36,6 +39,8 @@ class Physics:
     strain_sd, absorption_sd
         Spread of strain and of ln absorption from one particle to the next; 0: all are spheres, all absorb
         alike.
+    overlap
+        How far particles in contact grew into each other, as a share of r1 + r2.
     misfit
         Mean square of (contrast - model) over that of (contrast): what the model leaves unexplained.
     """
@@ -44,6 +49,7 @@ class Physics:
     optics: Optics
     strain_sd: float
     absorption_sd: float
+    overlap: float
     misfit: float
 
     @property
@@ -99,32 +105,70 @@ def find_physics(
     n = len(parameters)
     free_prior = Prior(np.zeros((n, N_PARAMETERS)), np.zeros((n, N_PARAMETERS)))
     radius = float(np.exp(np.median(parameters[:, LOG_R])))
-    fits: dict[Kind, tuple[Model, Fit, float]] = {}
-    for kind in (Kind.MASS, Kind.FLAT):
-        model = Model(part.scene, part.component, kind, free_prior, rim)
-        if kind is Kind.FLAT:
-            tries = [(Optics(1.0, typical, 1.0), (1, 2))]
-        else:
-            low = min(typical, 0.95)
-            tries = [] if bright else [(Optics(-np.log1p(-low) / (1.4 * radius), 1.0, 1.0), (0, 2))]
-            tries.append((Optics(1 / (1.4 * radius), 1.5 * typical, 1.0), (0, 1, 2)))
-        for optics, shared in tries:
-            fit = solve(
-                model, parameters, optics, SPHERE, held, pooled=shared, most_steps=12, cancelled=cancelled
-            )
-            cost = float(fit.state.cost.sum()) + _DECISIVE * len(shared)
-            if kind not in fits or cost < fits[kind][2]:
-                fits[kind] = model, fit, cost
-    kind = min(fits, key=lambda k: fits[k][2])
-    model, fit, _ = fits[kind]
-    strain_sd, absorption_sd, fit = _spreads(part, model, fit, kind, held, rim, cancelled)
+    model = Model(part.scene, part.component, Kind.MASS, free_prior, rim)
+    low = min(typical, 0.95)
+    optics = Optics(-float(np.log1p(-low)) / (1.4 * radius), 1.0, 1.0)
+    shared: tuple[int, ...] = (0, 2)
+    if bright:
+        optics, shared = Optics(1 / (1.4 * radius), 1.5 * typical, 1.0), (0, 1, 2)
+    mass = solve(model, parameters, optics, SPHERE, held, pooled=shared, most_steps=10, cancelled=cancelled)
+    flat_model = Model(part.scene, part.component, Kind.FLAT, free_prior, rim)
+    flat = solve(
+        flat_model, parameters, Optics(1.0, typical, 1.0), SPHERE, held, pooled=(1, 2), most_steps=10,
+        cancelled=cancelled,
+    )  # fmt: skip
+    overlap, contacts = 0.0, Contacts.none()
+    if _cost(flat) < _cost(mass):
+        kind, model, fit = Kind.FLAT, flat_model, flat
+    else:
+        kind = Kind.MASS
+        overlap, contacts, fit = _find_overlap(model, mass, held, shared, cancelled)
+        if not bright:
+            # Black is not always zero in what reaches us: an amplitude of its own, if it clearly helps.
+            freed = solve(
+                model, fit.state.parameters, fit.optics, SPHERE, held, pooled=(0, 1, 2), most_steps=8,
+                cancelled=cancelled,
+            )  # fmt: skip
+            fit = freed if _cost(freed) < _cost(fit) - _DECISIVE else fit
+    strain_sd, absorption_sd, fit = _spreads(part, contacts, fit, kind, held, rim, cancelled)
     optics = scaled(fit.optics, 1 / part.factor)
-    return Physics(kind, optics, strain_sd, absorption_sd, _unexplained(model, fit)), fit
+    return Physics(kind, optics, strain_sd, absorption_sd, overlap, _unexplained(model, fit)), fit
+
+
+def _cost(fit: Fit) -> float:
+    return float(fit.state.cost.sum())
+
+
+def _find_overlap(
+    model: Model, fit: Fit, held: NDArray[np.bool_], shared: tuple[int, ...], cancelled: Cancelled
+) -> tuple[float, Contacts, Fit]:
+    """Try degrees of sintering, least first, until it gets worse."""
+    best, contacts, chosen = fit, Contacts.none(), 0.0
+    worse = 0
+    for overlap in OVERLAPS:
+        trial = fit
+        for _ in range(2):
+            model.contacts = find_contacts(model, trial, overlap)
+            if not len(model.contacts.small):
+                break
+            trial = solve(
+                model, trial.state.parameters, trial.optics, SPHERE, held, pooled=shared, most_steps=4,
+                cancelled=cancelled,
+            )  # fmt: skip
+        if _cost(trial) < _cost(best):
+            best, contacts, chosen, worse = trial, model.contacts, overlap, 0
+        else:
+            worse += 1
+        model.contacts = Contacts.none()
+        if worse == 2:
+            break
+    model.contacts = contacts
+    return chosen, contacts, best
 
 
 def _spreads(
     part: Part,
-    model: Model,
+    contacts: Contacts,
     fit: Fit,
     kind: Kind,
     held: NDArray[np.bool_],
@@ -142,9 +186,10 @@ def _spreads(
         precision[:, [Q1, Q2]] = strain_sd**-2.0
         precision[:, H] = absorption_sd**-2.0
         model = Model(part.scene, part.component, kind, Prior(np.zeros((n, N_PARAMETERS)), precision), rim)
+        model.contacts = contacts
         best = solve(
             model, best.state.parameters, best.optics, columns, held,
-            pooled=(0, 2) if kind is Kind.MASS else (1, 2), most_steps=6, cancelled=cancelled,
+            pooled=(2,) if kind is Kind.MASS else (1, 2), most_steps=6, cancelled=cancelled,
         )  # fmt: skip
         equations = model.linearise(best.state, best.optics, free, columns)
         variance = covariance(model, equations, free)
@@ -154,6 +199,16 @@ def _spreads(
             p[:, [Q1, Q2]].ravel(), inflation * variance[:, 3:5].ravel(), strain_sd, *STRAIN_SD
         )
         if kind is Kind.MASS:
+            # What all have in common belongs to the absorption that is shared.
+            common = float(np.median(p[:, H]))
+            moved = best.state.parameters.copy()
+            moved[free, H] -= common
+            best = replace(
+                best,
+                state=replace(best.state, parameters=moved),
+                optics=replace(best.optics, absorption=best.optics.absorption * float(np.exp(common))),
+            )
+            p = moved[free]
             absorption_sd = _spread(p[:, H], inflation * variance[:, 5], absorption_sd, *ABSORPTION_SD)
     if kind is Kind.FLAT:
         absorption_sd = 0.0

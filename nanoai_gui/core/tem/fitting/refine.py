@@ -23,7 +23,7 @@ from nanoai_gui.core.tem.fitting.model import Model, Prior
 from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.scene import Optics
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
-from nanoai_gui.core.tem.fitting.solver import solve
+from nanoai_gui.core.tem.fitting.solver import find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
 from nanoai_gui.core.tem.micrograph import Micrograph
 
@@ -150,6 +150,12 @@ def _fit_part(
     model = Model(piece.scene, piece.component, physics.kind, prior, _rim(start))
     optics = scaled(physics.optics, piece.factor)
     fit = solve(model, start, optics, physics.columns, fixed, cancelled=cancelled)
+    if physics.overlap:
+        for _ in range(2):
+            model.contacts = find_contacts(model, fit, physics.overlap)
+            fit = solve(
+                model, fit.state.parameters, optics, physics.columns, fixed, most_steps=6, cancelled=cancelled
+            )
     moved = piece.to_image(fit.state.parameters)
     # What is held keeps its very numbers.
     parameters[rows[~fixed]] = moved[~fixed]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, Q1, Q2, H, X, Y
+from nanoai_gui.core.tem.fitting.contacts import Contacts, candidates, choose
 from nanoai_gui.core.tem.fitting.model import Model, NormalEquations, State
 from nanoai_gui.core.tem.fitting.scene import Optics
 
@@ -262,3 +263,15 @@ def covariance(
         variance = inverse[:, diagonal, diagonal][:, : m - 1]
         out[batch.rows.ravel()] = np.maximum(variance, 0).reshape(-1, p)
     return out
+
+
+def find_contacts(model: Model, fit: Fit, overlap: float) -> Contacts:
+    """Choose which particles are in contact, given that contacts overlap so much."""
+    p = fit.state.parameters
+    small, large, share = candidates(p, model.component)
+    every = Contacts(small, large, overlap)
+    n = len(p)
+    present = set((model.contacts.small * n + model.contacts.large).tolist())
+    included = np.array([k in present for k in (small * n + large).tolist()], dtype=bool)
+    gain = model.contact_gains(fit.state, fit.optics, every, included)
+    return choose(small, large, share, gain, overlap, n)

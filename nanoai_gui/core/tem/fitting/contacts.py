@@ -1,0 +1,138 @@
+"""Particles that grew into each other: where two bodies share room, the path through both counts once.
+
+The projection does not show how far apart two particles are along the beam. Those in contact are: their
+centres are (1 - overlap) (r1 + r2) apart in space, with one overlap (degree of sintering) for the whole image,
+which leaves one distance along the beam for the one seen across it. An agglomerate of n particles holds
+together by n - 1 contacts at least: the likeliest ones form its tree; others must show in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, H, X, Y, half_sizes
+from nanoai_gui.core.tem.fitting.scene import Image
+
+MOST_GAIN = 20.0
+"""Logarithm of the likelihood that one pair may weigh against the habits of contacts."""
+EXTRA = 3.0
+"""The same that a contact beyond those of the tree needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contacts:
+    """Pairs of rows in contact, the smaller particle first, and the overlap they share."""
+
+    small: NDArray[np.intp]
+    large: NDArray[np.intp]
+    overlap: float
+
+    @classmethod
+    def none(cls) -> Contacts:
+        """No contacts."""
+        empty = np.empty(0, dtype=np.intp)
+        return cls(empty, empty, 0.0)
+
+    def within(self, rows: NDArray[np.bool_]) -> Contacts:
+        """Keep the pairs of which both particles are marked in ``rows`` (n,)."""
+        kept = rows[self.small] & rows[self.large]
+        return Contacts(self.small[kept], self.large[kept], self.overlap)
+
+
+def candidates(
+    parameters: NDArray[np.float64], component: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Give pairs of one component that overlap in projection: smaller, larger, distance over r1 + r2."""
+    from scipy.spatial import cKDTree
+
+    r = np.exp(parameters[:, LOG_R])
+    none = np.empty(0, dtype=np.intp)
+    if len(r) < 2:
+        return none, none, np.empty(0)
+    pairs = cKDTree(parameters[:, [X, Y]]).query_pairs(2.1 * float(r.max()), output_type="ndarray")
+    a, b = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.intp)
+    share = np.hypot(parameters[a, X] - parameters[b, X], parameters[a, Y] - parameters[b, Y]) / (r[a] + r[b])
+    near = (share < 1.05) & (component[a] == component[b])
+    a, b, share = a[near], b[near], share[near]
+    swap = r[a] > r[b]
+    return np.where(swap, b, a), np.where(swap, a, b), share
+
+
+@dataclass(frozen=True, eq=False)
+class Lenses:
+    """What some pairs share, in windows of one size: ``depth`` (m, w, w) is counted twice by a plain sum."""
+
+    pairs: NDArray[np.intp]
+    x0: NDArray[np.intp]
+    y0: NDArray[np.intp]
+    depth: Image
+
+
+def lenses(
+    parameters: NDArray[np.float64], contacts: Contacts, absorption: float, reach: float, most: int
+) -> Iterator[Lenses]:
+    """Compute the optical depth that pairs share, windows of one size at a time (``reach`` px around)."""
+    if not len(contacts.small):
+        return
+    half = np.minimum(half_sizes(parameters[contacts.small], reach), most)
+    for size in np.unique(half).tolist():
+        pairs = np.flatnonzero(half == size)
+        a, b = parameters[contacts.small[pairs]], parameters[contacts.large[pairs]]
+        x0 = np.rint(a[:, X]).astype(np.intp) - size
+        y0 = np.rint(a[:, Y]).astype(np.intp) - size
+        steps = np.arange(2 * size + 1)
+        high = []
+        for p in (a, b):
+            dx = (steps + (x0 - p[:, X])[:, None]).astype(np.float32)[:, None, :]
+            dy = (steps + (y0 - p[:, Y])[:, None]).astype(np.float32)[:, :, None]
+            r2 = np.exp(2 * p[:, LOG_R]).astype(np.float32)[:, None, None]
+            high.append(np.sqrt(np.maximum(r2 - dx * dx - dy * dy, 0)))
+        across = (a[:, X] - b[:, X]) ** 2 + (a[:, Y] - b[:, Y]) ** 2
+        apart = (1 - contacts.overlap) * (np.exp(a[:, LOG_R]) + np.exp(b[:, LOG_R]))
+        along = np.sqrt(np.maximum(apart**2 - across, 0)).astype(np.float32)[:, None, None]
+        path = np.minimum(high[0], along + high[1]) - np.maximum(-high[0], along - high[1])
+        path = np.where((high[0] > 0) & (high[1] > 0), np.maximum(path, 0), 0)
+        rate = (absorption * np.exp(0.5 * (a[:, H] + b[:, H]))).astype(np.float32)[:, None, None]
+        yield Lenses(pairs, x0, y0, rate * path)
+
+
+def choose(
+    small: NDArray[np.intp],
+    large: NDArray[np.intp],
+    share: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    overlap: float,
+    n: int,
+) -> Contacts:
+    """Choose the pairs that are in contact.
+
+    Parameters
+    ----------
+    small, large, share
+        From :func:`candidates`.
+    gain
+        Cost (chi square) saved by taking the pair as in contact.
+    n
+        Number of particles.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    if not len(small):
+        return Contacts(small, large, overlap)
+    # Contacts point anywhere in space, so most are seen nearly from the side; beyond the contact distance
+    # there is none.
+    seen = share / max(1 - overlap, 0.1)
+    habit = -0.5 * np.log(np.maximum(1 - np.minimum(seen, 1) ** 2, 0) + 0.03) - 0.7
+    habit -= 0.5 * (np.maximum(seen - 1, 0) / 0.03) ** 2
+    score = habit + np.clip(0.5 * gain, -MOST_GAIN, MOST_GAIN)
+    cost = 1e3 - score
+    tree = minimum_spanning_tree(coo_matrix((cost, (small, large)), (n, n))).tocoo()
+    linked = set(zip(tree.row.tolist(), tree.col.tolist(), strict=True))
+    in_tree = np.array([pair in linked for pair in zip(small.tolist(), large.tolist(), strict=True)])
+    kept = (in_tree & (score > -EXTRA)) | (score > EXTRA)
+    return Contacts(small[kept], large[kept], overlap)
