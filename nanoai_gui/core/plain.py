@@ -31,6 +31,7 @@ from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageR
 from nanoai_gui.core.tem.calibration import Calibration, CalibrationSource
 from nanoai_gui.core.tem.features import FeatureTable
 from nanoai_gui.core.tem.features.sets import Feature, FeatureSet
+from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import Description, SizingResult, get_method
@@ -41,7 +42,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         Agglomerates, AnalysisSettings, Calibration, Description, Feature, FeatureSet, FeatureTable,
-        ImageAnalysis, ImageRequest, PackedLabels, Particles, SizingResult,
+        FitReport, ImageAnalysis, ImageRequest, PackedLabels, Particles, SizingResult,
     )
 }  # fmt: skip
 """The dataclasses that can be written, by the name they have in the file."""

@@ -34,6 +34,8 @@ def put_particles(arrays: Arrays, prefix: str, particles: Particles) -> None:
     """Add the columns of a particle table to ``arrays``."""
     for name in _PARTICLE_COLUMNS:
         arrays[prefix + name] = getattr(particles, name)
+    if particles.flagged.any():
+        arrays[prefix + "flagged"] = particles.flagged
     lengths = np.array([len(outline) for outline in particles.outlines], dtype=np.int32)
     arrays[prefix + "outline_lengths"] = lengths
     points = [outline for outline in particles.outlines if len(outline)]
@@ -44,7 +46,11 @@ def put_particles(arrays: Arrays, prefix: str, particles: Particles) -> None:
 
 def get_particles(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Particles:
     """Read them back."""
-    columns = {name: arrays[prefix + name].astype(kind) for name, kind in _PARTICLE_COLUMNS.items()}
+    columns: dict[str, NDArray[Any]] = {
+        name: arrays[prefix + name].astype(kind) for name, kind in _PARTICLE_COLUMNS.items()
+    }
+    if prefix + "flagged" in arrays:
+        columns["flagged"] = arrays[prefix + "flagged"].astype(bool)
     lengths = arrays[prefix + "outline_lengths"]
     points = arrays[prefix + "outline_points"].astype(np.float32).reshape(-1, 2)
     if lengths.min(initial=0) < 0 or int(lengths.sum()) != len(points):

@@ -154,6 +154,7 @@ def swap_result(result: SizingResult, out: SizingResult, rows: SizingResult) -> 
         model=result.model,
         description=_swap_description(result.description, gone, rows.description),
         stale=(result.stale - set(gone.tolist())) | rows.stale,
+        fit=result.fit,
     )
 
 

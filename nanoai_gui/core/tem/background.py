@@ -68,7 +68,9 @@ class Background:
     def window(self, y0: int, x0: int, y1: int, x1: int) -> NDArray[np.float32]:
         """Background of the rows ``y0 <= y < y1`` and columns ``x0 <= x < x1`` alone, float32."""
         upper, lower, down = (v[y0:y1] for v in _interpolation(self.shape[0], self.grid.shape[0], self.block))
-        left, right, weight = (v[x0:x1] for v in _interpolation(self.shape[1], self.grid.shape[1], self.block))
+        left, right, weight = (
+            v[x0:x1] for v in _interpolation(self.shape[1], self.grid.shape[1], self.block)
+        )
         top = int(upper[0])
         grid = self.grid[top : int(lower[-1]) + 1]
         wide = grid[:, left] * (1 - weight) + grid[:, right] * weight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 
 import numpy as np
@@ -43,6 +43,8 @@ class Particles:
     outlines
         n arrays (k, 2) float32 of x, y in px, closed implicitly; an empty array (0, 2) means that the
         particle is the circle of its area around its centre.
+    flagged
+        bool, true where the method doubts its own measure, so that a person should look; none by default.
     """
 
     ids: NDArray[np.int32]
@@ -54,9 +56,12 @@ class Particles:
     uncertainty_px: NDArray[np.float64]
     status: NDArray[np.int8]
     outlines: tuple[NDArray[np.float32], ...]
+    flagged: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
         n = len(self.ids)
+        if not len(self.flagged) and n:
+            object.__setattr__(self, "flagged", np.zeros(n, dtype=bool))
         if any(len(getattr(self, f.name)) != n for f in fields(self)):
             raise ValueError("the columns of a particle table must have one length")
 

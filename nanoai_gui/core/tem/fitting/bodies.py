@@ -1,9 +1,9 @@
 """How deep the beam goes through a particle, px by px, and how that changes with its place, size and shape.
 
 A particle has six parameters: x, y (px), ln r (r the radius of the circle of its projected area, px), the
-strain (q1, q2) that makes an ellipse of that circle without changing its area, and h, the logarithm of how much
-more it absorbs than the others. A circle has no strain; with q = |(q1, q2)| its axes are r exp(q) and r exp(-q),
-the long one at the angle atan2(q2, q1) / 2 from x towards y.
+strain (q1, q2) that makes an ellipse of that circle without changing its area, and h, the logarithm of how
+much more it absorbs than the others. A circle has no strain; with q = |(q1, q2)| the half axes are r exp(q)
+and r exp(-q), the long one at the angle atan2(q2, q1) / 2 from x towards y.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ class Kind(StrEnum):
     """Beer-Lambert absorption along the path through the material."""
     FLAT = "flat silhouette"
     """Every path through material is equally dark."""
-    OWN = "per particle"
-    """Mass-thickness, but each particle absorbs by its own amount (crystals turned any way)."""
 
 
 @dataclass(frozen=True, eq=False)

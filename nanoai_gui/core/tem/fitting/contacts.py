@@ -1,9 +1,9 @@
 """Particles that grew into each other: where two bodies share room, the path through both counts once.
 
 The projection does not show how far apart two particles are along the beam. Those in contact are: their
-centres are (1 - overlap) (r1 + r2) apart in space, with one overlap (degree of sintering) for the whole image,
-which leaves one distance along the beam for the one seen across it. An agglomerate of n particles holds
-together by n - 1 contacts at least: the likeliest ones form its tree; others must show in the image.
+centres are (1 - overlap) (r1 + r2) apart in space, with one overlap (degree of sintering) for the image,
+which leaves one distance along the beam for that seen across it. An agglomerate of n particles holds together
+by n - 1 contacts at least: the likeliest ones form its tree; others must show in the image.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _APART_PX = 8.0
 def components(
     agglomerate: NDArray[np.integer], x: NDArray[np.float64], y: NDArray[np.float64], r: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Number the components: agglomerates, joined where particles of two of them lie next to each other."""
+    """Give each particle a number that all share whose agglomerates touch, or nearly so, (n,)."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
@@ -163,7 +163,11 @@ class Layout:
 
 
 def cut(
-    signal: Signal, agglomerates: Agglomerates, layout: Layout, numbers: NDArray[np.intp], floor: float,
+    signal: Signal,
+    agglomerates: Agglomerates,
+    layout: Layout,
+    numbers: NDArray[np.intp],
+    floor: float,
     margin: int,
 ) -> Part:
     """Cut some components out of a micrograph.

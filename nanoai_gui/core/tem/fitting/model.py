@@ -123,10 +123,12 @@ class Model:
         self.ground = np.bincount(self._counted_owner, squares, self.n_components) + LEVEL_SD**-2.0
         self.n_px = np.bincount(self._counted_owner, minlength=self.n_components)
 
-    def _groups(self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics) -> list[NDArray[np.intp]]:
+    def _groups(
+        self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics
+    ) -> list[tuple[int, NDArray[np.intp]]]:
         reach = 1.5 + (2.5 * optics.blur_px)
         half = np.minimum(half_sizes(p[rows], reach), self.rim)
-        return [(int(h), rows[half == h]) for h in np.unique(half)]  # type: ignore[misc]
+        return [(int(h), rows[half == h]) for h in np.unique(half)]
 
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
@@ -155,11 +157,12 @@ class Model:
         level = np.bincount(owner, weight * weight * values, self.n_components) / self.ground
         values = values - level[owner].astype(np.float32)
         residual.ravel()[self._counted] = values
-        cost = np.bincount(owner, (weight * values).astype(np.float64) ** 2, self.n_components)
-        cost += LEVEL_SD**-2.0 * level**2
         away = parameters[rows] - self.prior.mean[rows]
-        cost += np.bincount(
-            self.component[rows], (self.prior.precision[rows] * away**2).sum(axis=1), self.n_components
+        pull = (self.prior.precision[rows] * away**2).sum(axis=1)
+        cost = (
+            np.bincount(owner, (weight * values).astype(np.float64) ** 2, self.n_components)
+            + np.bincount(self.component[rows], pull, self.n_components)
+            + LEVEL_SD**-2.0 * level**2
         )
         return State(parameters, depth, passed, blurred, residual, level, cost)
 
@@ -179,7 +182,12 @@ class Model:
             width = lens.depth.shape[1]
             index = self._index(lens.y0, lens.x0, width)
             sign = np.where(included[lens.pairs], -1, 1).astype(np.float32)[:, None, None]
-            change = -np.float32(optics.amplitude) * state.passed.ravel()[index] * sign * np.expm1(sign * lens.depth)
+            change = (
+                -np.float32(optics.amplitude)
+                * state.passed.ravel()[index]
+                * sign
+                * np.expm1(sign * lens.depth)
+            )
             smooth = blur_matrix(width, optics.blur_px)
             change = np.matmul(np.matmul(smooth, change), smooth) * self.weight.ravel()[index]
             product = 2 * (weighted.ravel()[index] * change).sum(axis=(1, 2))
@@ -214,7 +222,9 @@ class Model:
         place[rows] = np.arange(n)
         weighted = self.weight * state.residual
         gradient, own, border = np.zeros((n, p)), np.zeros((n, p, p)), np.zeros((n, p))
-        pooled = self._pooled_columns(state, optics) if with_pooled else np.empty((0, *self.shape), np.float32)
+        pooled = (
+            self._pooled_columns(state, optics) if with_pooled else np.empty((0, *self.shape), np.float32)
+        )
         g = len(pooled)
         pooled_border = np.zeros((n, p, g))
         jacobians: list[Image] = [np.empty(0, dtype=np.float32)] * n

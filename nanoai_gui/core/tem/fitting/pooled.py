@@ -1,4 +1,4 @@
-"""What all particles of an image share, found on a handful of agglomerates: contrast kind, absorption, blur."""
+"""What all particles of an image share, found on a handful of agglomerates."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Physics:
         return (*SPHERE, *shaped, *((H,) if self.absorption_sd else ()))
 
     def prior(self, n: int) -> Prior:
-        """What is expected of n particles."""
+        """Say what is expected of n particles."""
         precision = np.zeros((n, N_PARAMETERS))
         if self.strain_sd:
             precision[:, [Q1, Q2]] = self.strain_sd**-2.0

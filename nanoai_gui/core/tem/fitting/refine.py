@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +13,16 @@ from nanoai_gui.core.callbacks import (
     checkpoint,
     never_cancelled,
     no_progress,
+)
+from nanoai_gui.core.callbacks import (
     part as share,
 )
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
-from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, X, Y
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, Kind, X, Y
 from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
-from nanoai_gui.core.tem.fitting.model import Model, Prior
+from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
-from nanoai_gui.core.tem.fitting.scene import Optics
+from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
 from nanoai_gui.core.tem.fitting.solver import find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
@@ -31,9 +32,12 @@ MARGIN_PX = 6
 """Background around agglomerates that is fitted with them, in px of the scene."""
 MODEL_ERROR = 0.02
 """What even a right model is expected to be wrong by, as a share of the typical contrast."""
+SMALLEST_PX = 5.0
+"""Diameter below which even a fit started from the truth is off (measured on synthetic images)."""
+LIMIT_ERROR = 0.1
 SAMPLE_PARTICLES = 60
 SAMPLE_LARGEST = 12
-"""Particles in the handful of agglomerates from which the shared parameters come, and in one of them at most."""
+"""Particles in the handful of agglomerates that give the shared parameters, and in one of them at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +78,36 @@ class Refined:
         What all of them share; ``None`` where there was nothing to fit.
     levels
         (m, 2): agglomerate and the level of the background there beside the flattened one.
+    limit_px
+        Diameter below which nothing can be measured in this image.
     """
 
     parameters: NDArray[np.float64]
     judgement: Judgement
     physics: Physics | None
     levels: NDArray[np.float64]
+    limit_px: float
+
+    def report(self, n: int, outlines_stand: bool) -> FitReport | None:
+        """Sum up the fit for the result, which holds the first ``n`` particles."""
+        physics = self.physics
+        if physics is None:
+            return None
+        p = self.parameters[:n]
+        extra = p[:, [X, Y, H]] if physics.absorption_sd else np.empty((0, 3))
+        return FitReport(
+            contrast_kind=physics.kind.value,
+            absorption=float(physics.optics.absorption),
+            amplitude=float(physics.optics.amplitude),
+            blur_px=float(physics.optics.blur_px),
+            overlap=physics.overlap,
+            strain_sd=physics.strain_sd,
+            absorption_sd=physics.absorption_sd,
+            outlines_stand=outlines_stand,
+            detection_limit_px=self.limit_px,
+            levels=self.levels,
+            extra=extra,
+        )
 
 
 def refine(
@@ -101,7 +129,7 @@ def refine(
     parameters[:, X], parameters[:, Y] = starts.x, starts.y
     parameters[:, LOG_R] = np.log(np.maximum(starts.radius, 0.5))
     if not n or starts.held.all():
-        return Refined(parameters, Judgement.nothing(n), None, np.empty((0, 2)))
+        return Refined(parameters, Judgement.nothing(n), None, np.empty((0, 2)), SMALLEST_PX)
     progress(0.0, "Reading the contrast")
     signal = read_signal(micrograph, agglomerates)
     checkpoint(cancelled)
@@ -129,7 +157,28 @@ def refine(
         )
         done += len(piece.rows)
     progress(1.0, "Fitting particles")
-    return Refined(parameters, judgement, physics, np.concatenate(levels) if levels else np.empty((0, 2)))
+    limit = _detection_limit(physics, signal)
+    return Refined(parameters, judgement, physics, np.concatenate(levels), limit)
+
+
+def _detection_limit(physics: Physics, signal: Signal) -> float:
+    """Diameter (px) of the smallest particle that could be measured here.
+
+    The contrast of a sphere grows with its diameter, and so does the number of px it covers: its sum must
+    stand out of the noise far enough that the diameter is known to a tenth. However clear the image, what
+    is not several px wide and wider than the blur has no shape that could be fitted.
+    """
+    optics = physics.optics
+    for d in np.arange(2.0, 200.0, 0.25).tolist():
+        depth = optics.absorption * d * 2 / 3 if physics.kind is Kind.MASS else np.inf
+        contrast = optics.amplitude * -np.expm1(-depth)
+        # The sum of contrast goes with d^3 (mass) or d^2 (flat): its relative error is that many times that
+        # of d.
+        power = 3 if physics.kind is Kind.MASS else 2
+        spread = np.sqrt(np.pi * (d * d / 4 + 4 * optics.blur_px**2))
+        if power * LIMIT_ERROR * contrast * np.pi / 4 * d * d > signal.noise * spread:
+            return float(max(d, SMALLEST_PX, 2 * 1.5 * optics.blur_px))
+    return 200.0
 
 
 def _fit_part(
@@ -178,14 +227,14 @@ def _typical_contrast(signal: Signal, agglomerates: Agglomerates, starts: Starts
     for k in rows.tolist():
         reach = max(int(starts.radius[k] / 3), 1)
         y, x = int(np.clip(starts.y[k], 0, height - 1)), int(np.clip(starts.x[k], 0, width - 1))
-        window = signal.cut(max(y - reach, 0), max(x - reach, 0), min(y + reach + 1, height), min(x + reach + 1, width))
+        window = signal.cut(
+            max(y - reach, 0), max(x - reach, 0), min(y + reach + 1, height), min(x + reach + 1, width)
+        )
         values.append(float(window.mean()))
     return max(float(np.median(values)), 3 * signal.noise / max(float(np.median(starts.radius)), 1.0), 1e-3)
 
 
-def _sample(
-    signal: Signal, agglomerates: Agglomerates, starts: Starts, layout: Layout, floor: float
-) -> Part:
+def _sample(signal: Signal, agglomerates: Agglomerates, starts: Starts, layout: Layout, floor: float) -> Part:
     """Cut out a handful of agglomerates: not too crowded, of ordinary particles, from all over the image."""
     component = layout.component
     size = np.bincount(component)
@@ -204,11 +253,3 @@ def _sample(
         if size[chosen].sum() >= SAMPLE_PARTICLES:
             break
     return cut(signal, agglomerates, layout, np.sort(np.array(chosen, dtype=np.intp)), floor, MARGIN_PX + 2)
-
-
-def optics_text(optics: Optics) -> str:
-    """Say what is shared, for a tooltip."""
-    return f"absorption {optics.absorption:.4g} per px, blur {optics.blur_px:.2f} px"
-
-
-__all__: Sequence[str] = ("Prior", "Refined", "Starts", "refine")

@@ -29,11 +29,10 @@ _FIRST_DAMPING = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The end of a fit: parameters (n, 6), the model there, and what all particles share."""
+    """The end of a fit: the model there, its parameters within, and what all particles share."""
 
     state: State
     optics: Optics
-    n_steps: int
 
 
 def solve(
@@ -62,8 +61,7 @@ def solve(
     state = model.evaluate(start, optics, everyone)
     # Components whose every particle is held, or without any, have nothing to do.
     active = np.bincount(model.component[~held], minlength=model.n_components) > 0
-    step = 0
-    for step in range(1, most_steps + 1):
+    for _ in range(most_steps):
         checkpoint(cancelled)
         free = everyone[active[model.component] & ~held]
         if not len(free):
@@ -93,7 +91,7 @@ def solve(
             parameters[back] = state.parameters[back]
             state = model.evaluate(parameters, optics, everyone)
         active &= ~(small | (damping > 1e4))
-    return Fit(state, optics, step)
+    return Fit(state, optics)
 
 
 def _moved(optics: Optics, pooled: tuple[int, ...], shared: NDArray[np.float64]) -> Optics:
@@ -239,7 +237,7 @@ def _step_with_pooled(
         matrix -= np.einsum("bmg,bmh->gh", border, solved[:, :, 1:])
         right -= np.einsum("bmg,bm->g", border, solved[:, :, 0])
         parts.append((batch.rows, solved))
-    shared = np.linalg.solve(matrix, right)
+    shared = np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
     move = np.zeros((len(rows), p))
     for table, solved in parts:
         m = solved.shape[1]
@@ -248,9 +246,7 @@ def _step_with_pooled(
     return move, shared
 
 
-def covariance(
-    model: Model, equations: NormalEquations, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def covariance(model: Model, equations: NormalEquations, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """(n, p) variances of the parameters, neighbours and level free to move as well."""
     p = equations.gradient.shape[1]
     out = np.zeros((len(rows), p))

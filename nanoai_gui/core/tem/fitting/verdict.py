@@ -47,9 +47,7 @@ class Judgement:
         whole.misfit[rows] = self.misfit
 
 
-def judge(
-    model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_], factor: int
-) -> Judgement:
+def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_], factor: int) -> Judgement:
     """Judge the particles of one scene."""
     n = len(held)
     out = Judgement.nothing(n)
@@ -75,7 +73,9 @@ def judge(
         mean = float(weighted[rows, columns][near].mean())
         noise = kept / float((weight[near] ** 2).mean())
         contrast = fit.optics.amplitude * float(shape[rows, columns][near].mean())
-        out.misfit[k] = np.sqrt(max(float(plain[rows, columns][near].mean()) - noise, 0.0)) / max(contrast, 1e-6)
+        out.misfit[k] = np.sqrt(max(float(plain[rows, columns][near].mean()) - noise, 0.0)) / max(
+            contrast, 1e-6
+        )
         inflation[k] = max(mean / kept, 1.0)
     free = np.flatnonzero(~held)
     if len(free):

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from nanoai_gui.core.callbacks import Cancelled, Progress
     from nanoai_gui.core.tem.features import FeatureTable
+    from nanoai_gui.core.tem.fitting.report import FitReport
     from nanoai_gui.core.tem.micrograph import Micrograph
 
 METHOD_MODULES: dict[str, str] = {
@@ -102,6 +103,8 @@ class SizingResult:
         What a trained method saw of the agglomerates.
     stale
         Ids of agglomerates that a person changed since they were measured.
+    fit
+        What a physical fit rests on, for a method that makes one.
     """
 
     method: str
@@ -113,6 +116,7 @@ class SizingResult:
     model: str = ""
     description: Description | None = None
     stale: frozenset[int] = frozenset()
+    fit: FitReport | None = None
 
     @classmethod
     def from_particles(
