@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.editing.edit import Edit
-from nanoai_gui.core.editing.packed import put_analysis
 from nanoai_gui.core.editing.patches import (
     LabelPatch,
     MethodPatch,
@@ -21,7 +20,7 @@ from nanoai_gui.core.editing.patches import (
     with_packed_labels,
 )
 from nanoai_gui.core.editing.rows import empty_result, swap_agglomerates, swap_result
-from nanoai_gui.core.packing import pack
+from nanoai_gui.core.plain import to_bytes
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.micrograph import Box
@@ -288,15 +287,17 @@ class ImageDocument:
 
     def state_bytes(self) -> bytes:
         """Give the whole state as bytes; two documents in the same state give the same bytes."""
-        arrays: dict[str, NDArray[Any]] = {}
-        meta: dict[str, Any] = {"values": dict(sorted(self.values.items()))}
-        if self.analysis is not None:
-            meta["analysis"] = put_analysis(arrays, "", self.analysis, False)
-            arrays["labels"] = self.labels
-            order = sorted(meta["analysis"]["results"])
-            meta["analysis"]["results"] = {name: meta["analysis"]["results"][name] for name in order}
-            meta["analysis"]["seconds"] = dict(sorted(meta["analysis"]["seconds"].items()))
-        return pack(meta, dict(sorted(arrays.items())))
+        values = tuple((key, self.values[key]) for key in sorted(self.values))
+        if self.analysis is None:
+            return to_bytes((values, None))
+        # The order in which methods came does not matter.
+        analysis = replace(
+            self.analysis,
+            labels=self.packed_labels,
+            results=dict(sorted(self.results.items())),
+            seconds=dict(sorted(self.analysis.seconds.items())),
+        )
+        return to_bytes((values, analysis))
 
 
 def rerun_edit(document: ImageDocument, analysis: ImageAnalysis, title: str = "Analyse") -> Edit:

@@ -7,14 +7,10 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
-from nanoai_gui.core.editing.patches import READERS, ParticlePatch, Patch, TablePatch, union
-from nanoai_gui.core.packing import PackingError, pack, unpack
+from nanoai_gui.core.editing.patches import ParticlePatch, Patch, TablePatch, union
+from nanoai_gui.core.plain import KINDS, from_bytes, to_bytes
 from nanoai_gui.core.tem.micrograph import Box
-
-VERSION = 1
-"""Of the bytes; a newer one is refused."""
 
 
 def _new_uid() -> str:
@@ -77,20 +73,7 @@ class Edit:
 
     def to_bytes(self) -> bytes:
         """Write it; reading it back runs no code."""
-        arrays: dict[str, Any] = {}
-        listed = [
-            {"kind": patch.kind, "meta": patch.write(arrays, f"{i}.")} for i, patch in enumerate(self.patches)
-        ]
-        meta = {
-            "edit": VERSION,
-            "title": self.title,
-            "group": self.group,
-            "time": self.time,
-            "uid": self.uid,
-            "by_hand": self.is_by_hand,
-            "patches": listed,
-        }
-        return pack(meta, arrays)
+        return to_bytes(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Edit:
@@ -99,24 +82,9 @@ class Edit:
         Raises
         ------
         PackingError
-            If the bytes are damaged, or of a newer version.
+            If the bytes are damaged, or hold what this NanoAI does not know.
         """
-        meta, arrays = unpack(data)
-        try:
-            if meta["edit"] > VERSION:
-                raise PackingError("an edit of a newer version")
-            patches = tuple(
-                READERS[item["kind"]](arrays, f"{i}.", item["meta"]) for i, item in enumerate(meta["patches"])
-            )
-            return cls(
-                str(meta["title"]),
-                patches,
-                str(meta["group"]),
-                float(meta["time"]),
-                str(meta["uid"]),
-                bool(meta["by_hand"]),
-            )
-        except PackingError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError, IndexError) as error:
-            raise PackingError("not an edit") from error
+        return from_bytes(cls, data)
+
+
+KINDS[Edit.__name__] = Edit

@@ -6,32 +6,29 @@ and nothing else: kilobytes, never a copy of the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.editing import packed
-from nanoai_gui.core.packing import PackingError
+from nanoai_gui.core.plain import KINDS
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
+from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 
 if TYPE_CHECKING:
     from nanoai_gui.core.editing.document import ImageDocument
-    from nanoai_gui.core.tem.analysis import ImageAnalysis
 
-JSON = Any
-"""Any value that JSON can hold."""
+Value = Any
+"""Anything that :mod:`nanoai_gui.core.plain` can write."""
 
 
 class Patch(Protocol):
     """What all patches can do."""
-
-    kind: ClassVar[str]
 
     @property
     def n_bytes(self) -> int:
@@ -45,10 +42,6 @@ class Patch(Protocol):
 
     def apply(self, document: ImageDocument, forward: bool) -> None:
         """Change the document from before to after, or back."""
-        ...
-
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """Add its arrays under names that begin with ``prefix``; gives the rest as JSON."""
         ...
 
 
@@ -67,12 +60,21 @@ class LabelPatch:
         (n,) int32, the id before and after.
     """
 
-    kind: ClassVar[str] = "labels"
     shape: tuple[int, int]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int32]
     old: NDArray[np.int32]
     new: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        n = len(self.starts)
+        if not n or not len(self.lengths) == len(self.old) == len(self.new) == n:
+            raise ValueError("runs without their lengths or ids")
+        last = int((self.starts + self.lengths).max())
+        if min(self.shape) < 1 or int(self.starts.min()) < 0 or int(self.lengths.min()) < 1:
+            raise ValueError("runs that cannot be")
+        if last > self.shape[0] * self.shape[1]:
+            raise ValueError("pixels outside of the image")
 
     @classmethod
     def to(
@@ -146,36 +148,11 @@ class LabelPatch:
             raise ValueError("the edit does not fit the labels")
         flat[position] = after
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        for name in ("starts", "lengths", "old", "new"):
-            arrays[prefix + name] = getattr(self, name)
-        return list(self.shape)
-
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> LabelPatch:
-        """Read it back; raises ``PackingError`` if it would write beside the image."""
-        shape = (int(meta[0]), int(meta[1]))
-        starts, lengths = arrays[prefix + "starts"], arrays[prefix + "lengths"]
-        if len(starts) != len(lengths) or not len(starts):
-            raise PackingError("runs without their lengths")
-        if (
-            int(starts.min()) < 0
-            or int(lengths.min()) < 1
-            or int((starts + lengths).max()) > shape[0] * shape[1]
-        ):
-            raise PackingError("pixels outside of the image")
-        old, new = arrays[prefix + "old"].astype(np.int32), arrays[prefix + "new"].astype(np.int32)
-        if len(old) != len(starts) or len(new) != len(starts):
-            raise PackingError("runs without their ids")
-        return cls(shape, starts.astype(np.int64), lengths.astype(np.int32), old, new)
-
 
 @dataclass(frozen=True, eq=False)
 class TablePatch:
     """Rows of the agglomerate table: those that were there, and those that are there instead."""
 
-    kind: ClassVar[str] = "agglomerates"
     before: Agglomerates
     after: Agglomerates
 
@@ -194,21 +171,6 @@ class TablePatch:
         out, into = (self.before, self.after) if forward else (self.after, self.before)
         document.swap_agglomerates(out, into)
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        return {
-            "before": packed.put_agglomerates(arrays, prefix + "before.", self.before),
-            "after": packed.put_agglomerates(arrays, prefix + "after.", self.after),
-        }
-
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> TablePatch:
-        """Read it back."""
-        return cls(
-            packed.get_agglomerates(arrays, prefix + "before.", meta["before"]),
-            packed.get_agglomerates(arrays, prefix + "after.", meta["after"]),
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class ParticlePatch:
@@ -218,7 +180,6 @@ class ParticlePatch:
     particles stand on both sides (see :meth:`~nanoai_gui.core.editing.history.History.amend`).
     """
 
-    kind: ClassVar[str] = "particles"
     method: str
     before: SizingResult
     after: SizingResult
@@ -239,29 +200,11 @@ class ParticlePatch:
         out, into = (self.before, self.after) if forward else (self.after, self.before)
         document.swap_result(self.method, out, into)
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        return {
-            "method": self.method,
-            "before": packed.put_result(arrays, prefix + "before.", self.before),
-            "after": packed.put_result(arrays, prefix + "after.", self.after),
-        }
-
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> ParticlePatch:
-        """Read it back."""
-        return cls(
-            str(meta["method"]),
-            packed.get_result(arrays, prefix + "before.", meta["before"]),
-            packed.get_result(arrays, prefix + "after.", meta["after"]),
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class MethodPatch:
     """Everything one method found: to add a method, take it away or replace it; ``None`` is not there."""
 
-    kind: ClassVar[str] = "method"
     method: str
     before: SizingResult | None
     after: SizingResult | None
@@ -281,34 +224,17 @@ class MethodPatch:
         """Put one in the place of the other."""
         document.set_result(self.method, self.after if forward else self.before, self.seconds)
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        meta: dict[str, JSON] = {"method": self.method, "seconds": self.seconds}
-        for name, side in (("before", self.before), ("after", self.after)):
-            meta[name] = None if side is None else packed.put_result(arrays, f"{prefix}{name}.", side)
-        return meta
-
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> MethodPatch:
-        """Read it back."""
-        sides = [
-            None if meta[name] is None else packed.get_result(arrays, f"{prefix}{name}.", meta[name])
-            for name in ("before", "after")
-        ]
-        return cls(str(meta["method"]), sides[0], sides[1], float(meta["seconds"]))
-
 
 @dataclass(frozen=True)
 class ValuePatch:
     """A single value of the document: a calibration, a count set by hand, the settings ...
 
-    ``before`` and ``after`` are JSON values; ``None`` means that it is not set.
+    ``before`` and ``after`` are anything that :mod:`nanoai_gui.core.plain` can write; ``None``: not set.
     """
 
-    kind: ClassVar[str] = "value"
     what: str
-    before: JSON
-    after: JSON
+    before: Value
+    after: Value
 
     @property
     def n_bytes(self) -> int:
@@ -324,15 +250,6 @@ class ValuePatch:
         """Set it."""
         document.set_value(self.what, self.after if forward else self.before)
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        return {"what": self.what, "before": self.before, "after": self.after}
-
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> ValuePatch:
-        """Read it back."""
-        return cls(str(meta["what"]), meta["before"], meta["after"])
-
 
 @dataclass(frozen=True, eq=False)
 class ResultPatch:
@@ -341,7 +258,6 @@ class ResultPatch:
     The labels of both are packed.
     """
 
-    kind: ClassVar[str] = "results"
     before: ImageAnalysis | None
     after: ImageAnalysis | None
 
@@ -364,27 +280,9 @@ class ResultPatch:
         """Put one in the place of the other."""
         document.replace_analysis(self.after if forward else self.before)
 
-    def write(self, arrays: packed.Arrays, prefix: str) -> JSON:
-        """See :class:`Patch`."""
-        return {
-            name: None if side is None else packed.put_analysis(arrays, f"{prefix}{name}.", side, True)
-            for name, side in (("before", self.before), ("after", self.after))
-        }
 
-    @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, meta: JSON) -> ResultPatch:
-        """Read it back."""
-        sides = [
-            None if meta[name] is None else packed.get_analysis(arrays, f"{prefix}{name}.", meta[name])
-            for name in ("before", "after")
-        ]
-        return cls(sides[0], sides[1])
-
-
-READERS = {
-    patch.kind: patch.read
-    for patch in (LabelPatch, TablePatch, ParticlePatch, MethodPatch, ValuePatch, ResultPatch)
-}
+for _kind in (LabelPatch, TablePatch, ParticlePatch, MethodPatch, ValuePatch, ResultPatch):
+    KINDS[_kind.__name__] = _kind
 
 
 def with_packed_labels(analysis: ImageAnalysis) -> ImageAnalysis:
