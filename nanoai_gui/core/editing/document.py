@@ -210,9 +210,17 @@ class ImageDocument:
             raise
         self.revision += 1
         self.reserve(edit)
+        if edit.is_by_hand:
+            self.count_hand_edit(1 if forward else -1)
         if any(isinstance(patch, LabelPatch) for patch in patches):
             self._packed = None
         return edit.box
+
+    def count_hand_edit(self, by: int) -> None:
+        """Count corrections (down, when one was joined with the one before)."""
+        if self.analysis is not None:
+            n = self.analysis.n_hand_edits + by
+            self.analysis = replace(self.analysis, n_hand_edits=max(n, 0))
 
     def reserve(self, edit: Edit) -> None:
         """Never use the ids of an edit for anything new (also of one that was read and is undone)."""

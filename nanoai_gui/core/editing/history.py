@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from enum import Enum
 
 import numpy as np
 
@@ -18,6 +19,17 @@ FEWEST_STEPS = 1
 """The last step can always be undone, however large."""
 GROUP_SECONDS = 2.0
 """Edits of one group are one step if they follow each other within this time."""
+
+
+class Direction(Enum):
+    """What happened to an edit."""
+
+    DONE = "done"
+    UNDONE = "undone"
+    REDONE = "redone"
+    AMENDED = (
+        "amended"  # done or not, it was completed by new measurements, or joined with the next of its group
+    )
 
 
 class History:

@@ -62,7 +62,8 @@ class ImageRequest:
 class ImageAnalysis:
     """What was measured in one image, and from what (design: every number can be traced).
 
-    ``agglomerates`` carries an empty label image; the real one is ``labels``, packed.
+    ``agglomerates`` carries an empty label image; the real one is ``labels``, packed. ``n_hand_edits`` counts
+    the corrections that a person made since.
     """
 
     request: ImageRequest
@@ -77,6 +78,7 @@ class ImageAnalysis:
     results: Mapping[str, SizingResult]
     seconds: Mapping[str, float]
     warnings: tuple[str, ...]
+    n_hand_edits: int = 0
 
 
 def load(request: ImageRequest) -> Micrograph:

@@ -91,8 +91,7 @@ class ThresholdPreview(QObject):
         entry = self._session.current_entry
         if entry is None or entry.analysis is None:
             return False
-        is_fresh = entry.analysis.request.generation == entry.generation
-        return is_fresh and entry.analysis.settings.segmentation == parameters
+        return entry.is_fresh and entry.analysis.settings.segmentation == parameters
 
     def _ask(self) -> None:
         entry = self._session.current_entry

@@ -9,20 +9,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from nanoai_gui.core.editing.document import rerun_edit
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.history import Direction
+from nanoai_gui.core.editing.patches import ValuePatch
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
-from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.gui.tem.entries import ImageEntry, ImageState, Selection, covers
+from nanoai_gui.gui.tem.entries import (
+    CALIBRATION,
+    DATA_BAR,
+    SETTINGS,
+    ImageEntry,
+    ImageState,
+    Selection,
+    covers,
+    settings_title,
+)
+from nanoai_gui.gui.tem.image_edits import ImageEdits
 
 
-class TemSession(QObject):
+class TemSession(ImageEdits):
     """The model of the TEM tab.
 
     ``wanted`` is the image a person asked for, ``current`` the one that is shown: they differ while a file
@@ -48,7 +60,6 @@ class TemSession(QObject):
         self._wanted: int | None = None
         self._current: int | None = None
         self._micrograph: Micrograph | None = None
-        self._labels: NDArray[np.int32] | None = None
         self._selection = Selection()
         self._settings = AnalysisSettings()
         self._shown_method = self._settings.methods[0]
@@ -165,14 +176,12 @@ class TemSession(QObject):
             return
         self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
         self._by_source[source] = key
-        entry.frame = frame
-        entry.calibration = entry.file_calibration = None
-        entry.data_bar_top = entry.file_data_bar_top = None
-        entry.analysis = None
-        entry.error = entry.title = ""
+        had_labels = key == self._current and self.labels is not None
+        entry.take_frame(frame)
         self._bump(entry)
+        if had_labels:
+            self.labels_changed.emit()
         if key == self._current:
-            self._drop_labels()
             self.select(Selection())
         self.entry_changed.emit(key)
         if key == self._wanted:
@@ -209,7 +218,8 @@ class TemSession(QObject):
     @property
     def labels(self) -> NDArray[np.int32] | None:
         """(height, width) agglomerate ids of the image that is shown; ``None`` until unpacked."""
-        return self._labels
+        entry = self.current_entry
+        return entry.document.labels if entry is not None and entry.document.has_labels else None
 
     def set_current(self, key: int | None) -> None:
         """Ask for an image; it becomes ``current`` once it has been read."""
@@ -250,15 +260,20 @@ class TemSession(QObject):
     def accept_labels(self, key: int, analysis: ImageAnalysis, labels: NDArray[np.int32]) -> None:
         """Take the unpacked labels of an analysis; dropped if it is not the one shown."""
         if key == self._current and self._entries[key].analysis is analysis:
-            self._labels = labels
+            self._entries[key].document.attach_labels(labels)
             self.labels_changed.emit()
 
     def _show(self, key: int | None, micrograph: Micrograph | None) -> None:
         other = key != self._current
+        before = None if self._current is None else self._entries.get(self._current)
+        had_labels = self.labels is not None if before is not None else False
         self._current = key
         self._micrograph = None if key is None or micrograph is None else self._overridden(key, micrograph)
         if other:
-            self._drop_labels()
+            if before is not None:
+                before.document.release_labels()
+            if had_labels:
+                self.labels_changed.emit()
             self.select(Selection())
         self.current_changed.emit()
 
@@ -272,43 +287,47 @@ class TemSession(QObject):
         top = None if top is None or top < 0 else top
         return micrograph if top == micrograph.data_bar_top else micrograph.with_data_bar(top)
 
-    def _drop_labels(self) -> None:
-        if self._labels is not None:
-            self._labels = None
-            self.labels_changed.emit()
-
     # ------------------------------------------------------------------ a person's overrides
 
-    def set_calibration(self, keys: int | Iterable[int], calibration: Calibration | None) -> None:
-        """Set the pixel size of images, or go back to what the file says with ``None``.
+    def _value_changed(self, entry: ImageEntry, what: str) -> None:
+        """Follow a value that an edit set: what else depends on it."""
+        if what == CALIBRATION:
+            entry.follow_calibration()
+            self._refresh_micrograph(entry.key)
+        elif what == DATA_BAR:
+            self._bump(entry)
+            self._refresh_micrograph(entry.key)
+        elif what == SETTINGS:
+            settings = entry.document.values.get(SETTINGS)
+            if isinstance(settings, AnalysisSettings):
+                self._take_settings(settings)
 
-        Everything is measured in px, so a measured image needs no new analysis: its result is given the new
-        pixel size, and stays traceable by carrying it.
-        """
-        for key in [keys] if isinstance(keys, int) else list(keys):
-            entry = self._entries[key]
-            if entry.calibration == calibration:
-                continue
-            was_valid = entry.analysis is not None and entry.analysis.request.generation == entry.generation
-            entry.calibration = calibration
-            entry.generation += 1
-            analysis = entry.analysis
-            known = entry.known_calibration
-            if analysis is not None and known is not None:
-                request = entry.request() if was_valid else replace(analysis.request, calibration=calibration)
-                entry.analysis = replace(analysis, request=request, calibration=known)
-            self._refresh_micrograph(key)
-            self.entry_changed.emit(key)
+    def _document_changed(self, entry: ImageEntry, has_new_labels: bool, has_labels: bool) -> None:
+        """Follow an edit: state, selection, and the signals that views listen to."""
+        if entry.state not in (ImageState.QUEUED, ImageState.RUNNING):
+            entry.state = self._settled_state(entry)
+        if entry.key == self._current:
+            self._prune_selection(entry)
+        else:
+            entry.document.release_labels()
+        self.entry_changed.emit(entry.key)
+        if entry.key == self._current and has_new_labels:
+            self.labels_changed.emit()
 
-    def set_data_bar(self, key: int, top: int | None) -> None:
-        """Set the first row of the data bar; -1: there is none; ``None``: what is found in the image."""
-        entry = self._entries[key]
-        if entry.data_bar_top == top:
+    def _prune_selection(self, entry: ImageEntry) -> None:
+        """Select no longer what is not there any more."""
+        document, selected = entry.document, self._selection
+        if not document.is_measured:
+            self.select(Selection())
             return
-        entry.data_bar_top = top
-        self._bump(entry)
-        self._refresh_micrograph(key)
-        self.entry_changed.emit(key)
+        result = document.results.get(self._shown_method)
+        particles = frozenset[int]() if result is None else frozenset(result.particles.ids.tolist())
+        self.select(
+            Selection(
+                selected.agglomerates & frozenset(document.table.ids.tolist()),
+                selected.particles & particles,
+            )
+        )
 
     def _refresh_micrograph(self, key: int) -> None:
         if key == self._current and self._micrograph is not None:
@@ -331,8 +350,7 @@ class TemSession(QObject):
         entry = self._entries[key]
         if entry.analysis is None:
             return False
-        fresh = entry.analysis.request.generation == entry.generation
-        return not (fresh and covers(entry.analysis, self._settings))
+        return not (entry.is_fresh and covers(entry.analysis, self._settings))
 
     def set_state(self, key: int, state: ImageState) -> None:
         """Mark an image as waiting or being worked on."""
@@ -352,12 +370,20 @@ class TemSession(QObject):
     ) -> bool:
         """Take a result; returns false, and drops it, if the image was changed or removed since.
 
-        ``labels`` may be given where they are at hand; else they are unpacked when the image is shown.
+        One that replaces an earlier result is a step that can be undone. ``labels`` may be given where they
+        are at hand; else they are unpacked when the image is shown.
         """
         entry = self._entries.get(key)
         if entry is None or analysis.request.generation != entry.generation:
             return False
-        entry.analysis = analysis
+        edit = None if entry.analysis is None else rerun_edit(entry.document, analysis)
+        if edit is None:
+            entry.document.replace_analysis(analysis)
+        else:
+            entry.document.apply(edit)
+            edit = entry.history.push(edit)
+        if labels is not None:
+            entry.document.attach_labels(labels)
         entry.shape = analysis.shape
         entry.error, entry.is_unreadable = "", False
         entry.title = analysis.name
@@ -365,13 +391,14 @@ class TemSession(QObject):
             entry.file_calibration = analysis.calibration
         entry.state = self._settled_state(entry)
         if key == self._current:
-            self._labels = labels
             self.select(Selection())
         if self._shown_method not in analysis.results and analysis.results:
             self.set_shown_method(next(iter(analysis.results)))
         self.entry_changed.emit(key)
         if key == self._current:
             self.labels_changed.emit()
+        if edit is not None:
+            self.edited.emit(key, edit, Direction.DONE)
         return True
 
     def fail(self, key: int, sentence: str, *, is_unreadable: bool = False) -> None:
@@ -408,7 +435,20 @@ class TemSession(QObject):
         return self._settings
 
     def set_settings(self, settings: AnalysisSettings) -> None:
-        """Change how images are analysed; other results become outdated, and fresh again if undone."""
+        """Change how images are analysed; other results become outdated, and fresh again if undone.
+
+        A step in the history of the image shown, if there is one.
+        """
+        if settings == self._settings:
+            return
+        if self._current is None:
+            self._take_settings(settings)
+        else:
+            what = settings_title(self._settings, settings)
+            patch = ValuePatch(SETTINGS, self._settings, settings)
+            self.commit(self._current, Edit(what, (patch,), group=what, is_by_hand=False))
+
+    def _take_settings(self, settings: AnalysisSettings) -> None:
         if settings == self._settings:
             return
         self._settings = settings
