@@ -83,13 +83,13 @@ def test_calibration_data_bar_and_settings_are_steps_too(session: TemSession) ->
     assert entry.data_bar_top is None
     assert not session.is_outdated(key)
     session.undo(key)
-    assert entry.calibration is None
+    assert session.entry(key).calibration is None
     assert entry.analysis is not None
     assert entry.analysis.calibration.nm_per_px == 0.5
     assert session.micrograph is not None
     assert session.micrograph.calibration.nm_per_px == 0.5
     session.jump(key, 3)
-    assert entry.calibration == Calibration.typed(2.0)
+    assert session.entry(key).calibration == Calibration.typed(2.0)
     assert session.settings.segmentation.denoise_px == 2.0
     assert entry.analysis.n_hand_edits == 0  # none of these corrects what was found
 
