@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ from nanoai_gui.core.tem.benchmark import (
     run,
     save_images,
 )
+from nanoai_gui.core.tem.by_hand import TIMES_FILE, write_times
 from nanoai_gui.core.tem.evaluation import Comparison
 
 
@@ -183,12 +185,33 @@ def test_measurements_by_hand_form_a_row(tmp_path: Path, monkeypatch: pytest.Mon
         writer.writerows((f"folder/{image_name(i)}", 0.9 * d) for i, ds in truth.items() for d in ds)
         writer.writerow(["another.tif", 5])
     manual = files.read_manual(tmp_path / "particles.csv")
-    assert set(manual) == {0, 2}
+    assert set(manual.diameters) == {0, 2} and manual.seconds == {}
     monkeypatch.setattr(benchmark, "measure_image", made_outcome)
     table = run(1, 3, ("good",), HerePool(), manual)  # type: ignore[arg-type]
     assert [r.method for r in table.rows] == ["good", "manual"]
     assert table.rows[1].n_images == 2
     assert table.rows[1].accuracy.gmd_error == pytest.approx(-0.1, abs=1e-6)
+    assert math.isnan(table.rows[1].seconds)
+    assert "By hand (2 images)" in files.markdown(table)
+
+
+def test_only_rows_measured_by_hand_count_and_their_times_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the window exports them: every method in one table, the seconds of each particle beside it."""
+    truth = make_test_image(0, 1, 3).truth.diameter_px
+    with (tmp_path / "particles.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "method", "diameter_px"])
+        writer.writerows((image_name(1), m, f * d) for m, f in (("manual", 1.1), ("hough", 7)) for d in truth)
+    times = [(image_name(1), i, 2.5) for i in range(1, len(truth) + 1)]
+    write_times(tmp_path / TIMES_FILE, [*times, ("other.tif", 1, 99.0)])
+    manual = files.read_manual(tmp_path / "particles.csv")
+    monkeypatch.setattr(benchmark, "measure_image", made_outcome)
+    row = run(1, 3, ("good",), HerePool(), manual).rows[1]  # type: ignore[arg-type]
+    assert row.accuracy.gmd_error == pytest.approx(0.1, abs=1e-6)
+    assert row.seconds == pytest.approx(2.5 * len(truth))
+    assert f"| {row.seconds:.2f} |" in files.markdown(benchmark.Table1((row,), (), 3))
 
 
 @pytest.mark.parametrize(

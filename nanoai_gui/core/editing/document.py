@@ -23,8 +23,10 @@ from nanoai_gui.core.editing.rows import empty_result, swap_agglomerates, swap_r
 from nanoai_gui.core.plain import to_bytes
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.by_hand import seconds_of
 from nanoai_gui.core.tem.micrograph import Box
-from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.core.tem.sizing import HAND_MODULES, SizingResult
+from nanoai_gui.core.tem.sizing.manual import moved_to
 
 BY_ID = ("count", "excluded", "accepted", "reviewed")
 """Kinds of values that are said of an agglomerate or a particle."""
@@ -61,7 +63,7 @@ class ImageDocument:
     ``analysis`` is always up to date (its labels stand for those of the document); nothing but
     :meth:`apply` and :meth:`replace_analysis` changes labels and results. ``values`` holds what a person set:
     ``calibration``, ``data_bar_top``, ``settings``, ``count/ID``, ``excluded/ID``, ``accepted/METHOD/ID``,
-    ``reviewed/ID``; a missing one is not set.
+    ``reviewed/ID``, ``seconds/METHOD/ID``; a missing one is not set.
     """
 
     def __init__(
@@ -290,6 +292,14 @@ class ImageDocument:
             self.values.pop(what, None)
         else:
             self.values[what] = value
+        if what.startswith("seconds/"):
+            self._sum_seconds(what.split("/")[1])
+
+    def _sum_seconds(self, method: str) -> None:
+        """Let the time of a method measured by hand be that of its particles."""
+        if self.analysis is not None and method in self.analysis.results:
+            total = sum(seconds_of(self.values, method).values())
+            self.analysis = replace(self.analysis, seconds={**self.analysis.seconds, method: total})
 
     # ------------------------------------------------------------------ comparing
 
@@ -311,8 +321,10 @@ class ImageDocument:
 def rerun_edit(document: ImageDocument, analysis: ImageAnalysis, title: str = "Analyse") -> Edit:
     """Replace everything that was found by a new analysis, in one step.
 
-    Ids of the new agglomerates have nothing to do with the old ones, so what was set by id goes too.
+    Ids of the new agglomerates have nothing to do with the old ones, so what was set by id goes too. What a
+    person measured by hand stays, whatever the new analysis found.
     """
+    analysis = _with_hand_results(document, analysis)
     by_id = [key for key in document.values if key.split("/")[0] in BY_ID]
     before = None if document.analysis is None else with_packed_labels(document.analysis)
     return Edit(
@@ -323,6 +335,20 @@ def rerun_edit(document: ImageDocument, analysis: ImageAnalysis, title: str = "A
         ),
         is_by_hand=False,
     )
+
+
+def _with_hand_results(document: ImageDocument, analysis: ImageAnalysis) -> ImageAnalysis:
+    kept = {
+        name: result
+        for name, result in document.results.items()
+        if name in HAND_MODULES and name not in analysis.results
+    }
+    if not kept or document.analysis is None:
+        return analysis
+    labels = analysis.labels.unpack()
+    moved = {name: moved_to(result, analysis.agglomerates, labels) for name, result in kept.items()}
+    seconds = {name: document.analysis.seconds.get(name, 0.0) for name in kept}
+    return replace(analysis, results={**analysis.results, **moved}, seconds={**analysis.seconds, **seconds})
 
 
 def add_method_patch(document: ImageDocument, method: str) -> tuple[MethodPatch, ...]:

@@ -10,12 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files.atomic import make_folder, write_bytes, write_with
 from nanoai_gui.core.files.tables import number
-from nanoai_gui.core.tem.benchmark import OTHER_POPULATIONS, PAPER, TABLE_POPULATION, Row, Table1, image_name
+from nanoai_gui.core.tem.benchmark import (
+    OTHER_POPULATIONS,
+    PAPER,
+    TABLE_POPULATION,
+    Manual,
+    Row,
+    Table1,
+    image_name,
+)
+from nanoai_gui.core.tem.by_hand import TIMES_FILE, read_times
 
 TITLES = {
     "ann": "ANN, 13 features",
@@ -56,10 +64,11 @@ def markdown(table: Table1) -> str:
         paper = PAPER.get(row.method)
         of_paper = "" if paper is None else f"{100 * paper[0]:+.1f} / {100 * paper[1]:+.1f}"
         by_hand = row.method == "manual"
+        name = f"{title(row.method)} ({row.n_images} images)" if by_hand else title(row.method)
         lines.append(
-            f"| {title(row.method)} | {_error(a.gmd_error, a.gmd_ci95)} | {_error(a.gsd_error, a.gsd_ci95)} "
+            f"| {name} | {_error(a.gmd_error, a.gmd_ci95)} | {_error(a.gsd_error, a.gsd_ci95)} "
             f"| {of_paper} | {'' if by_hand else f'{100 * a.exact_count:.1f} %'} "
-            f"| {'' if by_hand else f'{row.seconds:.2f}'} |"
+            f"| {'' if math.isnan(row.seconds) else f'{row.seconds:.2f}'} |"
         )
     methods = list(dict.fromkeys(r.method for r in table.others))
     lines += [
@@ -164,12 +173,11 @@ def draw_table1(path: Path, table: Table1) -> None:
         )
 
 
-def read_manual(path: Path) -> dict[int, NDArray[np.float64]]:
+def read_manual(path: Path) -> Manual:
     """Read a person's measurements of the table's images from a ``particles.csv``.
 
-    Returns
-    -------
-    Diameters in px by index of the image.
+    Of a file that holds several methods those rows count that were measured by hand. The seconds come from
+    ``manual_times.csv`` beside it, if the window wrote one.
 
     Raises
     ------
@@ -177,6 +185,7 @@ def read_manual(path: Path) -> dict[int, NDArray[np.float64]]:
         If the file cannot be read or names no image of the table.
     """
     found: dict[int, list[float]] = defaultdict(list)
+    others: dict[int, list[float]] = defaultdict(list)
     advice = f"Give a particles.csv whose images are called {image_name(0)}, {image_name(1)} and so on."
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -186,9 +195,13 @@ def read_manual(path: Path) -> dict[int, NDArray[np.float64]]:
                     diameter = float(row["diameter_px"])
                     if not (math.isfinite(diameter) and diameter > 0):
                         raise ValueError("a diameter is not positive")
-                    found[int(stem[7:])].append(diameter)
+                    by_hand = row.get("method") in (None, "", "manual")
+                    (found if by_hand else others)[int(stem[7:])].append(diameter)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ReadError(f"{path.name} holds no measurements that can be read.", advice) from error
+    found = found or others
     if not found:
         raise ReadError(f"{path.name} holds no measurement of an image of the table.", advice)
-    return {index: np.array(values) for index, values in sorted(found.items())}
+    times = {Path(image).stem: s for image, s in read_times(path.with_name(TIMES_FILE)).items()}
+    seconds = {index: times[stem] for index in found if (stem := Path(image_name(index)).stem) in times}
+    return Manual({index: np.array(values) for index, values in sorted(found.items())}, seconds)

@@ -128,7 +128,21 @@ def analyse_micrograph(
     """Do the same for an image already in memory."""
     started = time.perf_counter()
     agglomerates = segment(micrograph, settings.segmentation, part(progress, 0.0, 0.3), cancelled)
-    segmentation_seconds = time.perf_counter() - started
+    return measure(
+        micrograph, agglomerates, request, settings, time.perf_counter() - started, progress, cancelled
+    )
+
+
+def measure(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    request: ImageRequest,
+    settings: AnalysisSettings,
+    segmentation_seconds: float,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> ImageAnalysis:
+    """Measure agglomerates (with their contrast) that were found, or given, with every method."""
     results: dict[str, SizingResult] = {}
     seconds: dict[str, float] = {}
     for i, name in enumerate(settings.methods):

@@ -8,6 +8,7 @@ that has learned its training population shows it only on others. No seed is sha
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -81,13 +82,21 @@ class ImageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method on one population; ``seconds`` for each image, segmentation included (0 if by hand)."""
+    """One method on one population; ``seconds`` for each image, segmentation included (NaN: not known)."""
 
     method: str
     population: Population
     n_images: int
     accuracy: Accuracy
     seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Manual:
+    """What a person measured: diameters in px, and seconds where they are known, by index of the image."""
+
+    diameters: dict[int, NDArray[np.float64]]
+    seconds: dict[int, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +150,7 @@ def run(
     seed: int,
     methods: Sequence[str],
     pool: WorkerPool,
-    manual: dict[int, NDArray[np.float64]] | None = None,
+    manual: Manual | None = None,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
 ) -> Table1:
@@ -187,7 +196,7 @@ def run(
         for m in methods
     ]
     first = rows[: len(methods)]
-    if manual:
+    if manual is not None:
         first.append(_manual_row(manual, seed))
     return Table1(tuple(first), tuple(rows[len(methods) :]), seed)
 
@@ -198,13 +207,15 @@ def _row(method: str, population: Population, outcomes: Sequence[ImageOutcome], 
     return Row(method, population, len(outcomes), accuracy(comparisons, seed=seed), seconds)
 
 
-def _manual_row(manual: dict[int, NDArray[np.float64]], seed: int) -> Row:
+def _manual_row(manual: Manual, seed: int) -> Row:
     """Compare image by image: a person's circles are not assigned to agglomerates."""
     comparisons = [
         Comparison(make_test_image(0, index, seed).truth.diameter_px, found, 0)
-        for index, found in manual.items()
+        for index, found in manual.diameters.items()
     ]
-    return Row("manual", TABLE_POPULATION, len(manual), accuracy(comparisons, seed=seed), 0.0)
+    times = list(manual.seconds.values())
+    seconds = sum(times) / len(times) if times else math.nan
+    return Row("manual", TABLE_POPULATION, len(comparisons), accuracy(comparisons, seed=seed), seconds)
 
 
 def save_images(folder: Path, n: int, seed: int, cancelled: Cancelled = never_cancelled) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 
-from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from nanoai_gui.core.tem.sizing import ALL_METHODS, get_method
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, flat_button, row
@@ -90,7 +90,7 @@ class CanvasBar(QWidget):
     def _show_methods(self, measured: set[str] | dict[str, object]) -> None:
         session = self._session
         wanted = {session.shown_method, *session.settings.methods, *measured}
-        names = [name for name in METHOD_MODULES if name in wanted]
+        names = [name for name in ALL_METHODS if name in wanted]
         self.method.blockSignals(True)
         self.method.clear()
         for name in names:

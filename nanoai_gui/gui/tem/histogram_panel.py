@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStacke
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.distribution import SizeDistribution
-from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from nanoai_gui.core.tem.sizing import ALL_METHODS, HAND_MODULES, get_method
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
 from nanoai_gui.gui.tem.legend import Legend, LegendEntry
@@ -165,10 +165,11 @@ class HistogramPanel(QWidget):
             if analysis is not None:
                 images.append((key, analysis))
         shown = self._session.shown_method
-        wanted = {shown, *self._session.settings.methods}
+        by_hand = {name for _, analysis in images for name in analysis.results if name in HAND_MODULES}
+        wanted = {shown, *self._session.settings.methods, *by_hand}
         return HistogramRequest(
             images=tuple(images),
-            methods=tuple(name for name in METHOD_MODULES if name in wanted),
+            methods=tuple(name for name in ALL_METHODS if name in wanted),
             weighting="volume" if self.weighting_box.currentIndex() else "number",
             scale="linear" if self.scale_box.currentIndex() else "log",
             epoch=self._epoch,
@@ -215,7 +216,7 @@ class HistogramPanel(QWidget):
     def _show(self, state: HistogramState) -> None:
         self._is_computing = False
         shown = self._session.shown_method
-        self.plot.set_state(state, shown, tuple(METHOD_MODULES))
+        self.plot.set_state(state, shown, ALL_METHODS)
         curve = state.curve(shown)
         self.statistics.show_distribution(
             None if curve is None else curve.distribution,

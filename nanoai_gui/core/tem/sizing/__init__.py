@@ -54,7 +54,13 @@ METHOD_MODULES: dict[str, str] = {
     "ann": "nanoai_gui.core.tem.sizing.ann",
     "ann-rich": "nanoai_gui.core.tem.sizing.ann_rich",
 }
-"""Name of each method and the module that holds it (imported when first used: start-up stays fast)."""
+"""Name of each method that measures by itself, and the module that holds it (imported when first used)."""
+
+HAND_MODULES: dict[str, str] = {"manual": "nanoai_gui.core.tem.sizing.manual"}
+"""The same for methods by which a person measures."""
+
+ALL_METHODS: tuple[str, ...] = (*METHOD_MODULES, *HAND_MODULES)
+"""Every method whose results can be shown, in the order in which they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +181,11 @@ def get_method(name: str) -> SizingMethod:
     ParameterError
         If there is no such method; names those that exist.
     """
-    if name not in METHOD_MODULES:
+    if name not in ALL_METHODS:
         raise ParameterError(
             f"There is no sizing method {name!r}.", f"Choose one of {', '.join(METHOD_MODULES)}."
         )
-    return cast("SizingMethod", importlib.import_module(METHOD_MODULES[name]))
+    return cast("SizingMethod", importlib.import_module(METHOD_MODULES.get(name) or HAND_MODULES[name]))
 
 
 def is_automatic(name: str) -> bool:
