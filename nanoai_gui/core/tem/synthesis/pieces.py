@@ -85,7 +85,7 @@ def make_piece(cluster: Cluster, spec: SynthesisSpec, rng: np.random.Generator, 
     projection = project(
         bodies,
         centres,
-        _material(cluster.radii, spec, rng),
+        make_material(cluster.radii, spec, rng),
         margin=margin,
         # Flat edges are the steepest: at a blur of 1 px the worst pixel is then off by 2 to 4 %.
         oversampling=3 if spec.contrast_kind is ContrastKind.SILHOUETTE else 2,
@@ -94,7 +94,8 @@ def make_piece(cluster: Cluster, spec: SynthesisSpec, rng: np.random.Generator, 
     return Piece(projection, centres, np.array([b.area for b in bodies]))
 
 
-def _material(radii: NDArray[np.float64], spec: SynthesisSpec, rng: np.random.Generator) -> Material:
+def make_material(radii: NDArray[np.float64], spec: SynthesisSpec, rng: np.random.Generator) -> Material:
+    """Give particles of these radii (px) the material of the spec's contrast kind."""
     depth = -float(np.log1p(-spec.contrast))
     n = len(radii)
     absorption = np.full(n, depth / spec.gmd_px)

@@ -290,7 +290,7 @@ def make_body(diameter: float, rotation: Vector, spec: SynthesisSpec, rng: np.ra
     else:
         unit = _rod(aspect, rng)
     if spec.roughness > 0:
-        unit = Rough(unit, _rough_table(spec.roughness, rng))
+        unit = Rough(unit, rough_table(spec.roughness, rng))
     area = np.pi / 4 * diameter**2
     return Scaled(unit, float(np.sqrt(area / unit.area)), float(area))
 
@@ -326,7 +326,7 @@ def _rod(aspect: float, rng: np.random.Generator) -> Rod:
     return Rod(axis, aspect - 1, 1.0)
 
 
-def _rough_table(roughness: float, rng: np.random.Generator) -> Rays:
+def rough_table(roughness: float, rng: np.random.Generator) -> Rays:
     """Factors of the radius over the angle, mean 1: harmonics whose amplitude falls with their order."""
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
     parts = rng.standard_normal((2, len(ROUGH_ORDERS))) / ROUGH_ORDERS

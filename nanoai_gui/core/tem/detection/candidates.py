@@ -1,0 +1,196 @@
+"""From the network's answer to particles that might be, and from those to particles that are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.detection.grid import CENTRE, RADIAL, SHIFT_X, SHIFT_Y, SPREAD, STRIDE
+from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions, star_area
+
+FAINTEST = 0.1
+"""Score below which a peak is not even a candidate."""
+SAME_OVERLAP = 0.5
+"""Two outlines that share this much of their union are one particle, seen twice."""
+SAME_DISTANCE = 0.35
+"""So are two centres that are closer than this share of the smaller radius, of about the same size."""
+LARGEST_RADIUS_PX = 400.0
+_RINGS = np.array([0.3, 0.55, 0.75, 0.9])
+"""Where outlines are compared: points on these shares of the way to the edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Possible particles, one a row; lengths in px of whatever image ``x`` and ``y`` belong to.
+
+    ``radial`` is (n, 32), distances from the centre to the outline; ``spread`` the expected absolute error
+    of the logarithm of the radius.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    radial: NDArray[np.float64]
+    score: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def radius(self) -> NDArray[np.float64]:
+        """Radius of the circle of the same area."""
+        return np.sqrt(star_area(self.radial) / np.pi)
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Candidates:
+        """Return the rows of a mask or index array."""
+        return Candidates(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def moved(self, dx: float, dy: float, scale: float) -> Candidates:
+        """Turn positions j of a scaled image that starts at ``dx``, ``dy`` into those of the whole image.
+
+        A px of the whole is ``scale`` px of the scaled image; pixel centres lie at integers in both.
+        """
+        return Candidates(
+            (self.x + dx + 0.5) / scale - 0.5,
+            (self.y + dy + 0.5) / scale - 0.5,
+            self.radial / scale,
+            self.score,
+            self.spread,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Candidates]) -> Candidates:
+        """Put tables below each other."""
+        if not parts:
+            none = np.empty(0)
+            return cls(none, none, np.empty((0, N_ANGLES)), none, none)
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)})
+
+
+def read_answer(answer: NDArray[np.float32]) -> Candidates:
+    """Find the peaks of the centre map and what the network says there, in px of what it saw.
+
+    Each value is the mean over the 3 x 3 points about a peak, weighted by how likely a centre each is.
+    """
+    from scipy import ndimage
+
+    logit = answer[CENTRE]
+    peak = (logit == ndimage.maximum_filter(logit, 3)) & (logit > np.log(FAINTEST / (1 - FAINTEST)))
+    row, column = np.nonzero(peak)
+    if not len(row):
+        return Candidates.joined([])
+    height, width = logit.shape
+    score = _sigmoid(logit[row, column])
+    sums = np.zeros((len(row), N_ANGLES + 3))
+    total = np.zeros((len(row), 1))
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            r, c = np.clip(row + dy, 0, height - 1), np.clip(column + dx, 0, width - 1)
+            weight = _sigmoid(logit[r, c])[:, None] ** 2
+            at = answer[:, r, c].T
+            bias = (STRIDE - 1) / 2
+            values = np.concatenate(
+                [
+                    (c * STRIDE + bias + at[:, SHIFT_X])[:, None],
+                    (r * STRIDE + bias + at[:, SHIFT_Y])[:, None],
+                    at[:, SPREAD : SPREAD + 1],
+                    at[:, RADIAL:],
+                ],
+                axis=1,
+            )
+            sums += weight * values
+            total += weight
+    mean = sums / total
+    radial = np.exp(np.clip(mean[:, 3:], -2.0, np.log(LARGEST_RADIUS_PX)))
+    return Candidates(mean[:, 0], mean[:, 1], radial, score, np.exp(np.clip(mean[:, 2], -6, 1)))
+
+
+def _sigmoid(logit: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-logit.astype(np.float64))))
+
+
+def pairs_nearby(candidates: Candidates) -> NDArray[np.intp]:
+    """List the (m, 2) pairs of rows whose outlines may overlap."""
+    from scipy.spatial import cKDTree
+
+    if len(candidates) < 2:
+        return np.empty((0, 2), dtype=np.intp)
+    reach = candidates.radial.max(axis=1)
+    place = np.column_stack([candidates.x, candidates.y])
+    found = []
+    # One search for each octave of sizes, or the largest particle would have all others as neighbours.
+    octave = np.floor(np.log2(np.maximum(reach, 1e-3))).astype(int)
+    for level in np.unique(octave):
+        small = np.flatnonzero(octave <= level)
+        own = np.flatnonzero(octave == level)
+        tree = cKDTree(place[small])
+        near = tree.query_ball_point(place[own], 2.0 ** (level + 2))
+        for i, neighbours in zip(own.tolist(), near, strict=True):
+            j = small[np.asarray(neighbours, dtype=np.intp)]
+            # Within an octave each pair is found from both ends.
+            j = j[(octave[j] < level) | (j > i)]
+            if len(j):
+                found.append(np.column_stack([np.full(len(j), i), j]))
+    if not found:
+        return np.empty((0, 2), dtype=np.intp)
+    pairs = np.concatenate(found)
+    gap = np.hypot(*(place[pairs[:, 0]] - place[pairs[:, 1]]).T)
+    touching: NDArray[np.intp] = pairs[gap < reach[pairs].sum(axis=1)]
+    return touching
+
+
+def share_inside(
+    candidates: Candidates, of: NDArray[np.intp], within: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Give the share of each outline ``of`` (m,) rows that lies in the outline ``within`` (m,) rows."""
+    cosine, sine = directions()
+    out = np.empty(len(of))
+    # Every point stands for the part of the area that its ring and direction have.
+    edges = np.concatenate([[0.0], (_RINGS[1:] + _RINGS[:-1]) / 2, [1.0]])
+    ring_share = np.diff(edges**2)
+    per_radian = N_ANGLES / (2 * np.pi)
+    for start in range(0, len(of), 20_000):
+        i, j = of[start : start + 20_000], within[start : start + 20_000]
+        reach = candidates.radial[i][:, None, :] * _RINGS[None, :, None]
+        dx = candidates.x[i, None, None] + reach * cosine - candidates.x[j, None, None]
+        dy = candidates.y[i, None, None] + reach * sine - candidates.y[j, None, None]
+        angle = (np.arctan2(dy, dx) * per_radian).round().astype(np.intp) % N_ANGLES
+        inside = np.hypot(dx, dy) < np.take_along_axis(
+            candidates.radial[j], angle.reshape(len(j), -1), axis=1
+        ).reshape(angle.shape)
+        sector = candidates.radial[i] ** 2
+        sector = sector / sector.sum(axis=1, keepdims=True)
+        out[start : start + 20_000] = (inside * ring_share[None, :, None] * sector[:, None, :]).sum(
+            axis=(1, 2)
+        )
+    return out
+
+
+def suppress(candidates: Candidates) -> NDArray[np.intp]:
+    """Keep the best of those that are the same particle: rows to keep, best first."""
+    order = np.argsort(-candidates.score, kind="stable")
+    if len(order) < 2:
+        return order
+    pairs = pairs_nearby(candidates)
+    radius = candidates.radius
+    i, j = pairs.T
+    area = radius**2
+    shared = share_inside(candidates, i, j) * area[i]
+    overlap = shared / (area[i] + area[j] - shared)
+    near = np.hypot(candidates.x[i] - candidates.x[j], candidates.y[i] - candidates.y[j])
+    small, large = np.minimum(radius[i], radius[j]), np.maximum(radius[i], radius[j])
+    same = (overlap > SAME_OVERLAP) | ((near < SAME_DISTANCE * small) & (large < 2 * small))
+    rivals: list[list[int]] = [[] for _ in range(len(candidates))]
+    for a, b in pairs[same].tolist():
+        rivals[a].append(b)
+        rivals[b].append(a)
+    kept = []
+    gone = np.zeros(len(candidates), dtype=bool)
+    for k in order.tolist():
+        if not gone[k]:
+            kept.append(k)
+            gone[rivals[k]] = True
+    return np.array(kept, dtype=np.intp)

@@ -1,0 +1,321 @@
+"""Finding particles: the scale, the tiles, the network, and what of its answers stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import (
+    Cancelled,
+    Progress,
+    checkpoint,
+    never_cancelled,
+    no_progress,
+    part,
+)  # fmt: skip
+from nanoai_gui.core.parameters import check
+from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.detection.candidates import FAINTEST, Candidates, read_answer, suppress
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
+from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
+from nanoai_gui.core.tem.detection.view import Tile, View, tiles
+from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.synthesis.contours import directions, star_area
+
+TYPICAL_RADIUS_PX = 11.0
+"""The image is scaled so that the median particle has this radius for the network."""
+GOOD_FACTOR = 1.35
+"""A median within this factor of it is near enough."""
+SMALL_PX, LARGE_PX = 5.5, 40.0
+"""Particles of smaller or larger radius, for the network, are looked at again on another scale."""
+FEW = 0.02
+"""Share of such particles that is worth another look."""
+SCALES = 1 / 32, 6.0
+"""Limits of the scale: enlarging further shows nothing new."""
+TRIAL_AREA = 1_500_000
+"""Px of the scaled image on which the scale is tried."""
+SMALLEST_RADIUS_PX = 1.0
+
+
+def detect(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    parameters: DetectionParameters | None = None,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+    *,
+    foreground: bool = False,
+    network: ParticleNetwork | None = None,
+) -> Detections:
+    """Find every primary particle in the agglomerates that are to be measured.
+
+    Parameters
+    ----------
+    micrograph, agglomerates
+        The image and its segmentation, which says where and on which side of the grey scale particles are.
+    parameters
+        What a person may set.
+    progress, cancelled
+        As everywhere; asked after every tile.
+    foreground
+        Whether to keep the probability of each pixel to be material.
+    network
+        Another network than the shipped one.
+
+    Raises
+    ------
+    ReadError
+        If the network is missing or damaged.
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    parameters = parameters or DetectionParameters()
+    check(parameters)
+    rows = np.flatnonzero(agglomerates.measured)
+    probability = np.zeros(micrograph.shape, dtype=np.float32) if foreground else None
+    if not len(rows):
+        return _empty(probability)
+    network = network or shipped_network()
+    progress(0.0, "Finding particles")
+    view = View.of(micrograph, agglomerates)
+    wanted = np.zeros(int(agglomerates.ids.max()) + 1, dtype=bool)
+    wanted[agglomerates.ids[rows]] = True
+    search = _Search(network, view, agglomerates.labels[: view.shape[0]], wanted, cancelled)
+    scale = _find_scale(search, parameters, part(progress, 0.0, 0.2))
+    found = search.run(scale, part(progress, 0.2, 0.7), probability)
+    found = _look_again(search, found, scale, parameters.least_score, part(progress, 0.7, 0.98))
+    found = found.select(found.score >= parameters.least_score)
+    found = found.select(suppress(found))
+    checkpoint(cancelled)
+    result = _assign(found, search, probability, float(network.card.get("spread_factor", 1.0)))
+    progress(1.0, "Finding particles")
+    return result
+
+
+class _Search:
+    """One image and one network, at whatever scale is asked for."""
+
+    def __init__(
+        self,
+        network: ParticleNetwork,
+        view: View,
+        labels: NDArray[np.int32],
+        wanted: NDArray[np.bool_],
+        cancelled: Cancelled,
+    ) -> None:
+        self.network = network
+        self.view = view
+        self.labels = labels
+        self.wanted = wanted
+        self.cancelled = cancelled
+
+    def tiles(self, scale: float, where: Candidates | None = None) -> list[tuple[Tile, int]]:
+        """List the tiles that hold something to measure, and how many px of it, in order of place.
+
+        With ``where``, only those in which one of these candidates lies.
+        """
+        out = []
+        for tile in tiles(self.view.scaled_shape(scale)):
+            y0, x0, y1, x1 = (int(v / scale) for v in (tile.y0, tile.x0, tile.y1, tile.x1))
+            step = max(1, (y1 - y0) // 256)
+            inside = self.wanted[np.maximum(self.labels[y0 : y1 + 1 : step, x0 : x1 + 1 : step], 0)]
+            amount = int(np.count_nonzero(inside))
+            if amount and where is not None:
+                x, y = (where.x + 0.5) * scale, (where.y + 0.5) * scale
+                here = (x >= tile.x0) & (x < tile.x1) & (y >= tile.y0) & (y < tile.y1)
+                amount = int(np.count_nonzero(here))
+            if amount:
+                out.append((tile, amount))
+        return out
+
+    def run(
+        self,
+        scale: float,
+        progress: Progress = no_progress,
+        probability: NDArray[np.float32] | None = None,
+        chosen: Sequence[tuple[Tile, int]] | None = None,
+    ) -> Candidates:
+        """Look at all (or the chosen) tiles of the image at a scale; candidates in px of the image."""
+        found = []
+        todo = self.tiles(scale) if chosen is None else chosen
+        for n, (tile, _) in enumerate(todo):
+            checkpoint(self.cancelled)
+            progress(n / len(todo), "Finding particles")
+            answer = self.network(self.view.see(tile, scale))
+            seen = read_answer(answer)
+            x, y = seen.x + tile.left, seen.y + tile.top
+            own = (x >= tile.x0 - 0.5) & (x < tile.x1 - 0.5) & (y >= tile.y0 - 0.5) & (y < tile.y1 - 0.5)
+            found.append(seen.select(own).moved(tile.left, tile.top, scale))
+            if probability is not None:
+                _paint(probability, answer[COVERED], tile, scale, self.view.shape)
+        return self.on_material(Candidates.joined(found))
+
+    def on_material(self, found: Candidates) -> Candidates:
+        """Keep those of which some part lies in an agglomerate that is to be measured."""
+        return found.select(self.owners(found) > 0)
+
+    def owners(self, found: Candidates) -> NDArray[np.int32]:
+        """Give the agglomerate of each candidate: that under its centre or most of it; or 0."""
+        height, width = self.labels.shape
+        cosine, sine = directions(8)
+        step = found.radial.shape[1] // 8 if len(found) else 4
+        votes = []
+        for share in (0.0, 0.35, 0.7):
+            x = found.x[:, None] + share * found.radial[:, ::step] * cosine
+            y = found.y[:, None] + share * found.radial[:, ::step] * sine
+            column, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            label = self.labels[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+            votes.append(np.where(inside, label, 0))
+        centre = votes[0][:, 0] if len(found) else np.empty(0, dtype=np.int32)
+        owner = np.where(centre > 0, centre, 0)
+        for k in np.flatnonzero(owner == 0).tolist():
+            around = np.concatenate([votes[1][k], votes[2][k]])
+            labels, counts = np.unique(around[around > 0], return_counts=True)
+            # Less than half of it lies on material: rather dirt, or a bulge the threshold left out.
+            if len(labels) and counts.sum() >= len(around) / 2:
+                owner[k] = labels[np.argmax(counts)]
+        return np.asarray(np.where(self.wanted[np.maximum(owner, 0)], owner, 0), dtype=np.int32)
+
+
+def _find_scale(search: _Search, parameters: DetectionParameters, progress: Progress) -> float:
+    """Choose the scale at which the median particle has the size the network knows best.
+
+    A first guess comes from how thick the silhouettes are; then the network itself says how large particles
+    are, on a part of the image, until the answer stays the same.
+    """
+    if parameters.typical_diameter_px > 0:
+        return float(np.clip(TYPICAL_RADIUS_PX / (parameters.typical_diameter_px / 2), *SCALES))
+    radius = _thickness(search.labels, search.wanted)
+    best = float(np.clip(TYPICAL_RADIUS_PX / radius, *SCALES))
+    tried: list[tuple[float, float]] = []
+    for attempt in range(4):
+        progress(attempt / 4, "Finding the scale")
+        chosen = sorted(search.tiles(best), key=lambda pair: -pair[1])
+        area, few = 0, []
+        for pair in chosen:
+            few.append(pair)
+            area += (pair[0].bottom - pair[0].top) * (pair[0].right - pair[0].left)
+            if area > TRIAL_AREA:
+                break
+        found = search.run(best, chosen=few)
+        found = found.select(found.score >= max(parameters.least_score, FAINTEST))
+        found = found.select(suppress(found))
+        if not len(found):
+            break
+        median = _typical(found.radius) * best
+        tried.append((abs(np.log(median / TYPICAL_RADIUS_PX)), best))
+        if 1 / GOOD_FACTOR < median / TYPICAL_RADIUS_PX < GOOD_FACTOR:
+            break
+        following = float(np.clip(best * TYPICAL_RADIUS_PX / median, *SCALES))
+        if abs(np.log(following / best)) < 0.1:
+            break
+        best = following
+    return min(tried)[1] if tried else best
+
+
+def _typical(radius: NDArray[np.float64]) -> float:
+    """Median radius, each particle weighted by its diameter: neither dust nor a giant decides."""
+    order = np.argsort(radius)
+    share = np.cumsum(radius[order])
+    return float(radius[order][np.searchsorted(share, share[-1] / 2)])
+
+
+def _thickness(labels: NDArray[np.int32], wanted: NDArray[np.bool_]) -> float:
+    """Three times the mean distance to the outline, which for a disc is its radius, in px."""
+    from scipy import ndimage
+
+    step = max(1, int(np.sqrt(labels.size / 2_000_000)))
+    inside = wanted[np.maximum(labels[::step, ::step], 0)]
+    if not inside.any():
+        return TYPICAL_RADIUS_PX
+    distance = ndimage.distance_transform_edt(np.pad(inside, 1))
+    return max(3 * step * float(distance[distance > 0].mean() - 0.5), 1.0)
+
+
+def _look_again(
+    search: _Search, found: Candidates, scale: float, least: float, progress: Progress
+) -> Candidates:
+    """Look closer at places with small particles, and from afar at those with large ones."""
+    for factor in (2.0, 0.4):
+        again = float(np.clip(scale * factor, *SCALES))
+        size, sure = found.radius * scale, found.score >= least
+        odd = size < SMALL_PX if factor > 1 else size > LARGE_PX
+        if not (odd & sure).sum() > FEW * sure.sum() or abs(np.log(again / scale)) < 0.2:
+            continue
+        chosen = search.tiles(again, found.select(odd & sure))
+        better = search.run(again, progress, chosen=chosen)
+        # Each particle is believed on the scale that shows it better.
+        looked = _in_tiles(found, [tile for tile, _ in chosen], again)
+        own = better.radius * scale
+        taken = own < SMALL_PX if factor > 1 else own > LARGE_PX
+        found = Candidates.joined([found.select(~(odd & looked)), better.select(taken)])
+    return found
+
+
+def _in_tiles(found: Candidates, chosen: Sequence[Tile], scale: float) -> NDArray[np.bool_]:
+    x, y = (found.x + 0.5) * scale, (found.y + 0.5) * scale
+    out = np.zeros(len(found), dtype=bool)
+    for t in chosen:
+        out |= (x >= t.x0) & (x < t.x1) & (y >= t.y0) & (y < t.y1)
+    return out
+
+
+def _paint(
+    probability: NDArray[np.float32],
+    logit: NDArray[np.float32],
+    tile: Tile,
+    scale: float,
+    shape: tuple[int, int],
+) -> None:
+    """Enter the answer about material of one tile into the image."""
+    from PIL import Image
+
+    y0, x0 = int(np.ceil(tile.y0 / scale)), int(np.ceil(tile.x0 / scale))
+    y1 = min(int(np.ceil(tile.y1 / scale)), shape[0])
+    x1 = min(int(np.ceil(tile.x1 / scale)), shape[1])
+    if y1 <= y0 or x1 <= x0:
+        return
+    picture = Image.fromarray(1 / (1 + np.exp(-logit)))
+    edges = ((x0, tile.left, picture.width), (y0, tile.top, picture.height),
+             (x1, tile.left, picture.width), (y1, tile.top, picture.height))  # fmt: skip
+    left, top, right, bottom = (float(np.clip((v * scale - start) / STRIDE, 0, n)) for v, start, n in edges)
+    size = (x1 - x0, y1 - y0)
+    probability[y0:y1, x0:x1] = np.asarray(
+        picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    )
+
+
+def _assign(
+    found: Candidates, search: _Search, probability: NDArray[np.float32] | None, spread_factor: float
+) -> Detections:
+    """Give each particle its agglomerate, outline and numbers, in order of agglomerates and places."""
+    owner = search.owners(found)
+    order = np.lexsort((found.x, found.y, owner))
+    order = order[(owner[order] > 0) & (found.radius[order] >= SMALLEST_RADIUS_PX)]
+    found, owner = found.select(order), owner[order]
+    cosine, sine = directions()
+    outlines = np.stack(
+        [found.x[:, None] + found.radial * cosine, found.y[:, None] + found.radial * sine], axis=-1
+    ).astype(np.float32)
+    # The centroid of the outline, where circles of the same area are to be drawn.
+    weights = found.radial**3 / (1.5 * np.square(found.radial).sum(axis=1, keepdims=True))
+    return Detections(
+        agglomerate=owner,
+        x=found.x + weights @ cosine,
+        y=found.y + weights @ sine,
+        area_px=star_area(found.radial),
+        radius_px=found.radius,
+        radius_sd_px=found.radius * found.spread * spread_factor,
+        score=found.score,
+        outlines=tuple(outlines),
+        foreground=probability,
+    )
+
+
+def _empty(probability: NDArray[np.float32] | None) -> Detections:
+    none = np.empty(0)
+    return Detections(np.empty(0, dtype=np.int32), none, none, none, none, none, none, (), probability)

@@ -1,0 +1,65 @@
+"""Particles that are neither spheres nor crystals of one habit: grains, and necks of fused material."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.synthesis.aggregation import Cluster, random_directions
+from nanoai_gui.core.tem.synthesis.shapes import Body, Ellipsoid, Polyhedron, Rod, Rough, Scaled, rough_table
+
+
+def make_grain(
+    diameter: float, aspect: float, roughness: float, rotation: NDArray[np.float64], rng: np.random.Generator
+) -> Body:
+    """Cut random facets off an ellipsoid: convex, angular or rounded, no two alike.
+
+    ``diameter`` is that of the circle of the projected area, in px; ``aspect`` the longest over the shortest
+    axis before the cuts; ``roughness`` as in the spec.
+    """
+    axes = np.array([aspect, aspect ** rng.random(), 1.0])
+    axes /= np.cbrt(axes.prod())
+    n = int(rng.integers(4, 16))
+    normals = random_directions(n, rng) / axes
+    lengths = np.linalg.norm(normals, axis=1)
+    distances = rng.uniform(0.65, 1.05, n)
+    rounding = rng.uniform(0.85, 1.35)
+    unit: Body = Polyhedron(
+        (normals / lengths[:, None]) @ rotation.T,
+        distances / lengths,
+        Ellipsoid.turned(axes * rounding, rotation),
+    )
+    if roughness > 0:
+        unit = Rough(unit, rough_table(roughness, rng))
+    area = np.pi / 4 * diameter**2
+    return Scaled(unit, float(np.sqrt(area / unit.area)), float(area))
+
+
+def make_necks(
+    cluster: Cluster, centres: NDArray[np.float64], bodies: Sequence[Body], share: float
+) -> tuple[list[Body], NDArray[np.float64]]:
+    """Fill the contacts with material: rods between bonded centres, ``share`` of the smaller radius thick.
+
+    Returns
+    -------
+    necks
+        One body a bond.
+    middles
+        (n - 1, 3) where they are.
+    """
+    radius = np.array([np.sqrt(body.area / np.pi) for body in bodies])
+    necks: list[Body] = []
+    middles = []
+    for i, j in cluster.bonds.tolist():
+        bond = centres[j] - centres[i]
+        length = float(np.linalg.norm(bond))
+        thick = share * float(min(radius[i], radius[j]))
+        unit = bond / length if length > 0 else np.array([1.0, 0.0, 0.0])
+        # It must end inside both, whatever its thickness.
+        inside = min(radius[i], radius[j]) * 0.6
+        necks.append(Rod(unit, max(0.5 * length - inside, 0.0), thick))
+        along = 0.5 * (radius[i] - radius[j])
+        middles.append(0.5 * (centres[i] + centres[j]) + 0.5 * along * unit)
+    return necks, np.array(middles).reshape(-1, 3)

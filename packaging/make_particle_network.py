@@ -1,0 +1,205 @@
+"""Train the particle network: resources/models/particles.onnx and its card, particles.json.
+
+    python packaging/make_particle_network.py [--seed 1] [--steps 6000] [--shards 100] [--work FOLDER]
+
+Needs the extra ``train``. The scenes (all NanoAI's own synthesis) are made by a second process while training
+begins on the first of them. Which scenes a step may see depends on its number only, so that the same options
+give the same network, however fast the machine is (bit for bit on the same processor and versions).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nanoai_gui import __version__
+from nanoai_gui.core.tem.detection.assessment import assess
+from nanoai_gui.core.tem.detection.lessons import shard_path, write_shard
+from nanoai_gui.core.tem.detection.model import FORMAT, FORMAT_VERSION, load_network
+from nanoai_gui.core.tem.detection.training import (
+    PATCH_PX,
+    WIDTHS,
+    Pool,
+    as_tensors,
+    export,
+    losses,
+    make_network,
+    mean_losses,
+)
+from nanoai_gui.core.tem.synthesis.scenes import VERSION
+
+FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
+FIRST_SHARDS = 12
+"""Files of scenes that must be there before the first step; then one more every few steps."""
+STEPS_PER_SHARD = 100
+BATCH = 8
+WARM_UP = 200
+TOP_RATE = 2e-3
+DECAY = 0.3
+"""Share of the steps, the last ones, over which the learning rate falls to nothing."""
+AVERAGE = 0.998
+"""The network that is kept is a running average of the one that is trained."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--shards", type=int, default=100, help="files of 40 scenes")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--test-scenes", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--work", type=Path, default=Path("scratch") / "particle-network")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    maker = multiprocessing.get_context("spawn").Process(
+        target=make_shards, args=(options.work, options.seed, options.shards), daemon=True
+    )
+    maker.start()
+    network = train(options)
+    publish(network, options)
+
+
+def publish(network: Any, options: argparse.Namespace) -> None:  # noqa: ANN401 - torch has no types here
+    """Write the ONNX file and, once it has been measured on scenes of another seed, its card."""
+    import onnx
+    import onnxruntime
+    import torch
+
+    path = options.out / "particles.onnx"
+    export(network, path)
+    card = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "trained_on": "scenes of NanoAI's own synthesis, no real images",
+        "generator": {"name": "core.tem.synthesis.scenes", "version": VERSION, "scenes": options.shards * 40},
+        "seed": options.seed,
+        "steps": options.steps,
+        "patches": options.steps * BATCH,
+        "patch_px": PATCH_PX,
+        "widths": list(WIDTHS),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "versions": {"torch": torch.__version__, "onnx": onnx.__version__,
+                     "onnxruntime": onnxruntime.__version__, "nanoai": __version__},
+    }  # fmt: skip
+    write_card(path, card)
+    accuracy = assess(load_network(path), options.test_scenes, options.seed + 1000)
+    card.update(spread_factor=accuracy["spread_factor"], accuracy=accuracy)
+    write_card(path, card)
+    print(json.dumps(card, indent=1), flush=True)
+
+
+def write_card(path: Path, card: dict[str, Any]) -> None:
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def make_shards(folder: Path, seed: int, n: int) -> None:
+    """Make all files of scenes that are not there yet, politely."""
+    if hasattr(os, "nice"):
+        os.nice(5)
+    for index in range(n):
+        write_shard(folder, seed, index)
+
+
+def rate(step: int, steps: int) -> float:
+    """Learning rate: up within the warm-up, constant, then down along a cosine."""
+    begin = (1 - DECAY) * steps
+    if step < begin:
+        return TOP_RATE * min((step + 1) / WARM_UP, 1.0)
+    return TOP_RATE * 0.5 * (1 + math.cos(math.pi * (step - begin) / (steps - begin)))
+
+
+def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no types here
+    """Train for all steps; the state is kept on disk, so that an interrupted run goes on."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    network = make_network().to(memory_format=torch.contiguous_format)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=TOP_RATE, weight_decay=1e-3)
+    average = copy.deepcopy(network)
+    pool = Pool()
+    state = options.work / "state.pt"
+    first = 0
+    if state.exists():
+        kept = torch.load(state, weights_only=True)
+        network.load_state_dict(kept["network"])
+        average.load_state_dict(kept["average"])
+        optimiser.load_state_dict(kept["optimiser"])
+        first = int(kept["step"])
+    network.train()
+    history: list[dict[str, float]] = []
+    started = time.time()
+    for step in range(first, options.steps):
+        fill(pool, options, step)
+        # Every step has its own stream, so that it does not matter where a run was interrupted.
+        batch = as_tensors(pool.batch(BATCH, np.random.default_rng([options.seed, 1, step])))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            answer = network(batch["image"])
+        terms = losses(answer, batch)
+        loss = sum(terms.values())
+        for group in optimiser.param_groups:
+            group["lr"] = rate(step, options.steps)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        blend(average, network, min(AVERAGE, (step + 1) / (step + 10)))
+        history.append({name: float(value.detach()) for name, value in terms.items()})
+        if (step + 1) % 50 == 0:
+            told = "  ".join(f"{name} {value:.4f}" for name, value in mean_losses(history).items())
+            print(f"{step + 1:6d}  {(time.time() - started) / (step + 1 - first):.2f} s  {told}", flush=True)
+            history.clear()
+        if (step + 1) % 250 == 0 or step + 1 == options.steps:
+            unfinished = state.with_suffix(".part")
+            torch.save(
+                {
+                    "network": network.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step + 1,
+                },
+                unfinished,
+            )
+            unfinished.replace(state)
+    return average
+
+
+def blend(average: Any, network: Any, keep: float) -> None:  # noqa: ANN401
+    """Move the average a little towards the network, its counted statistics included."""
+    import torch
+
+    with torch.no_grad():
+        own = average.state_dict()
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                own[name].lerp_(value, 1 - keep)
+            else:
+                own[name].copy_(value)
+
+
+def fill(pool: Pool, options: argparse.Namespace, step: int) -> None:
+    """Load the scenes that this step may see, and wait for them if need be."""
+    allowed = min(options.shards, FIRST_SHARDS + step // STEPS_PER_SHARD)
+    while len(pool.shards) < allowed:
+        path = shard_path(options.work, options.seed, len(pool.shards))
+        while not path.exists():
+            time.sleep(0.5)
+        pool.add(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""How well the particle network alone finds particles in synthetic images, and how long it takes.
+
+    python -m tests.benchmarks.bench_particles [--images 3] [--seed 7000] [--network FILE] [--speed]
+
+Spheres as in bench_sizing_accuracy, and harder kinds; then the speed and the memory of large images, each in
+a process of its own. Training uses scenes of other seeds and of another generator of populations; these
+images were never trained on. The radius error is the median over matched particles (IoU of circles >= 0.5).
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect
+from nanoai_gui.core.tem.detection.model import ParticleNetwork, load_network, shipped_network
+from nanoai_gui.core.tem.evaluation import Circles, Comparison, accuracy, compare_with_truth, match_circles
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.segmentation import segment
+from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, make_image
+from tests.benchmarks.bench_sizing_accuracy import populations
+
+HARD = {
+    "1..50 spheres": SynthesisSpec(gmd_px=20, gsd=1.35, max_particles=50),
+    "Fresnel": SynthesisSpec(gmd_px=20, contrast_kind=ContrastKind.FRESNEL),
+    "sintered 0.25": SynthesisSpec(gmd_px=20, overlap=0.25),
+    "ellipsoids 1.3": SynthesisSpec(gmd_px=20, shape=Shape.ELLIPSOID, aspect_ratio=1.3),
+    "silhouettes": SynthesisSpec(gmd_px=20, contrast_kind=ContrastKind.SILHOUETTE),
+    "dose 60": SynthesisSpec(gmd_px=20, dose=60),
+    "dark field": SynthesisSpec(gmd_px=20, bright_particles=True, film_percent=3),
+    "angular, opaque": SynthesisSpec(
+        gmd_px=28, gsd=1.4, max_particles=15, shape=Shape.POLYHEDRON, flatness=0.8, contrast=0.97,
+        contrast_kind=ContrastKind.SILHOUETTE,
+    ),
+    "GMD 8": SynthesisSpec(gmd_px=8, gsd=1.35, coverage_percent=5),
+    "GMD 120": SynthesisSpec(gmd_px=120, gsd=1.35),
+}  # fmt: skip
+
+
+def as_result(found: Detections) -> Particles:
+    """Detections as a table of particles."""
+    return Particles.from_areas(
+        found.agglomerate,
+        found.x,
+        found.y,
+        found.area_px,
+        found.score,
+        found.outlines,
+        2 * found.radius_sd_px,
+    )
+
+
+def measure(name: str, spec: SynthesisSpec, seeds: range, network: ParticleNetwork) -> None:
+    """Print one line of the table."""
+    comparisons: list[Comparison] = []
+    errors, within, seconds = [], [], 0.0
+    for seed in seeds:
+        image = make_image(spec, seed)
+        agglomerates = segment(image.micrograph)
+        started = time.perf_counter()
+        found = detect(image.micrograph, agglomerates, DetectionParameters(), network=network)
+        seconds += time.perf_counter() - started
+        result = SizingResult.from_particles("network", agglomerates, as_result(found))
+        comparisons += compare_with_truth(image, agglomerates, result)
+        t = image.truth
+        i, j = match_circles(
+            Circles(t.x_px, t.y_px, t.diameter_px), Circles(found.x, found.y, 2 * found.radius_px)
+        )
+        off = found.radius_px[j] - t.diameter_px[i] / 2
+        errors.append(np.abs(off) / (t.diameter_px[i] / 2))
+        within.append(np.abs(off) < found.radius_sd_px[j])
+    a = accuracy(comparisons)
+    false = 1 - a.precision
+    print(
+        f"{name:22s} {a.n_true:5d} {a.n_found:5d}  {100 * a.gmd_error:+5.1f} {100 * a.gsd_error:+5.1f}  "
+        f"{a.f1:.3f} {100 * a.exact_count:6.1f} {100 * a.singles_as_one:7.1f} {100 * false:6.1f}  "
+        f"{100 * np.median(np.concatenate(errors)):6.2f} {100 * np.mean(np.concatenate(within)):6.0f}  "
+        f"{seconds / len(seeds):5.2f}",
+        flush=True,
+    )
+
+
+def speed(network: Path | None) -> None:
+    """Print seconds and peak memory for a small and a large image, each in a process of its own."""
+    for side, gmd in ((1024, 24), (4096, 33)):
+        chosen = f"load_network(Path({str(network)!r}))" if network else "shipped_network()"
+        program = (
+            "import resource, time; from dataclasses import replace\n"
+            "from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image\n"
+            "from nanoai_gui.core.tem.segmentation import segment\n"
+            "from nanoai_gui.core.tem.detection import detect\n"
+            "from nanoai_gui.core.tem.detection.model import load_network, shipped_network\n"
+            "from pathlib import Path\nimport numpy as np\n"
+            f"image = make_image(SynthesisSpec(width_px=1024, height_px=1024, gmd_px={gmd}, max_particles=30,"
+            " coverage_percent=24), 7100).micrograph\n"
+            f"image = replace(image, pixels=np.tile(image.pixels, ({side // 1024}, {side // 1024})))\n"
+            "agglomerates = segment(image)\n"
+            f"network = {chosen}\n"
+            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "started = time.perf_counter(); found = detect(image, agglomerates, network=network)\n"
+            "seconds = time.perf_counter() - started\n"
+            "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            f"print('{side} x {side}:', len(found), 'particles in', round(seconds, 1), 's, peak memory',"
+            " round(after / 1024), 'MB, before', round(before / 1024), 'MB')\n"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=7000)
+    parser.add_argument("--network", type=Path)
+    parser.add_argument("--speed", action="store_true", help="only speed and memory")
+    options = parser.parse_args()
+    if options.speed:
+        speed(options.network)
+        return
+    network = load_network(options.network) if options.network else shipped_network()
+    seeds = range(options.seed, options.seed + options.images)
+    print(
+        f"{'population':22s} {'true':>5s} {'found':>5s}  {'GMD%':>5s} {'GSD%':>5s}  {'F1':5s} {'exact%':>6s} "
+        f"{'single%':>7s} {'false%':>6s}  {'dr/r %':>6s} {'in 1sd':>6s}  {'s':>5s}"
+    )
+    for spec in populations():
+        measure(f"spheres {spec.gmd_px:.0f} x {spec.gsd:.2f}", spec, seeds, network)
+    for name, spec in HARD.items():
+        measure(name, replace(spec), seeds, network)
+
+
+if __name__ == "__main__":
+    main()
