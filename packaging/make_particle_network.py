@@ -46,7 +46,11 @@ BATCH = 8
 WARM_UP = 200
 TOP_RATE = 2e-3
 DECAY = 0.3
-"""Share of the steps, the last ones, over which the learning rate falls to nothing."""
+"""Share of the steps, the last ones, over which the learning rate falls to nothing.
+
+The statistics of the batch normalisation then stay as they are: the network learns to answer right with
+those by which it will be run, instead of with those of eight patches.
+"""
 AVERAGE = 0.998
 """The network that is kept is a running average of the one that is trained."""
 
@@ -140,12 +144,12 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
         average.load_state_dict(kept["average"])
         optimiser.load_state_dict(kept["optimiser"])
         first = int(kept["step"])
-    network.train()
     history: list[dict[str, float]] = []
     started = time.time()
     for step in range(first, options.steps):
         fill(pool, options, step)
         # Every step has its own stream, so that it does not matter where a run was interrupted.
+        network.train(step < int((1 - DECAY) * options.steps))
         batch = as_tensors(pool.batch(BATCH, np.random.default_rng([options.seed, 1, step])))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = network(batch["image"])

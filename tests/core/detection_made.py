@@ -14,7 +14,7 @@ from nanoai_gui.core.tem.detection.grid import (
     SPREAD,
     STRIDE,
 )
-from nanoai_gui.core.tem.synthesis.scenes import deepest
+from nanoai_gui.core.tem.synthesis.contours import deepest
 
 SHIFT = (STRIDE - 1) / 2
 

@@ -29,9 +29,9 @@ TYPICAL_RADIUS_PX = 11.0
 """The image is scaled so that the median particle has this radius for the network."""
 GOOD_FACTOR = 1.35
 """A median within this factor of it is near enough."""
-SMALL_PX, LARGE_PX = 5.5, 40.0
+SMALL_PX, LARGE_PX = 4.5, 40.0
 """Particles of smaller or larger radius, for the network, are looked at again on another scale."""
-FEW = 0.02
+FEW = 0.04
 """Share of such particles that is worth another look."""
 SCALES = 1 / 32, 6.0
 """Limits of the scale: enlarging further shows nothing new."""
@@ -111,6 +111,7 @@ class _Search:
         self.labels = labels
         self.wanted = wanted
         self.cancelled = cancelled
+        self.seen: dict[tuple[float, Tile], Candidates] = {}
 
     def tiles(self, scale: float, where: Candidates | None = None) -> list[tuple[Tile, int]]:
         """List the tiles that hold something to measure, and how many px of it, in order of place.
@@ -144,13 +145,14 @@ class _Search:
         for n, (tile, _) in enumerate(todo):
             checkpoint(self.cancelled)
             progress(n / len(todo), "Finding particles")
-            answer = self.network(self.view.see(tile, scale))
-            seen = read_answer(answer)
-            x, y = seen.x + tile.left, seen.y + tile.top
-            own = (x >= tile.x0 - 0.5) & (x < tile.x1 - 0.5) & (y >= tile.y0 - 0.5) & (y < tile.y1 - 0.5)
-            found.append(seen.select(own).moved(tile.left, tile.top, scale))
-            if probability is not None:
-                _paint(probability, answer[COVERED], tile, scale, self.view.shape)
+            known = self.seen.get((scale, tile))
+            if known is None or probability is not None:
+                answer = self.network(self.view.see(tile, scale))
+                if probability is not None:
+                    _paint(probability, answer[COVERED], tile, scale, self.view.shape)
+                # While the scale was being found, many a tile has been looked at already.
+                known = self.seen[scale, tile] = _own(read_answer(answer), tile, scale)
+            found.append(known)
         return self.on_material(Candidates.joined(found))
 
     def on_material(self, found: Candidates) -> Candidates:
@@ -179,6 +181,13 @@ class _Search:
             if len(labels) and counts.sum() >= len(around) / 2:
                 owner[k] = labels[np.argmax(counts)]
         return np.asarray(np.where(self.wanted[np.maximum(owner, 0)], owner, 0), dtype=np.int32)
+
+
+def _own(seen: Candidates, tile: Tile, scale: float) -> Candidates:
+    """Keep the candidates of the tile's own part, as places in the image."""
+    x, y = seen.x + tile.left, seen.y + tile.top
+    own = (x >= tile.x0 - 0.5) & (x < tile.x1 - 0.5) & (y >= tile.y0 - 0.5) & (y < tile.y1 - 0.5)
+    return seen.select(own).moved(tile.left, tile.top, scale)
 
 
 def _find_scale(search: _Search, parameters: DetectionParameters, progress: Progress) -> float:

@@ -54,3 +54,54 @@ def _edge(body: Body, x: float, y: float) -> NDArray[np.float64]:
         low = low + step * np.where(inside.any(axis=1), last, 0)
         step /= _FINE + 1
     return np.maximum(low + 0.5 * step * (_FINE + 1), 1e-3)
+
+
+def deepest(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    radial: NDArray[np.floating],
+    shape: tuple[int, int],
+    step: int,
+) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """Find, on a grid of every ``step`` px, the particle in whose outline each point lies deepest.
+
+    Depth is 1 in a particle's centre and 0 on its outline, along any direction.
+
+    Returns
+    -------
+    owner
+        (height, width) of the grid, int16; -1 outside of all.
+    depth
+        The same shape, float32; 0 outside of all.
+    """
+    rows, columns = shape[0] // step, shape[1] // step
+    owner = np.full((rows, columns), -1, dtype=np.int16)
+    depth = np.zeros((rows, columns), dtype=np.float32)
+    bias = (step - 1) / 2
+    per_radian = radial.shape[1] / (2 * np.pi)
+    for k in range(len(x)):
+        reach = float(radial[k].max())
+        top, bottom = _range(y[k], reach, bias, step, rows)
+        left, right = _range(x[k], reach, bias, step, columns)
+        if bottom <= top or right <= left:
+            continue
+        dy = (np.arange(top, bottom) * step + bias - y[k]).astype(np.float32)[:, None]
+        dx = (np.arange(left, right) * step + bias - x[k]).astype(np.float32)[None, :]
+        place = np.arctan2(dy, dx) * np.float32(per_radian)
+        below = np.floor(place).astype(np.intp)
+        part = place - below
+        table = np.append(radial[k], radial[k, :1]).astype(np.float32)
+        below %= radial.shape[1]
+        edge = table[below] * (1 - part) + table[below + 1] * part
+        inside = 1 - np.hypot(dx, dy) / edge
+        window = slice(top, bottom), slice(left, right)
+        better = inside > depth[window]
+        depth[window][better] = inside[better]
+        owner[window][better] = k
+    return owner, depth
+
+
+def _range(centre: float, reach: float, bias: float, step: int, n: int) -> tuple[int, int]:
+    low = int(np.ceil((centre - reach - bias) / step))
+    high = int(np.floor((centre + reach - bias) / step)) + 1
+    return max(low, 0), min(high, n)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nanoai_gui.core.tem.synthesis.aggregation import Cluster, random_rotations, settle
 from nanoai_gui.core.tem.synthesis.background import film, granules, holes, illumination
 from nanoai_gui.core.tem.synthesis.camera import expose
-from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, directions
+from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, deepest, directions
 from nanoai_gui.core.tem.synthesis.grains import make_grain, make_necks
 from nanoai_gui.core.tem.synthesis.optics import blur, defocus, halo
 from nanoai_gui.core.tem.synthesis.pieces import draw_radii, grow, make_material
@@ -36,6 +36,9 @@ LEAST_SHOWN = 0.18
 """Share of a particle's outline that must be visible in some way for anybody to know of it."""
 GRAIN = "grains"
 _OPAQUE_SHARE = 0.6
+_OPAQUE_SHARE_LONG = 0.75
+_TILT = 0.25
+"""Standard deviation (rad) of the angle between the film and the long axis of settled particles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +79,16 @@ class _Recipe:
     dirt: float
     shaded: float
     written: bool
+    lying: bool
 
 
-def make_scene(seed: int | Sequence[int], size: int = 512) -> Scene:
-    """Make one scene, ``size`` px on either side; the same seed gives the same scene."""
+def make_scene(seed: int | Sequence[int], size: int = 512, *, long: bool = False) -> Scene:
+    """Make one scene, ``size`` px on either side; the same seed gives the same scene.
+
+    ``long`` asks for the harder mix: more opaque scenes, and longer particles, which lie on the film.
+    """
     rng = np.random.default_rng(seed)
-    recipe = _draw_recipe(rng, size)
+    recipe = _draw_recipe(rng, size, long)
     spec = recipe.spec
     full = size + 2 * EDGE_PX
     spec = dataclasses.replace(spec, width_px=full, height_px=full)
@@ -111,8 +118,8 @@ def normalise(
     return np.asarray(contrast / np.float32(max(scale, 1e-3) * rng.uniform(0.9, 1.1)), dtype=np.float32)
 
 
-def _draw_recipe(rng: np.random.Generator, size: int) -> _Recipe:
-    opaque = rng.random() < _OPAQUE_SHARE
+def _draw_recipe(rng: np.random.Generator, size: int, long: bool) -> _Recipe:
+    opaque = rng.random() < (_OPAQUE_SHARE_LONG if long else _OPAQUE_SHARE)
     base = vary(SynthesisSpec(vary_population=True, vary_look=True), rng)
     diameter = float(np.exp(rng.uniform(np.log(9.0), np.log(44.0))))
     gsd = float(1.03 + 0.77 * rng.random() ** 1.3)
@@ -167,6 +174,8 @@ def _draw_recipe(rng: np.random.Generator, size: int) -> _Recipe:
         kinds = (Shape.SPHERE, Shape.ELLIPSOID, GRAIN, Shape.ROD)
     if kinds == (Shape.ROD,):
         spec = dataclasses.replace(spec, aspect_ratio=float(rng.uniform(1.3, 3.0)))
+    elif long and opaque:
+        spec = dataclasses.replace(spec, aspect_ratio=float(min(1.05 + rng.exponential(0.7), 3.0)))
     return _Recipe(
         spec=spec,
         kinds=kinds,
@@ -179,6 +188,7 @@ def _draw_recipe(rng: np.random.Generator, size: int) -> _Recipe:
         if rng.random() < (0.5 if spec.bright_particles else 0.04)
         else 0.0,
         written=bool(rng.random() < 0.05),
+        lying=long and opaque and bool(rng.random() < 0.8),
     )
 
 
@@ -201,13 +211,18 @@ def _opaque(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
 
 
 def _make_bodies(
-    radii: NDArray[np.float64], spec: SynthesisSpec, kinds: Sequence[Shape | str], rng: np.random.Generator
+    radii: NDArray[np.float64],
+    spec: SynthesisSpec,
+    kinds: Sequence[Shape | str],
+    lying: bool,
+    rng: np.random.Generator,
 ) -> list[Body]:
     if tuple(kinds) == (Shape.SPHERE,) and spec.roughness <= 0:
         return [Ball(r) for r in radii.tolist()]
     bodies: list[Body] = []
     of_kind = {kind: dataclasses.replace(spec, shape=kind) for kind in kinds if isinstance(kind, Shape)}
-    for r, turn in zip(radii.tolist(), random_rotations(len(radii), rng), strict=True):
+    turns = _lying_rotations(len(radii), rng) if lying else random_rotations(len(radii), rng)
+    for r, turn in zip(radii.tolist(), turns, strict=True):
         kind = kinds[int(rng.integers(len(kinds)))]
         if isinstance(kind, Shape):
             bodies.append(make_body(2 * r, turn, of_kind[kind], rng))
@@ -215,6 +230,21 @@ def _make_bodies(
             aspect = min(1 + (spec.aspect_ratio - 1) * float(np.exp(0.3 * rng.standard_normal())), 3.0)
             bodies.append(make_grain(2 * r, aspect, spec.roughness, turn, rng))
     return bodies
+
+
+def _lying_rotations(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw (n, 3, 3) rotations that leave the x axis, the longest, near the plane of the film."""
+    roll, turn = rng.uniform(0, 2 * np.pi, (2, n))
+    tilt = _TILT * rng.standard_normal(n)
+    zero, one = np.zeros(n), np.ones(n)
+
+    def matrix(*entries: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(entries, axis=-1).reshape(n, 3, 3)
+
+    about_x = matrix(one, zero, zero, zero, np.cos(roll), -np.sin(roll), zero, np.sin(roll), np.cos(roll))
+    about_y = matrix(np.cos(tilt), zero, np.sin(tilt), zero, one, zero, -np.sin(tilt), zero, np.cos(tilt))
+    about_z = matrix(np.cos(turn), -np.sin(turn), zero, np.sin(turn), np.cos(turn), zero, zero, zero, one)
+    return np.asarray(about_z @ about_y @ about_x)
 
 
 def push_apart(
@@ -242,7 +272,7 @@ def _cast(
     cluster: Cluster, spec: SynthesisSpec, recipe: _Recipe, rng: np.random.Generator
 ) -> tuple[Projection, NDArray[np.float64]]:
     """Project one agglomerate; rows of x, y, shown, radial in px of the projection's window."""
-    bodies = _make_bodies(cluster.radii, spec, recipe.kinds, rng)
+    bodies = _make_bodies(cluster.radii, spec, recipe.kinds, recipe.lying, rng)
     centres = settle(cluster, bodies, spec.overlap, spec.flatness)
     if recipe.apart < 1 and len(bodies) > 1:
         centres = push_apart(centres, cluster.radii, recipe.apart)
@@ -417,54 +447,3 @@ def _write(image: NDArray[np.float32], full: float, rng: np.random.Generator) ->
         if rng.random() < 0.5:
             image[top : top + 14, left + 8 : left + 11] = level
     return image
-
-
-def deepest(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    radial: NDArray[np.floating],
-    shape: tuple[int, int],
-    step: int,
-) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Find, on a grid of every ``step`` px, the particle in whose outline each point lies deepest.
-
-    Depth is 1 in a particle's centre and 0 on its outline, along any direction.
-
-    Returns
-    -------
-    owner
-        (height, width) of the grid, int16; -1 outside of all.
-    depth
-        The same shape, float32; 0 outside of all.
-    """
-    rows, columns = shape[0] // step, shape[1] // step
-    owner = np.full((rows, columns), -1, dtype=np.int16)
-    depth = np.zeros((rows, columns), dtype=np.float32)
-    bias = (step - 1) / 2
-    per_radian = radial.shape[1] / (2 * np.pi)
-    for k in range(len(x)):
-        reach = float(radial[k].max())
-        top, bottom = _range(y[k], reach, bias, step, rows)
-        left, right = _range(x[k], reach, bias, step, columns)
-        if bottom <= top or right <= left:
-            continue
-        dy = (np.arange(top, bottom) * step + bias - y[k]).astype(np.float32)[:, None]
-        dx = (np.arange(left, right) * step + bias - x[k]).astype(np.float32)[None, :]
-        place = np.arctan2(dy, dx) * np.float32(per_radian)
-        below = np.floor(place).astype(np.intp)
-        part = place - below
-        table = np.append(radial[k], radial[k, :1]).astype(np.float32)
-        below %= radial.shape[1]
-        edge = table[below] * (1 - part) + table[below + 1] * part
-        inside = 1 - np.hypot(dx, dy) / edge
-        window = slice(top, bottom), slice(left, right)
-        better = inside > depth[window]
-        depth[window][better] = inside[better]
-        owner[window][better] = k
-    return owner, depth
-
-
-def _range(centre: float, reach: float, bias: float, step: int, n: int) -> tuple[int, int]:
-    low = int(np.ceil((centre - reach - bias) / step))
-    high = int(np.floor((centre + reach - bias) / step)) + 1
-    return max(low, 0), min(high, n)
