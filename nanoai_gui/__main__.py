@@ -15,12 +15,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import multiprocessing
 
         multiprocessing.freeze_support()
+        # PyInstaller would let matplotlib list the fonts anew at every start.
+        from nanoai_gui.core.folders import cache_folder
+
+        os.environ["MPLCONFIGDIR"] = str(cache_folder() / "matplotlib")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in ("--version", "-V"):
         import nanoai_gui
 
         print(f"nanoai-gui {nanoai_gui.__version__}")
         return 0
+    if words and words[0] == "--selftest":
+        from nanoai_gui.gui import selftest
+
+        return selftest.main(words[1:])
     if words:
         from nanoai_gui import cli
 

@@ -1,4 +1,4 @@
-"""Write small DigitalMicrograph 4 files, so that tests of that format need no file of a microscope.
+"""Write small DigitalMicrograph 3 and 4 files, so that tests of that format need no file of a microscope.
 
 Layout after the description that the readers follow: a header (version, length, byte order), then a tree
 of tag groups; names and counts are big-endian, values little-endian.
@@ -22,8 +22,11 @@ _TYPES = {"int16": 2, "int32": 3, "uint16": 4, "uint32": 5, "float32": 6, "float
 _PIXEL_KINDS = {"int16": 1, "float32": 2, "uint8": 6, "int32": 7, "uint16": 10, "uint32": 11}
 
 
-def write_dm4(path: Path, pixels: NDArray[Any], pixel_size: float, unit: str) -> None:
-    """Write one image (height, width) with square pixels of ``pixel_size`` ``unit``."""
+def write_dm4(path: Path, pixels: NDArray[Any], pixel_size: float, unit: str, version: int = 4) -> None:
+    """Write one image (height, width) with square pixels of ``pixel_size`` ``unit``.
+
+    Version 3 counts in 32 bits and does not say how long a tag is.
+    """
     height, width = pixels.shape
     axis = {"Origin": np.float32(0), "Scale": np.float32(pixel_size), "Units": unit}
     image: Tree = {
@@ -47,29 +50,31 @@ def write_dm4(path: Path, pixels: NDArray[Any], pixel_size: float, unit: str) ->
         "ImageList": [image],
         "ImageSourceList": [{"ClassName": "ImageSource:Simple", "ImageRef": np.uint32(0)}],
     }
-    body = _group(tree)
-    path.write_bytes(struct.pack(">iqi", 4, len(body), 1) + body + bytes(8))
+    count = "q" if version == 4 else "i"
+    body = _group(tree, count)
+    path.write_bytes(struct.pack(f">i{count}i", version, len(body), 1) + body + bytes(8))
 
 
-def _group(entries: Tree | list[Any]) -> bytes:
+def _group(entries: Tree | list[Any], count: str) -> bytes:
     named = entries.items() if isinstance(entries, dict) else (("", value) for value in entries)
-    tags = [_tag(name, value) for name, value in named]
-    return struct.pack(">bbq", 1, 0, len(tags)) + b"".join(tags)
+    tags = [_tag(name, value, count) for name, value in named]
+    return struct.pack(f">bb{count}", 1, 0, len(tags)) + b"".join(tags)
 
 
-def _tag(name: str, value: Any) -> bytes:
+def _tag(name: str, value: Any, count: str) -> bytes:
     is_group = isinstance(value, dict | list)
-    body = _group(value) if is_group else _value(value)
+    body = _group(value, count) if is_group else _value(value, count)
     encoded = name.encode("latin-1")
     kind = _GROUP if is_group else _VALUE
-    return struct.pack(">bh", kind, len(encoded)) + encoded + struct.pack(">q", len(body)) + body
+    size = struct.pack(">q", len(body)) if count == "q" else b""
+    return struct.pack(">bh", kind, len(encoded)) + encoded + size + body
 
 
-def _value(value: Any) -> bytes:
+def _value(value: Any, count: str) -> bytes:
     if isinstance(value, str):
         value = np.frombuffer(value.encode("utf-16-le"), dtype=np.uint16)
     code = _TYPES[value.dtype.name]
     info = (code,) if value.ndim == 0 else (_ARRAY, code, value.size)
     little = value.astype(value.dtype.newbyteorder("<"))
     data: bytes = little.tobytes()
-    return b"%%%%" + struct.pack(f">q{len(info)}q", len(info), *info) + data
+    return b"%%%%" + struct.pack(f">{count}{len(info)}{count}", len(info), *info) + data

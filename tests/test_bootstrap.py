@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import platform
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,87 +20,100 @@ ABSENT = {"libnanoai-has-no-such-library.so.1": "no-such-package"}
 
 
 @pytest.fixture
-def bootstrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The script as a module, its environment in a folder of the test."""
-    spec = importlib.util.spec_from_file_location("bootstrap", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "STAMP", tmp_path / "stamp.json")
-    return module
+def bootstrap(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module."""
+    return _module("bootstrap", monkeypatch)
 
 
-def forbid(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
-    def refuse(*arguments: object, **options: object) -> None:
-        raise AssertionError(f"{name} must not be called")
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What it builds upon."""
+    return _module("environment", monkeypatch)
 
-    monkeypatch.setattr(module, name, refuse)
+
+def _module(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def installed(environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A virtual environment that seems to be there, with the stamp in a folder of the test."""
+    found = environment.Environment(tmp_path, "here")
+    monkeypatch.setattr(found, "version", platform.python_version)
+    monkeypatch.setattr(found, "pip_command", lambda: ["pip"])
+    return found
+
+
+def refuse(*arguments: object, **options: object) -> None:
+    raise AssertionError("this must not be called")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves Qt's libraries to the system")
-def test_a_library_that_the_loader_does_not_find_is_named(bootstrap: ModuleType) -> None:
-    found = bootstrap.missing_packages({"libc.so.6": "libc6", **ABSENT})
-    assert set(found) - {bootstrap.FONT_PACKAGE} == {"no-such-package"}
+def test_a_library_that_the_loader_does_not_find_is_named(environment: ModuleType) -> None:
+    found = environment.missing_packages({"libc.so.6": "libc6", **ABSENT})
+    assert set(found) - {environment.FONT_PACKAGE} == {"no-such-package"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves Qt's libraries to the system")
 def test_who_may_not_install_is_told_the_command(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    sentence = bootstrap.provide_libraries(ABSENT)
+    sentence = environment.provide_libraries(ABSENT)
     assert "sudo apt-get update && sudo apt-get install --yes no-such-package" in sentence
 
 
 def test_a_system_without_fonts_is_noticed(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(bootstrap, "FONT_FOLDERS", (str(tmp_path),))
-    assert bootstrap.missing_packages({}) == ["fonts-dejavu-core"]
+    monkeypatch.setattr(environment, "FONT_FOLDERS", (str(tmp_path),))
+    assert environment.missing_packages({}) == ["fonts-dejavu-core"]
     (tmp_path / "truetype").mkdir()
     (tmp_path / "truetype" / "some.ttf").touch()
-    assert bootstrap.missing_packages({}) == []
+    assert environment.missing_packages({}) == []
 
 
-def test_nothing_is_installed_twice(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "venv_version", platform.python_version)
-    forbid(monkeypatch, bootstrap, "call")
-    forbid(monkeypatch, bootstrap, "make_venv")
-    stamp = {"fingerprint": bootstrap.fingerprint(), "extras": ["test"]}
-    bootstrap.STAMP.write_text(json.dumps(stamp), encoding="utf-8")
-    bootstrap.install("test")
-    bootstrap.install("")
+def test_nothing_is_installed_twice(
+    environment: ModuleType, installed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "call", refuse)
+    monkeypatch.setattr(installed, "make", refuse)
+    stamp = {"fingerprint": environment.fingerprint(), "extras": ["test"]}
+    installed.stamp.write_text(json.dumps(stamp), encoding="utf-8")
+    installed.install("test")
+    installed.install("")
 
 
 @pytest.mark.parametrize(
     "stamp", ["", "not json", '{"fingerprint": "other", "extras": ["test"]}', '{"extras": []}']
 )
-def test_other_pins_are_installed(stamp: str, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_pins_are_installed(
+    stamp: str, environment: ModuleType, installed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     called: list[list[object]] = []
-    monkeypatch.setattr(bootstrap, "venv_version", platform.python_version)
 
     def succeed(command: list[object]) -> int:
         called.append(command)
         return 0
 
-    monkeypatch.setattr(bootstrap, "call", succeed)
-    bootstrap.STAMP.write_text(stamp, encoding="utf-8")
-    bootstrap.install("test")
+    monkeypatch.setattr(environment, "call", succeed)
+    installed.stamp.write_text(stamp, encoding="utf-8")
+    installed.install("test")
     assert called[-1][-2:] == ["--editable", ".[test]"]
-    assert all(bootstrap.CONSTRAINTS in command for command in called)
-    assert json.loads(bootstrap.STAMP.read_text(encoding="utf-8"))["fingerprint"] == bootstrap.fingerprint()
+    assert all(environment.CONSTRAINTS in command for command in called)
+    assert json.loads(installed.stamp.read_text(encoding="utf-8"))["fingerprint"] == environment.fingerprint()
 
 
 def test_a_failed_installation_is_not_taken_for_a_done_one(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+    environment: ModuleType, installed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "venv_version", platform.python_version)
-    monkeypatch.setattr(bootstrap, "call", lambda command: 1)
-    bootstrap.STAMP.write_text('{"fingerprint": "other", "extras": []}', encoding="utf-8")
-    with pytest.raises(bootstrap.SetupError):
-        bootstrap.install("")
-    assert not bootstrap.STAMP.exists()
+    monkeypatch.setattr(environment, "call", lambda command: 1)
+    installed.stamp.write_text('{"fingerprint": "other", "extras": []}', encoding="utf-8")
+    with pytest.raises(environment.SetupError):
+        installed.install("")
+    assert not installed.stamp.exists()
 
 
 def test_an_older_python_is_told_so(

@@ -42,11 +42,12 @@ def core_modules() -> list[str]:
 def pins() -> tuple[dict[str, str], dict[str, str]]:
     """Name and version of every line of the constraints; a line of any other form is an error.
 
-    Those that only training the particle network needs, which need not be installed, come second.
+    Those that only training the particle network or making the standalone program needs, which need not be
+    installed, come second.
     """
     text = (ROOT / "packaging" / "constraints.txt").read_text(encoding="utf-8")
-    usual, _, training = text.partition("# --- to train the particle network")
-    return _pins(usual), _pins("#" + training)
+    usual, _, special = text.partition("# --- to train the particle network")
+    return _pins(usual), _pins("#" + special)
 
 
 def _pins(text: str) -> dict[str, str]:
@@ -74,9 +75,11 @@ def requirements(name: str, extras: tuple[str, ...] = ()) -> Iterator[Requiremen
             yield requirement
 
 
+MADE_BY_TOOLS = {"build", "dist", "scratch", "nanoai_gui.egg-info", "__pycache__"}
+
+
 def test_top_level_holds_nothing_else() -> None:
-    made_by_tools = {"build", "dist", "scratch", "nanoai_gui.egg-info", "__pycache__"}
-    names = {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - made_by_tools
+    names = {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - MADE_BY_TOOLS
     assert names == {
         "pyproject.toml", "nanoai_gui", "resources", "tests", "packaging", "README.md", "LICENSE",
     }  # fmt: skip
@@ -105,7 +108,7 @@ def test_nothing_is_left_to_do_in_the_code() -> None:
 
 def test_no_lock_files() -> None:
     """The exact versions stand in one place only."""
-    own = (entry for entry in ROOT.iterdir() if not entry.name.startswith("."))
+    own = (e for e in ROOT.iterdir() if not e.name.startswith(".") and e.name not in MADE_BY_TOOLS)
     files = [file for entry in own for file in ([entry] if entry.is_file() else entry.rglob("*"))]
     names = {file.name for file in files}
     assert not {name for name in names if name.endswith(".lock") or name == "package-lock.json"}
@@ -113,7 +116,7 @@ def test_no_lock_files() -> None:
 
 
 def test_every_package_in_use_is_pinned_and_has_the_pinned_version() -> None:
-    pinned, training = pins()
+    pinned, special = pins()
     open_ends: list[tuple[str, tuple[str, ...]]] = [("nanoai-gui", ("test",))]
     seen: set[str] = set()
     while open_ends:
@@ -128,9 +131,9 @@ def test_every_package_in_use_is_pinned_and_has_the_pinned_version() -> None:
     assert set(pinned) - seen - {"setuptools"} == set(), "no longer needed in packaging/constraints.txt"
     wrong = {name: importlib.metadata.version(name) for name in seen}
     assert {name: version for name, version in wrong.items() if version != pinned[name]} == {}
-    own = {canonicalize_name(r.name) for r in requirements("nanoai-gui", ("train",))}
-    assert own - set(pinned) - set(training) == set()
-    assert set(training) & seen == set(), "the program needs these: not only to train"
+    own = {canonicalize_name(r.name) for r in requirements("nanoai-gui", ("train", "bundle"))}
+    assert own - set(pinned) - set(special) == set()
+    assert set(special) & seen == set(), "the program needs these: not only to train or to bundle"
 
 
 def test_core_and_command_line_know_no_qt() -> None:

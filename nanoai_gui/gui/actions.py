@@ -216,6 +216,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("theme_light", "&Light theme", "view", 2, checkable=True, group="theme"),
     ActionInfo("theme_dark", "&Dark theme", "view", 2, checkable=True, group="theme"),
     ActionInfo(
+        "guide", "&Guide", "help", 0, ("Shift+F1",), "", 0, "", "How to work with NanoAI, with pictures",
+    ),
+    ActionInfo(
         "shortcuts", "&Shortcuts and gestures", "help", 0, ("F1", "?"), "", 0, "",
         "Show every key and mouse gesture",
     ),

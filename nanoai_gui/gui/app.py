@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QSettings, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 import nanoai_gui
+from nanoai_gui.core.folders import config_folder, portable_folder
+from nanoai_gui.gui.crash import reports_of_crashes, watch_for_crashes
 from nanoai_gui.gui.errors import ErrorReporter, ExceptionHooks, start_logging
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
-from nanoai_gui.gui.theme import Theme
+from nanoai_gui.gui.theme import Theme, window_icon
 
+FIRST_PAINT = "NANOAI_FIRST_PAINT"
+"""Environment variable: a file to write the time of the first paint to, for those who measure the start."""
 SWITCH_SECONDS = 0.001
 """How long a helper thread may hold the interpreter while the window waits for it (Python's own: 5 ms)."""
 
@@ -56,6 +62,8 @@ class Application:
         wanted = list(files)
 
         def begin() -> None:
+            if FIRST_PAINT in os.environ:
+                Path(os.environ[FIRST_PAINT]).write_text(repr(time.time()), encoding="utf-8")
             # What was made so far stays to the end: the garbage collector need not look through it again
             # and again, each time with the window standing still.
             gc.collect()
@@ -124,6 +132,10 @@ def create_app(
     qt.setApplicationDisplayName("NanoAI")
     qt.setApplicationVersion(nanoai_gui.__version__)
     qt.setDesktopFileName("nanoai-gui")
+    qt.setWindowIcon(window_icon())
+    if portable_folder() is not None:
+        # The file dialog of Qt remembers its folders in a file of its own.
+        QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(config_folder()))
     stop_logging = start_logging(log_to) if with_log else None
     reporter = ErrorReporter()
     hooks = ExceptionHooks(reporter) if install_hooks else None
@@ -135,9 +147,14 @@ def create_app(
 def run_window(files: Sequence[Path]) -> int:
     """Open the window on files and stay until it is closed; returns the exit code."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    crashes = reports_of_crashes()
+    stop_watching = watch_for_crashes()
     application = create_app([sys.argv[0]])
     application.show(files)
+    if crashes:
+        application.window.helping.tell_of_crash(crashes[-1])
     try:
         return int(application.qt.exec())
     finally:
         application.close()
+        stop_watching()

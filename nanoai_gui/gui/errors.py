@@ -20,6 +20,7 @@ from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 import nanoai_gui
+from nanoai_gui.core.folders import log_folder
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.worker import describe_error
 
@@ -80,9 +81,7 @@ class ExceptionHooks:
 
 def default_log_path() -> Path:
     """Name the log file of this user."""
-    import platformdirs
-
-    return platformdirs.user_log_path("nanoai-gui", appauthor=False) / "nanoai-gui.log"
+    return log_folder() / "nanoai-gui.log"
 
 
 def start_logging(path: Path | None = None) -> Callable[[], None]:

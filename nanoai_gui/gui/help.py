@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 
 import nanoai_gui
 from nanoai_gui.gui.actions import ACTIONS, GESTURES, MENUS, ActionInfo, Gesture, shown
+from nanoai_gui.gui.diagnostics import diagnostics, folders, licence_notices, versions
 from nanoai_gui.gui.errors import environment
 from nanoai_gui.gui.widgets.layout import GRID
 
@@ -126,7 +128,7 @@ def _block() -> tuple[QVBoxLayout, QGridLayout]:
 
 
 class AboutDialog(QDialog):
-    """Version, licence, and where things are kept."""
+    """Version, licence, and where things are kept; all of it can be copied for a question."""
 
     def __init__(self, settings_path: Path, log_path: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -135,20 +137,46 @@ class AboutDialog(QDialog):
         font = title.font()
         font.setPointSizeF(font.pointSizeF() * 1.5)
         title.setFont(font)
+        made_of = ", ".join(f"{name} {version}" for name, version in versions().items())
+        kept = "\n".join(f"{name}: {folder}" for name, folder in folders().items())
         text = QLabel(
             "Primary particle sizes in electron micrographs, and classes in Raman maps, by point and "
             "click.\n\n"
             "Free software under the GNU General Public License, version 3 or later. It comes without any "
             "warranty.\n\n"
-            f"{environment()}\n\nSettings: {settings_path}\nLog file: {log_path}"
+            f"{environment()}\n\nMade with {made_of}.\n\n{kept}"
         )
         text.setWordWrap(True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        text.setMinimumWidth(460)
+        text.setMinimumWidth(520)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        self.copy_button = buttons.addButton("Copy diagnostics", QDialogButtonBox.ButtonRole.ActionRole)
+        self.copy_button.setToolTip("Versions, folders, screens and the end of the log, for a question")
+        self.copy_button.clicked.connect(lambda: self._copy(diagnostics(settings_path, log_path)))
+        self.notices_button = buttons.addButton("Licences...", QDialogButtonBox.ButtonRole.ActionRole)
+        self.notices_button.clicked.connect(self._show_notices)
+        self.notices_button.setVisible(bool(licence_notices()))
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.setSpacing(2 * GRID)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)
         for widget in (title, text, buttons):
             layout.addWidget(widget)
+
+    def _copy(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self.copy_button.setText("Copied")
+
+    def _show_notices(self) -> None:
+        dialog = QDialog(self)
+        dialog.setWindowTitle("Licences of the works inside")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        shown = QPlainTextEdit(licence_notices())
+        shown.setReadOnly(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(dialog.reject)
+        layout = QVBoxLayout(dialog)
+        layout.addWidget(shown)
+        layout.addWidget(buttons)
+        dialog.resize(760, 560)
+        dialog.open()

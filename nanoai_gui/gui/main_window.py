@@ -41,7 +41,7 @@ from nanoai_gui.gui.actions import (
 )
 from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
 from nanoai_gui.gui.exports import Exports
-from nanoai_gui.gui.help import AboutDialog, ShortcutSheet
+from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.opening import Opening
 from nanoai_gui.gui.settings import SettingsStore
@@ -100,6 +100,7 @@ class MainWindow(QMainWindow):
         self.tabs = Tabs(self.tab, self._make_spectra)
         self.setCentralWidget(self.tabs)
         self.notices = NoticeArea(self.tabs.stack)
+        self.helping = Helping(store, self.notices, self)
         self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
@@ -154,9 +155,10 @@ class MainWindow(QMainWindow):
             "theme_system": lambda _: self._set_theme("system"),
             "theme_light": lambda _: self._set_theme("light"),
             "theme_dark": lambda _: self._set_theme("dark"),
-            "shortcuts": self._show_shortcuts,
-            "log": self._show_log,
-            "about": self._show_about,
+            "guide": self.helping.show_guide,
+            "shortcuts": self.helping.show_shortcuts,
+            "log": self.helping.show_log,
+            "about": self.helping.show_about,
         }
 
     def _build_menus_and_toolbar(self) -> None:
@@ -398,19 +400,6 @@ class MainWindow(QMainWindow):
         if self._error_dialog is None:
             self._error_dialog = ErrorDialog(default_log_path(), self)
         self._error_dialog.add(failure)
-
-    def _show_shortcuts(self) -> None:
-        sheet = ShortcutSheet(parent=self)
-        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sheet.open()
-
-    def _show_log(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(default_log_path().parent)))
-
-    def _show_about(self) -> None:
-        about = AboutDialog(self._store.path, default_log_path(), self)
-        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        about.open()
 
     # ------------------------------------------------------------------ remembering
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanoai_gui.core.folders import config_folder
+
 log = logging.getLogger(__name__)
 
 MOST_RECENT = 12
@@ -148,6 +150,4 @@ class SettingsStore:
 
 def default_path() -> Path:
     """Name the settings file of this user."""
-    import platformdirs
-
-    return platformdirs.user_config_path("nanoai-gui", appauthor=False) / "settings.json"
+    return config_folder() / "settings.json"

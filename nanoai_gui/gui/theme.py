@@ -230,6 +230,14 @@ def icon(name: str, theme: ThemeTokens, size: int = 24) -> QIcon:
     return made
 
 
+def window_icon() -> QIcon:
+    """Give the program's own icon, the same in both themes, in the sizes that desktops ask for."""
+    made = QIcon()
+    for size in (16, 32, 64, 256):
+        made.addPixmap(draw_icon("nanoai", "#000000", "#0072B2", QSize(size, size)))
+    return made
+
+
 def draw_icon(name: str, ink: str, accent: str, size: QSize, ratio: float = 1.0) -> QPixmap:
     """Draw an icon of ``size`` in device-independent px."""
     from PySide6.QtSvg import QSvgRenderer

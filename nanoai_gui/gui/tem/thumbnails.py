@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage, QPixmap
 
 from nanoai_gui.core.files.thumbnail_cache import cached_thumbnail
+from nanoai_gui.core.folders import cache_folder
 from nanoai_gui.core.jobs import Failure, Priority
 from nanoai_gui.gui.jobs import JobRunner, Task
 
@@ -26,9 +27,7 @@ AT_A_TIME = 2
 
 def default_folder() -> Path:
     """Name the folder of this user's thumbnails."""
-    import platformdirs
-
-    return platformdirs.user_cache_path("nanoai-gui", appauthor=False) / "thumbnails"
+    return cache_folder() / "thumbnails"
 
 
 class Thumbnails(QObject):

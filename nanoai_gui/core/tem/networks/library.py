@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanoai_gui.core.errors import ParameterError, ReadError
 from nanoai_gui.core.files.atomic import make_folder
+from nanoai_gui.core.folders import data_folder
 from nanoai_gui.core.models import load_model
 from nanoai_gui.core.tem.networks.model import KIND, save_tem_model
 
@@ -36,9 +37,7 @@ class UserModel:
 
 def models_folder() -> Path:
     """Name the folder of the user's models (it may not exist yet)."""
-    import platformdirs
-
-    return platformdirs.user_data_path("nanoai-gui", appauthor=False) / "models"
+    return data_folder() / "models"
 
 
 def check_name(name: str) -> str:

@@ -1,0 +1,121 @@
+"""A Debian that has never seen Python, to run the standalone program in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+SUITE = "bookworm"
+PACKAGES = ("libgl1", "libegl1", "fontconfig-config", "fonts-dejavu-core")
+"""What README.md asks of a system to run the program, and nothing else."""
+USER, USER_ID = "lab", 1000
+HOME = f"/home/{USER}"
+
+
+def why_not() -> str:
+    """Say why there can be no clean root here, or nothing."""
+    if os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "only root can make and enter one"
+    for tool in ("debootstrap", "chroot", "unshare"):
+        if shutil.which(tool) is None:
+            return f"there is no {tool}"
+    return ""
+
+
+class CleanRoot:
+    """The root of the clean system; made once and kept, as it takes minutes and the network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        stamp = folder.with_suffix(".made")
+        wanted = " ".join((SUITE, *PACKAGES))
+        if not (stamp.exists() and stamp.read_text() == wanted and folder.is_dir()):
+            stamp.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run(
+                ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, folder],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            stamp.write_text(wanted)
+        self._add_user()
+
+    def _add_user(self) -> None:
+        passwd = self.folder / "etc" / "passwd"
+        if f"{USER}:" not in passwd.read_text():
+            with passwd.open("a") as file:
+                file.write(f"{USER}:x:{USER_ID}:{USER_ID}::{HOME}:/bin/sh\n")
+        home = self.path(HOME)
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        os.chown(home, USER_ID, USER_ID)
+
+    def path(self, inside: str) -> Path:
+        """Where something inside lies outside."""
+        return self.folder / inside.lstrip("/")
+
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        as_root: bool = False,
+        log: Path | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a program inside, with no network, no variables but these, and processes of its own.
+
+        Of this machine only the X server's socket is seen, as ``/tmp/.X11-unix``.
+        """
+        given = {
+            "HOME": "/root" if as_root else HOME,
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "LANG": "C.UTF-8",
+        }
+        given |= environment or {}
+        script = (
+            'set -e; root=$1; shift; mount -t proc proc "$root/proc"; mount -t tmpfs tmpfs "$root/dev/shm"; '
+            'mkdir -p "$root/tmp/.X11-unix"; '
+            'if [ -d /tmp/.X11-unix ]; then mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"; fi; exec "$@"'
+        )
+        who = [] if as_root else [f"--userspec={USER_ID}:{USER_ID}"]
+        output = log.open("w") if log is not None else subprocess.PIPE
+        self.path("/dev/shm").mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [
+                "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script, "enter",
+                self.folder, "chroot", *who, self.folder,
+                "/usr/bin/env", "-i", *(f"{key}={value}" for key, value in given.items()), *command,
+            ],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        as_root: bool = False,
+        timeout: float = 300,
+    ) -> tuple[int, str]:
+        """Run a program inside to its end; give exit code and output."""
+        process = self.start(command, environment, as_root=as_root)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            stop(process)
+            raise
+        return process.returncode, output
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a program that is still running, with all that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
