@@ -9,7 +9,16 @@ from scipy.optimize import curve_fit
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.files.spectra import read_spectra
-from nanoai_gui.core.spectra.peaks import NANOTUBE_WINDOWS, QUANTITIES, Band, Window, fit_bands
+from nanoai_gui.core.spectra.fitted_bands import FITTED_BANDS, Fit, find_band
+from nanoai_gui.core.spectra.peaks import (
+    GRAPHENE_WINDOWS,
+    NANOTUBE_WINDOWS,
+    QUANTITIES,
+    Band,
+    Window,
+    fit_bands,
+    within_reach,
+)
 from nanoai_gui.core.spectra.spectral_set import AxisError, MapGrid, SpectralSet
 from tests.shared_data import shared_data
 
@@ -123,6 +132,49 @@ def test_only_windows_that_the_spectra_cover_are_fitted() -> None:
         fit_bands(spectra.crop(700, 1100))
 
 
+def test_a_window_that_the_spectra_cover_in_part_is_fitted_as_far_as_it_goes() -> None:
+    spectra, truth = tubes(100, seed=4)
+    whole, cut = fit_bands(spectra), fit_bands(spectra.crop(1262, 1602))
+    assert cut.bands == ("D", "G-", "G+")
+    assert "is looked for from 1583 to 1596 cm⁻¹ only" in cut.notes["G+"]
+    assert "is looked for from 1282 to 1360 cm⁻¹ only" in cut.notes["D"]
+    assert "but the spectra reach from" in cut.notes["RBM"] and "2540 and 2680" in cut.notes["G'"]
+    inside = truth["position"] < 1593
+    error = np.abs(cut.values["G+", "position"] - truth["position"])[inside]
+    assert np.nanmedian(error) < 0.3 and np.isfinite(error).mean() > 0.9
+    assert np.nanmedian(np.abs(cut.ratio()[0] - truth["d"])[inside]) < 0.03
+    less = cut.errors["G+", "width"][inside] > whole.errors["G+", "width"][inside]
+    assert less.mean() > 0.9, "less is known, and said to be"
+    assert np.isnan(cut.values["G+", "position"][truth["position"] > 1596.5]).all(), "not made up at the edge"
+    assert not whole.notes
+
+
+def test_a_band_whose_range_is_mostly_outside_is_left_out_alone() -> None:
+    spectra, _ = tubes(3)
+    fits = fit_bands(spectra.crop(205, 400))
+    assert fits.bands == ("RBM", "RBM high") and "190 and 214" in fits.notes["RBM low"]
+    coarse = SpectralSet(spectra.intensities[:, ::20], AXIS[::20])
+    kept, notes = within_reach(coarse.axis, NANOTUBE_WINDOWS)
+    assert not kept and "too few points around D (6)" in notes["D"]
+
+
+def test_fitted_numbers_of_maps() -> None:
+    spectra, truth = tubes(60, seed=5)
+    axis = np.arange(1250.0, 1800.0)
+    reach = {band.title: band.reach(axis) for bands in FITTED_BANDS.values() for band in bands}
+    assert {title for title, (can, _) in reach.items() if can} == {
+        "D/G⁺", "G⁺", "G⁻", "D", "D/G of graphene", "D of graphene", "G of graphene",
+    }  # fmt: skip
+    assert "2D lies between" in reach["2D/G of graphene"][1] and not reach["G⁺"][1]
+    fits = fit_bands(spectra)
+    ratio, band = find_band("D/G⁺"), find_band("G⁺")
+    assert ratio is not None and band is not None and find_band("X") is None
+    for fit, truly in ((Fit(ratio, "width"), truth["d"]), (Fit(band, "width"), truth["width"])):
+        assert np.nanmedian(np.abs(fit.values(fits) / truly - 1)) < 0.1
+    assert (Fit(ratio, "width").unit, Fit(band, "width").unit) == ("", "cm⁻¹")
+    assert (Fit(ratio, "width").title, Fit(band, "width").title) == ("D/G⁺", "G⁺ width")
+
+
 def test_bands_that_make_no_sense_are_refused() -> None:
     spectra, _ = tubes(1)
     with pytest.raises(ParameterError, match="Two bands"):
@@ -155,12 +207,7 @@ def test_real_films_of_nanotubes_have_the_bands_of_the_literature() -> None:
 
 def test_a_real_map_of_graphene_gives_complete_maps_of_its_bands() -> None:
     spectra = read_spectra(shared_data("raman/graphene_map/Example_Map.wdf"))[0]
-    windows = (
-        Window(1254, 1450, (Band("D", 1310, 1380, 40),)),
-        Window(1500, 1700, (Band("G", 1560, 1610, 18),)),
-        Window(2550, 2800, (Band("2D", 2620, 2760, 35),)),
-    )
-    fits = fit_bands(spectra, windows)
+    fits = fit_bands(spectra, GRAPHENE_WINDOWS)
     assert spectra.grid is not None
     for band, middle in (("D", 1345), ("G", 1589), ("2D", 2691)):
         picture = fits.picture(spectra.grid, band, "position")

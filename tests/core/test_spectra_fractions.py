@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nanoai_gui.core.errors import WriteError
-from nanoai_gui.core.files.spectra_figures import write_fractions
+from nanoai_gui.core.files.spectra_figures import FractionsChart, write_chart
 from nanoai_gui.core.spectra.classifier import ClassifierSettings
 from nanoai_gui.core.spectra.fractions import (
     UNNAMED,
@@ -100,8 +100,9 @@ def test_the_chart_is_a_picture_and_the_same_every_time(tmp_path: Path, suffix: 
     cells = spectra(4, cell=["C1", "C1", "C2", "C2"])
     shares = class_fractions([(cells, predictions([0, 1, 0, 0], [3]))], "cell")
     first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
-    write_fractions(first, shares, {"early": "#E69F00"}, "Cells")
-    write_fractions(second, shares, {"early": "#E69F00"}, "Cells")
+    chart = FractionsChart(shares, {"early": "#E69F00"}, "Cells")
+    write_chart(first, chart)
+    write_chart(second, chart)
     assert first.read_bytes().startswith(start)
     assert first.read_bytes() == second.read_bytes()
     if suffix == ".svg":
@@ -112,7 +113,7 @@ def test_the_chart_is_a_picture_and_the_same_every_time(tmp_path: Path, suffix: 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     shares = class_fractions([(spectra(1), predictions([0]))], "cell")
     with pytest.raises(WriteError, match=r"cannot be written as \.pdf"):
-        write_fractions(tmp_path / "a.pdf", shares)
+        write_chart(tmp_path / "a.pdf", FractionsChart(shares))
 
 
 def test_live_messages_hold_the_newest_curve_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QScrollArea
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.spectra.classifier import ClassifierSettings
 from nanoai_gui.core.spectra.rejection import Thresholds
 from nanoai_gui.core.spectra.training import (
@@ -20,6 +21,8 @@ from nanoai_gui.core.spectra.training import (
     gather,
     train_spectra,
 )
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.pca_view import PcaView
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_data import gather_parts
@@ -50,13 +53,15 @@ def session() -> SpectraSession:
 def view(qtbot: QtBot, session: SpectraSession) -> Iterator[PcaView]:
     area = QScrollArea()
     area.setWidgetResizable(True)
-    view = PcaView(session)
+    jobs = JobRunner(WorkerPool(1))
+    view = PcaView(session, Figures(jobs))
     area.setWidget(view)
     qtbot.addWidget(area)
     area.resize(392, 1000)
     area.show()
     qtbot.waitExposed(area)
     yield view
+    jobs.close()
 
 
 def show(qtbot: QtBot, view: PcaView, session: SpectraSession, trained: TrainedSpectra) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QScrollArea, QWidget
+from PySide6.QtWidgets import QFileDialog, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.jobs import WorkerPool
@@ -18,6 +18,7 @@ from nanoai_gui.core.spectra.model import SpectraModel
 from nanoai_gui.core.spectra.rejection import NO_SIGNAL, Thresholds
 from nanoai_gui.core.spectra.training import TrainingSettings, ValidationSettings, gather, train_spectra
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.prediction_panel import NOTHING, PredictionPanel
 from nanoai_gui.gui.spectra.session import SpectraSession
 from tests.gui.spectra_made import add_set, labelled_set, map_set
@@ -45,7 +46,7 @@ def panel(qtbot: QtBot, session: SpectraSession) -> Iterator[PredictionPanel]:
     jobs = JobRunner(WorkerPool(1))
     area = QScrollArea()
     area.setWidgetResizable(True)
-    panel = PredictionPanel(session, jobs)
+    panel = PredictionPanel(session, jobs, Figures(jobs))
     area.setWidget(panel)
     qtbot.addWidget(area)
     area.resize(392, 1000)
@@ -182,7 +183,12 @@ def test_the_table_leads_to_the_spectrum(
 
 
 def test_exports_are_those_of_the_command_line(
-    qtbot: QtBot, session: SpectraSession, panel: PredictionPanel, model: SpectraModel, tmp_path: Path
+    qtbot: QtBot,
+    session: SpectraSession,
+    panel: PredictionPanel,
+    model: SpectraModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_set(session, map_set(), "map.csv")
     session.set_model(model)
@@ -198,15 +204,24 @@ def test_exports_are_those_of_the_command_line(
     assert all(abs(float(row["p_early"]) + float(row["p_late"]) - 1) < 1e-5 for row in rows)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert summary["n_spectra"] == 20 and summary["n_rejected"] == 1
-    for name, start in (("chart.png", b"\x89PNG"), ("chart.svg", b"<?xml")):
-        with qtbot.waitSignal(panel.exported, timeout=LONG):
-            panel.write_chart(tmp_path / name)
+    figures = panel._figures
+    for name, start in (("chart.png", b"\x89PNG"), ("chart.svg", b"<?xml"), ("chart.csv", b"group,n,")):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), ""))
+        with qtbot.waitSignal(figures.said, timeout=LONG) as told:
+            panel.chart_button.click()
+        assert told.args == [f"Written to {name}.", False]
         assert (tmp_path / name).read_bytes().startswith(start)
     assert "not classified" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
-    with qtbot.waitSignal(panel.exported, timeout=LONG) as told:
-        panel.write_chart(tmp_path / "chart.gif")
-    assert told.args[1] is True
-    assert "cannot be written as .gif" in panel.export_words.text()
+    assert figures.folder == str(tmp_path)
+    kind = "SVG (*.svg)"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "bare"), kind))
+    with qtbot.waitSignal(figures.said, timeout=LONG):
+        panel.chart_button.click()
+    assert (tmp_path / "bare.svg").exists(), "the kind that was chosen names the file"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "chart.gif"), ""))
+    with qtbot.waitSignal(figures.said, timeout=LONG) as told:
+        panel.chart_button.click()
+    assert "cannot be written as .gif" in told.args[0] and told.args[1] is True
 
 
 def test_another_model_forgets_what_the_first_one_said(

@@ -27,6 +27,7 @@ from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.colours import NOT_CLASSIFIED_NAME
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
+from nanoai_gui.gui.spectra.map_bar import FITTED
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
@@ -334,6 +335,36 @@ def test_a_session_is_put_back_with_its_keys(tab: SpectraTab, qtbot: QtBot) -> N
     assert session.add_paths([Path("other.csv")]) == [8]
     session.restore_entries([], {}, None)
     assert not session.keys()
+
+
+def test_fitted_bands_colour_the_map_where_the_spectra_reach(tab: SpectraTab, qtbot: QtBot) -> None:
+    bar, boxes = tab.map.bar, tab.map.bar.fit
+    assert not boxes.isVisible()
+    bar.show_what(FITTED)
+    assert boxes.isVisible() and not bar.low.isVisible()
+    place = {boxes.band.itemText(i): i for i in range(boxes.band.count())}
+    can = {title for title, i in place.items() if boxes.band.model().item(i).isEnabled()}  # type: ignore[attr-defined]
+    assert {"D/G⁺", "G⁺", "G of graphene"} <= can and not {"RBM", "G′", "2D of graphene"} & can
+    why = boxes.band.itemData(place["RBM"], Qt.ItemDataRole.ToolTipRole)
+    assert "the spectra reach from 800 to 1800 cm⁻¹" in why
+    assert not boxes.quantity.isVisible(), "a ratio has no width"
+    boxes.band.setFocus()
+    boxes.band.setCurrentIndex(place["G of graphene"])
+    boxes.quantity.setCurrentText("position")
+    boxes.changed.emit()
+    qtbot.waitUntil(
+        lambda: tab.map.scale.scale is not None and tab.map.scale.scale.title == "G of graphene position",
+        timeout=SOON,
+    )
+    assert tab.map.values is not None and np.nanmedian(tab.map.values) == pytest.approx(1590, abs=0.5)
+    session = session_of(tab)
+    (key,) = session.add_paths([Path("short.csv")])
+    spectra = map_of().crop(1000, 1200)
+    session.accept_sets(key, (spectra.with_grid(grid_of(spectra.x_um, spectra.y_um)),))
+    session.set_current(key)
+    assert bar.what == "Band area" and not boxes.isVisible()
+    item = bar.shown.model().item(bar.shown.findText(FITTED))  # type: ignore[attr-defined]
+    assert not item.isEnabled() and "reach none of the bands" in item.toolTip()
 
 
 def test_polygon_and_lasso(tab: SpectraTab) -> None:

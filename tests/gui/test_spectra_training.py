@@ -16,6 +16,7 @@ from nanoai_gui.core.spectra.classifier import ClassifierSettings
 from nanoai_gui.core.spectra.model import load_spectra_model
 from nanoai_gui.core.spectra.training import ValidationSettings
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_panel import TrainingPanel
 from tests.gui.spectra_made import add_set, labelled_set, map_set
@@ -35,7 +36,7 @@ def panel(qtbot: QtBot, session: SpectraSession) -> Iterator[TrainingPanel]:
     jobs = JobRunner(WorkerPool(1))
     area = QScrollArea()
     area.setWidgetResizable(True)
-    panel = TrainingPanel(session, jobs)
+    panel = TrainingPanel(session, jobs, Figures(jobs))
     area.setWidget(panel)
     qtbot.addWidget(area)
     area.resize(392, 800)

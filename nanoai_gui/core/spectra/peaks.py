@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,14 @@ NANOTUBE_WINDOWS = (
 )
 """Bands of semiconducting nanotubes; D and G' are found for lasers from 514 to 785 nm."""
 
+GRAPHENE_WINDOWS = (
+    Window(1200, 1450, (Band("D", 1310, 1380, 40),)),
+    Window(1480, 1700, (Band("G", 1560, 1610, 18),)),
+    Window(2550, 2850, (Band("2D", 2620, 2760, 35),)),
+)
+"""Bands of graphene and graphite for lasers from 488 to 633 nm (A. C. Ferrari, D. M. Basko, Nat. Nanotechnol.
+8 (2013) 235)."""
+
 
 @dataclass(frozen=True, eq=False)
 class BandFits:
@@ -88,11 +96,14 @@ class BandFits:
         edge of what is allowed); height and area stay, so that ratios of weak bands are not biased.
     bands
         Names, in order.
+    notes
+        By band: why it was not fitted, or looked for in a part of its range only.
     """
 
     values: dict[tuple[str, str], Values]
     errors: dict[tuple[str, str], Values]
     bands: tuple[str, ...]
+    notes: dict[str, str] = field(default_factory=dict)
 
     def ratio(self, above: str = "D", below: str = "G+", quantity: str = "height") -> tuple[Values, Values]:
         """Give the ratio of two bands and its standard error, (n,) each.
@@ -135,7 +146,7 @@ def fit_bands(
     spectra
         Best without spikes; slow backgrounds need not be removed.
     windows
-        What is fitted; those that the spectra do not cover, with 4 points more than parameters, are left out.
+        What is fitted, as far as the spectra reach, see :func:`within_reach`.
     progress, cancelled
         Called for every 512 spectra and window.
 
@@ -150,7 +161,7 @@ def fit_bands(
     """
     _check(windows)
     axis = spectra.axis
-    covered = [window for window in windows if _covers(axis, window)]
+    covered, notes = within_reach(axis, windows)
     if not covered:
         raise AxisError(
             "The spectra cover none of the bands.",
@@ -170,7 +181,7 @@ def fit_bands(
             _store(values, errors, rows, window, *_fit(axis[inside], y, window))
             done += rows.stop - rows.start
             progress(done / total, f"Fitting {', '.join(band.name for band in window.bands)}")
-    return BandFits(values, errors, bands)
+    return BandFits(values, errors, bands, notes)
 
 
 def _check(windows: Sequence[Window]) -> None:
@@ -188,10 +199,48 @@ def _check(windows: Sequence[Window]) -> None:
                 )
 
 
-def _covers(axis: Values, window: Window) -> bool:
-    points = int(((axis >= window.low) & (axis <= window.high)).sum())
-    reaches = axis[0] <= min(b.low for b in window.bands) and axis[-1] >= max(b.high for b in window.bands)
-    return bool(reaches and points >= 3 * len(window.bands) + 2 + 4)
+def within_reach(axis: Values, windows: Sequence[Window]) -> tuple[tuple[Window, ...], dict[str, str]]:
+    """Cut windows and bands to what can be fitted of them.
+
+    The top of a band must lie at least half a usual width inside the spectra, or it cannot be told from a
+    slope. A band of whose range less than half is left is not fitted, nor is a window that holds fewer points
+    than parameters and 4 more.
+
+    Parameters
+    ----------
+    axis
+        (k,) Raman shifts, cm-1.
+
+    Returns
+    -------
+    What can be fitted, and by band a sentence where it cannot, or in a part of its range only.
+    """
+    kept, notes = [], {}
+    ends = f"the spectra reach from {axis[0]:.5g} to {axis[-1]:.5g} cm⁻¹"
+    for window in windows:
+        bands = []
+        for band in window.bands:
+            low = max(band.low, float(axis[0]) + band.width / 2)
+            high = min(band.high, float(axis[-1]) - band.width / 2)
+            if high - low < (band.high - band.low) / 2:
+                notes[band.name] = (
+                    f"{band.name} lies between {band.low:g} and {band.high:g} cm⁻¹, but {ends}."
+                )
+                continue
+            if (low, high) != (band.low, band.high):
+                notes[band.name] = (
+                    f"{band.name} is looked for from {low:.0f} to {high:.0f} cm⁻¹ only, as {ends}."
+                )
+            bands.append(replace(band, low=low, high=high))
+        n_points = int(((axis >= window.low) & (axis <= window.high)).sum())
+        if bands and n_points < 3 * len(bands) + 2 + 4:
+            notes |= {
+                band.name: f"The spectra have too few points around {band.name} ({n_points}) to fit it."
+                for band in bands
+            }
+        elif bands:
+            kept.append(replace(window, bands=tuple(bands)))
+    return tuple(kept), notes
 
 
 def _fit(axis: Values, y: Values, window: Window) -> tuple[Values, Values, NDArray[np.bool_]]:

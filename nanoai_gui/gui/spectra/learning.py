@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject
 
 from nanoai_gui.core.spectra.training import TrainedSpectra
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.pca_view import PcaView
 from nanoai_gui.gui.spectra.prediction_panel import PredictionPanel
 from nanoai_gui.gui.spectra.session import SpectraSession
@@ -15,11 +16,13 @@ from nanoai_gui.gui.spectra.training_panel import TrainingPanel
 class Learning(QObject):
     """Owns nothing but the ties; the panels belong to whoever lays them out."""
 
-    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QObject | None = None) -> None:
+    def __init__(
+        self, session: SpectraSession, jobs: JobRunner, figures: Figures, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self.training = TrainingPanel(session, jobs)
-        self.components = PcaView(session)
-        self.prediction = PredictionPanel(session, jobs)
+        self.training = TrainingPanel(session, jobs, figures)
+        self.components = PcaView(session, figures)
+        self.prediction = PredictionPanel(session, jobs, figures)
         self.training.trained.connect(self._show_scores)
 
     def shut_down(self) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QToolButton, QWidget
 
+from nanoai_gui.core.spectra.fitted_bands import Fit
 from nanoai_gui.core.spectra.quantities import Quantity
+from nanoai_gui.gui.spectra.figures import figure_button
+from nanoai_gui.gui.spectra.fit_choice import FitChoice
 from nanoai_gui.gui.spectra.map_plot import MapTool
-from nanoai_gui.gui.spectra.map_work import FITS, Fit, offered_fits
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 
-LABELS, CLASSES, PROBABILITY = "Label", "Class", "Probability"
+FITTED, LABELS, CLASSES, PROBABILITY = "Fitted band", "Label", "Class", "Probability"
 TIPS = {
     MapTool.SELECT: "Click a pixel to see its spectrum; Shift + drag selects a rectangle",
     MapTool.RECTANGLE: "Drag a rectangle around a region",
@@ -35,6 +37,7 @@ class MapBar(QWidget):
     threshold_changed = Signal()
     take_all = Signal()
     """Everything above the threshold is wanted as a region."""
+    figure_wanted = Signal()
 
     def __init__(self, session: SpectraSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,8 +49,11 @@ class MapBar(QWidget):
         self.shown.setToolTip("What the colours of the map show")
         for quantity in Quantity:
             self.shown.addItem(quantity.value, quantity.name)
+        self.shown.addItem(FITTED, FITTED)
         self.shown.addItem(LABELS, LABELS)
         self.shown.activated.connect(lambda _: self.shown_changed.emit())
+        self.fit = FitChoice()
+        self.fit.changed.connect(self.shown_changed)
         self.low, self.high = _shift_box("Band from"), _shift_box("Band to")
         for box in (self.low, self.high):
             box.valueChanged.connect(self._band_edited)
@@ -67,6 +73,8 @@ class MapBar(QWidget):
             "White light", "Let the white-light image show through the map", name="whiteLight", checkable=True
         )
         self.photo.toggled.connect(lambda _: self.shown_changed.emit())
+        self.figure = figure_button("The map as it is coloured", "mapFigure")
+        self.figure.clicked.connect(self.figure_wanted)
         self.tools: dict[MapTool, QToolButton] = {}
         self._group = QButtonGroup(self)
         for tool in MapTool:
@@ -105,7 +113,15 @@ class MapBar(QWidget):
     def _lay_out(self) -> None:
         upper, lower = row(spacing=GRID), row(spacing=HALF)
         upper.addWidget(self.name, 1)
-        for widget in (self.shown, *self._band_parts, self.colours, self.processed, self.photo):
+        for widget in (
+            self.shown,
+            self.fit,
+            *self._band_parts,
+            self.colours,
+            self.processed,
+            self.photo,
+            self.figure,
+        ):
             upper.addWidget(widget)
         for button in self.tools.values():
             lower.addWidget(button)
@@ -125,8 +141,9 @@ class MapBar(QWidget):
     def number(self) -> Quantity | Fit | None:
         """The number shown, or ``None`` for labels, classes and probabilities."""
         name = str(self.shown.currentData())
-        fit = next((f for f in FITS if f.title == name), None)
-        return Quantity[name] if name in Quantity.__members__ else fit
+        if name == FITTED:
+            return self.fit.chosen
+        return Quantity[name] if name in Quantity.__members__ else None
 
     @property
     def what(self) -> str:
@@ -170,7 +187,7 @@ class MapBar(QWidget):
     def _show_set(self) -> None:
         spectra, entry = self._session.spectra, self._session.current_entry
         has_map = spectra is not None and spectra.grid is not None
-        for button in self.tools.values():
+        for button in (*self.tools.values(), self.figure):
             button.setEnabled(has_map)
         self.photo.setVisible(spectra is not None and spectra.image is not None)
         if spectra is not None and spectra.image is not None and not self.photo.isChecked():
@@ -191,18 +208,15 @@ class MapBar(QWidget):
         self._show_band()
 
     def _offer_fits(self) -> None:
-        """Offer fitted bands where the spectra reach there."""
+        """Offer fitted bands where the spectra reach any."""
         spectra = self._session.spectra
-        offered = [] if spectra is None else [fit.title for fit in offered_fits(spectra.axis)]
-        chosen = self.shown.currentText()
-        for fit in FITS:
-            place = self.shown.findText(fit.title)
-            if place >= 0 and fit.title not in offered:
-                self.shown.removeItem(place)
-            elif place < 0 and fit.title in offered:
-                self.shown.insertItem(self.shown.findText(LABELS), fit.title, fit.title)
-        place = self.shown.findText(chosen)
-        self.shown.setCurrentIndex(max(place, 0))
+        place = self.shown.findText(FITTED)
+        why = "" if spectra is None else self.fit.set_axis(spectra.axis)
+        item = self.shown.model().item(place)  # type: ignore[attr-defined]
+        item.setEnabled(not why)
+        item.setToolTip(why)
+        if why and self.shown.currentIndex() == place:
+            self.shown.setCurrentIndex(0)
 
     def _offer_labels(self) -> None:
         names = self._session.label_names()
@@ -246,6 +260,7 @@ class MapBar(QWidget):
     def update_parts(self) -> None:
         """Show the choices that go with what is shown."""
         is_number = self.number is not None
+        self.fit.setVisible(self.what == FITTED)
         self.processed.setVisible(is_number)
         for part in self._band_parts:
             part.setVisible(isinstance(self.number, Quantity))

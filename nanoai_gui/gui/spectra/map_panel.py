@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
+from nanoai_gui.core.files.spectra_figures import MapChart
 from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.spectra.fitted_bands import Fit
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.quantities import Quantity, otsu
 from nanoai_gui.core.spectra.rejection import REASONS
@@ -18,15 +21,18 @@ from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.colour_scale import ColourScale
 from nanoai_gui.gui.spectra.colours import (
+    NOT_CLASSIFIED_NAME,
     Scale,
     class_colours,
     colour_classes,
     colour_names,
     colour_values,
 )
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.map_bar import CLASSES, LABELS, PROBABILITY, MapBar
+from nanoai_gui.gui.spectra.map_geometry import counts_upwards
 from nanoai_gui.gui.spectra.map_plot import MapPlot, MapTool
-from nanoai_gui.gui.spectra.map_work import Fit, Prepared, likely_band, make_work
+from nanoai_gui.gui.spectra.map_work import Prepared, likely_band, make_work
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.widgets.layout import column
 from nanoai_gui.gui.widgets.numbers import significant
@@ -42,13 +48,16 @@ class MapPanel(QWidget):
     readout_changed = Signal(str)
     problem = Signal(str)
 
-    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: SpectraSession, jobs: JobRunner, figures: Figures, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._session = session
         self._jobs = jobs
         self._values: NDArray[np.float64] | None = None
         self._geometry: tuple[object, object] = (None, None)
         self._prepared: Prepared | None = None
+        self._rgba: NDArray[np.uint8] | None = None
         self._stop = threading.Event()
         self.bar = MapBar(session)
         self.plot = MapPlot()
@@ -61,10 +70,10 @@ class MapPanel(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._measure)
-        self._connect()
+        self._connect(figures)
         self._show_set()
 
-    def _connect(self) -> None:
+    def _connect(self, figures: Figures) -> None:
         session, plot, bar = self._session, self.plot, self.bar
         session.current_changed.connect(self._show_set)
         session.set_changed.connect(self._on_set)
@@ -77,6 +86,7 @@ class MapPanel(QWidget):
         bar.tool_changed.connect(self._use_tool)
         bar.threshold_changed.connect(self._show_threshold)
         bar.take_all.connect(self._take_all)
+        bar.figure_wanted.connect(lambda: figures.ask(self, self._figure_name(), self.chart()))
         plot.clicked.connect(self._clicked)
         plot.outlined.connect(self._outlined)
         plot.brushed.connect(self._brushed)
@@ -174,6 +184,7 @@ class MapPanel(QWidget):
 
     def _paint(self, made: tuple[NDArray[np.uint8], Scale]) -> None:
         rgba, scale = made
+        self._rgba = rgba
         spectra = self._session.spectra
         has_photo = spectra is not None and spectra.image is not None and self.bar.photo.isChecked()
         # A class map brings its own opacity.
@@ -214,8 +225,49 @@ class MapPanel(QWidget):
             return wanted.title
         return wanted.value if band is None else f"{wanted.value} {band[0]:.0f}–{band[1]:.0f} cm⁻¹"
 
+    # ------------------------------------------------------------------ as a figure
+
+    def chart(self) -> MapChart | None:
+        """Give the map as it is coloured now, to be written."""
+        spectra, scale, key = self._session.spectra, self.scale.scale, self._session.current
+        entry = self._session.current_entry
+        if spectra is None or spectra.grid is None or scale is None or self._rgba is None or key is None:
+            return None
+        if entry is None or entry.content is None or self._rgba.shape[0] != spectra.n_spectra:
+            return None
+        grid, image = spectra.grid, spectra.image if self.bar.photo.isChecked() else None
+        table: dict[str, NDArray[Any]] = {"x_um": spectra.x_um, "y_um": spectra.y_um}
+        predictions = self._session.predictions(key)
+        if self._values is not None:
+            table[f"{scale.title} [{scale.unit}]" if scale.unit else scale.title] = self._values
+        elif self.bar.what == CLASSES and predictions is not None:
+            named = np.array(predictions.classes)[predictions.best]
+            table["class"] = np.where(predictions.rejected, NOT_CLASSIFIED_NAME, named)
+            table["probability"] = predictions.probabilities.max(axis=1)
+        else:
+            table["label"] = entry.content.with_region_columns().text("label")
+        return MapChart(
+            grid.picture(self._rgba, missing=np.uint8(0)).astype(np.uint8),
+            grid.extent,
+            scale.title,
+            scale.low,
+            scale.high,
+            scale.colours,
+            scale.names,
+            None if image is None else (image.rgb, (image.x0, image.y0, image.x1, image.y1)),
+            OVER_PHOTO if image is not None and self.bar.what != CLASSES else 1.0,
+            counts_upwards(grid, spectra.image),
+            table,
+        )
+
+    def _figure_name(self) -> str:
+        entry, scale = self._session.current_entry, self.scale.scale
+        words = [entry.path.stem if entry is not None else "map", scale.title if scale is not None else ""]
+        return " ".join(words).replace("/", "-").strip()
+
     def _failed(self, failure: Failure) -> None:
         self._values = None
+        self._rgba = None
         self.plot.set_colours(None)
         self.scale.set_scale(None)
         self.problem.emit(str(failure))

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, OperationCancelled
-from nanoai_gui.core.spectra.peaks import NANOTUBE_WINDOWS, BandFits, fit_bands
+from nanoai_gui.core.spectra.fitted_bands import Fit
+from nanoai_gui.core.spectra.peaks import BandFits, Window, fit_bands
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.quantities import Quantity, measure_band
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 
-RATIO = "D/G"
 N_AVERAGED = 400
 HALF_BAND_CM = 30.0
 SLOW_CM = 200.0
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A number from fitted bands: its title, and which band and quantity."""
-
-    title: str
-    band: str
-    quantity: str
-    unit: str = ""
-
-
-FITS = (
-    Fit("D/G, fitted", RATIO, "ratio"),
-    Fit("G⁺ position, fitted", "G+", "position", "cm⁻¹"),
-    Fit("G⁺ width, fitted", "G+", "width", "cm⁻¹"),
-    Fit("G⁺ area, fitted", "G+", "area"),
-    Fit("G⁻ position, fitted", "G-", "position", "cm⁻¹"),
-    Fit("D area, fitted", "D", "area"),
-    Fit("G′ position, fitted", "G'", "position", "cm⁻¹"),
-    Fit("RBM position, fitted", "RBM", "position", "cm⁻¹"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +28,7 @@ class Prepared:
     pipeline: Pipeline
     spectra: SpectralSet
     fits: BandFits | None = None
-
-
-def offered_fits(axis: NDArray[np.float64]) -> list[Fit]:
-    """Give the fits whose bands an axis covers."""
-    covered = {
-        band.name
-        for window in NANOTUBE_WINDOWS
-        if axis[0] <= window.low and axis[-1] >= window.high
-        for band in window.bands
-    }
-    return [f for f in FITS if f.band in covered or (f.band == RATIO and {"D", "G+"} <= covered)]
+    windows: tuple[Window, ...] = ()
 
 
 def make_work(
@@ -81,11 +49,12 @@ def make_work(
                 prepared = Prepared(spectra.intensities, pipeline, treated)
             if isinstance(wanted, Quantity):
                 return prepared, measure_band(prepared.spectra, wanted, band, cancelled)
-            fits = prepared.fits or fit_bands(prepared.spectra, cancelled=cancelled)
-            prepared = Prepared(prepared.source, prepared.pipeline, prepared.spectra, fits)
-            if wanted.band == RATIO:
-                return prepared, fits.ratio()[0]
-            return prepared, fits.values[wanted.band, wanted.quantity]
+            windows = wanted.band.windows
+            fits = prepared.fits if prepared.fits is not None and prepared.windows == windows else None
+            if fits is None:
+                fits = fit_bands(prepared.spectra, windows, cancelled=cancelled)
+            prepared = replace(prepared, fits=fits, windows=windows)
+            return prepared, wanted.values(fits)
         except OperationCancelled:
             return None
 

@@ -68,6 +68,10 @@ class SpectraPart(QObject):
         self.tab.laser_wanted.connect(self.ask_for_laser)
         self.tab.labels_wanted.connect(self.ask_for_labels)
         self.tab.problem.connect(lambda sentence: notices.show(sentence, Kind.WARNING))
+        self.tab.figures.folder = store.values.export_folder
+        self.tab.figures.said.connect(
+            lambda sentence, failed: notices.show(sentence, Kind.WARNING if failed else Kind.INFORMATION)
+        )
 
     # ------------------------------------------------------------------ what the window asks
 

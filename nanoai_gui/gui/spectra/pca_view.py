@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 
+from nanoai_gui.core.files.spectra_figures import LoadingsChart, ScoresChart, ScreeChart
 from nanoai_gui.core.spectra.model import SpectraModel
 from nanoai_gui.core.spectra.rois import COLOURS
 from nanoai_gui.core.spectra.training import TrainedSpectra
 from nanoai_gui.gui.spectra.colours import class_colours
+from nanoai_gui.gui.spectra.figures import Figures, figure_button
 from nanoai_gui.gui.spectra.pca_plots import SHARE, LoadingsPlot, ScorePlot, ScreePlot
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_data import TrainingParts
@@ -32,7 +34,7 @@ NO_MODEL = "Train a model, or open one, to see its principal components."
 class PcaView(QWidget):
     """Scree, scores and loadings of the session's model; scores only of a model that was trained here."""
 
-    def __init__(self, session: SpectraSession, parent: QWidget | None = None) -> None:
+    def __init__(self, session: SpectraSession, figures: Figures, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._model: SpectraModel | None = None
@@ -54,7 +56,20 @@ class PcaView(QWidget):
 
         self._content = QWidget()
         inside = column(self._content, spacing=GRID)
-        inside.addWidget(Section("Variance", self.scree))
+        self.scree_button = figure_button("This chart", "screeFigure")
+        self.scores_button = figure_button("These scores", "scoresFigure")
+        self.loadings_button = figure_button("These loadings", "loadingsFigure")
+        for button, name, chart in (
+            (self.scree_button, "scree", self.scree_chart),
+            (self.scores_button, "scores", self.scores_chart),
+            (self.loadings_button, "loadings", self.loadings_chart),
+        ):
+            button.clicked.connect(lambda _=False, n=name, c=chart: figures.ask(self, n, c()))
+        variance = QWidget()
+        layout = column(variance, spacing=HALF)
+        layout.addWidget(self.scree)
+        layout.addWidget(self.scree_button, 0, Qt.AlignmentFlag.AlignRight)
+        inside.addWidget(Section("Variance", variance))
         places = QWidget()
         choices = row(spacing=HALF)
         for text, box in (("x", self.across), ("y", self.up), ("Colour", self.colour_box)):
@@ -62,6 +77,7 @@ class PcaView(QWidget):
             label.setBuddy(box)
             choices.addWidget(label)
             choices.addWidget(box, 1)
+        choices.addWidget(self.scores_button)
         layout = column(places, spacing=HALF)
         layout.addLayout(choices)
         self.score_legend, self.loading_legend = _legend(), _legend()
@@ -74,6 +90,7 @@ class PcaView(QWidget):
         layout = column(curves, spacing=HALF)
         layout.addWidget(self.loading_legend)
         layout.addWidget(self.loadings)
+        layout.addWidget(self.loadings_button, 0, Qt.AlignmentFlag.AlignRight)
         inside.addWidget(Section("Loadings", curves))
         whole = column(self, spacing=GRID, margin=GRID)
         whole.addWidget(self.words)
@@ -142,30 +159,55 @@ class PcaView(QWidget):
         box.setCurrentIndex(max(box.findData(chosen), 0))
         box.blockSignals(False)
 
+    def _axes(self) -> tuple[int, int]:
+        """Components along x and y, counted from 0."""
+        return int(self.across.currentData() or 0), int(self.up.currentData() or 0)
+
     def _draw(self) -> None:
-        model = self._model
-        if model is None:
-            return
-        x, y = int(self.across.currentData() or 0), int(self.up.currentData() or 0)
-        components = model.classifier.components
-        shown = (x,) if x == y else (x, y)
-        self.loadings.set_loadings(model.features_axis, components.loadings(), shown)
-        _explain(self.loading_legend, [f"PC {i + 1}" for i in shown], self.loadings.colours)
-        trained = self._trained
-        if trained is None:
-            return
-        learned = trained.training_set
+        loadings, scores = self.loadings_chart(), self.scores_chart()
+        if loadings is not None:
+            x, y = self._axes()
+            shown = (x,) if x == y else (x, y)
+            whole = loadings.loadings
+            self.loadings.set_loadings(loadings.axis, whole, tuple(range(len(shown))))
+            _explain(self.loading_legend, loadings.names, self.loadings.colours)
+        if scores is not None:
+            self.scores.set_scores(scores.scores, scores.titles, scores.which, scores.colours)
+            _explain(self.score_legend, scores.names, scores.colours)
+            self._follow_selection()
+
+    def scree_chart(self) -> ScreeChart | None:
+        """Give the shares of the variance, to be written."""
+        return None if self._model is None else ScreeChart(self._model.classifier.components)
+
+    def loadings_chart(self) -> LoadingsChart | None:
+        """Give the loadings that are shown, to be drawn or written."""
+        if self._model is None:
+            return None
+        x, y = self._axes()
+        shown = [x] if x == y else [x, y]
+        loadings = self._model.classifier.components.loadings()[shown]
+        return LoadingsChart(self._model.features_axis, loadings, tuple(f"PC {i + 1}" for i in shown))
+
+    def scores_chart(self) -> ScoresChart | None:
+        """Give the scores that are shown, to be drawn or written."""
+        trained, model = self._trained, self._model
+        if trained is None or model is None:
+            return None
+        learned, components = trained.training_set, model.classifier.components
         if self.colour_box.currentData() == BY_GROUP and learned.groups is not None:
             names, which = learned.group_names, learned.groups
-            colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
+            colours = tuple(COLOURS[i % len(COLOURS)] for i in range(len(names)))
         else:
             names, which = learned.classes, learned.labels
             known = class_colours(names)
-            colours = [known[name] for name in names]
-        titles = tuple(f"PC {i + 1} ({100 * components.scree[i]:.1f} %)" for i in (x, y))
-        self.scores.set_scores(trained.scores[:, [x, y]], (titles[0], titles[1]), which, colours)
-        _explain(self.score_legend, names, colours)
-        self._follow_selection()
+            colours = tuple(known[name] for name in names)
+        x, y = self._axes()
+        titles = (
+            f"PC {x + 1} ({100 * components.scree[x]:.1f} %)",
+            f"PC {y + 1} ({100 * components.scree[y]:.1f} %)",
+        )
+        return ScoresChart(trained.scores[:, [x, y]], titles, names, which, colours)
 
     # ------------------------------------------------------------------ the one selection
 

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from nanoai_gui.core.files.spectra_figures import FractionsChart
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.spectra.fractions import (
     Fractions,
@@ -37,6 +38,7 @@ from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.classification import Classification
 from nanoai_gui.gui.spectra.colours import class_colours
+from nanoai_gui.gui.spectra.figures import Figures, figure_button
 from nanoai_gui.gui.spectra.model_card import ModelCard
 from nanoai_gui.gui.spectra.prediction_charts import ClassProbabilities, FractionBars
 from nanoai_gui.gui.spectra.session import SpectraSession
@@ -70,9 +72,11 @@ class PredictionPanel(QWidget):
     exported = Signal(str, bool)
     """What came of an export in a sentence, and whether it failed."""
 
-    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: SpectraSession, jobs: JobRunner, figures: Figures, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._session, self._jobs = session, jobs
+        self._session, self._jobs, self._figures = session, jobs, figures
         self._hovered: int | None = None
         self._original: SpectraModel | None = None
         self._is_stale = True
@@ -165,7 +169,7 @@ class PredictionPanel(QWidget):
         self.tables_button = _button(
             "Tables…", "exportTables", "predictions.csv and summary.json, to a folder"
         )
-        self.chart_button = _button("Chart…", "exportChart", "This chart as PNG or SVG")
+        self.chart_button = figure_button("This chart", "exportChart")
         self.tables_button.clicked.connect(self._ask_for_tables)
         self.chart_button.clicked.connect(self._ask_for_chart)
         line = row(spacing=HALF)
@@ -401,12 +405,10 @@ class PredictionPanel(QWidget):
         if model is not None:
             self._export(_write_tables, folder, model, self._classified(), said=f"Written to {folder.name}.")
 
-    def write_chart(self, path: Path) -> None:
-        """Write the chart of shares as PNG or SVG, in a thread."""
+    def chart(self) -> FractionsChart | None:
+        """Give the chart of shares, to be written."""
         fractions = self.fractions()
-        if fractions is not None:
-            path = path if path.suffix else path.with_suffix(".png")
-            self._export(_write_chart, path, fractions, said=f"Written to {path.name}.")
+        return None if fractions is None else FractionsChart(fractions, class_colours(fractions.classes))
 
     def _export(self, task: Callable[..., None], *args: Any, said: str) -> None:  # noqa: ANN401
         def failed(failure: Failure) -> None:
@@ -430,9 +432,7 @@ class PredictionPanel(QWidget):
             self.write_tables(Path(folder))
 
     def _ask_for_chart(self) -> None:
-        file, _ = QFileDialog.getSaveFileName(self, "Export chart", "classes.png", "PNG (*.png);;SVG (*.svg)")
-        if file:
-            self.write_chart(Path(file))
+        self._figures.ask(self, "classes", self.chart())
 
 
 def _write_tables(folder: Path, model: SpectraModel, classified: Classified) -> None:
@@ -441,12 +441,6 @@ def _write_tables(folder: Path, model: SpectraModel, classified: Classified) -> 
     with PredictionTables(folder, model, "(model in the window)") as tables:
         for spectra, predictions in classified:
             tables.add(spectra, predictions)
-
-
-def _write_chart(path: Path, fractions: Fractions) -> None:
-    from nanoai_gui.core.files.spectra_figures import write_fractions
-
-    write_fractions(path, fractions, class_colours(fractions.classes))
 
 
 def _button(text: str, name: str, tip: str) -> QPushButton:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QStackedWidget, QTabWidget, QWidget
 
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.learning import Learning
 from nanoai_gui.gui.spectra.map_panel import MapPanel
 from nanoai_gui.gui.spectra.preprocessing_panel import PreprocessingPanel
@@ -45,9 +46,10 @@ class SpectraTab(QWidget):
         super().__init__(parent)
         self._session = session
         self._jobs = jobs
+        self.figures = Figures(jobs, self)
         self.list = SetList(session)
         self.regions = RegionList(session)
-        self.map = MapPanel(session, jobs)
+        self.map = MapPanel(session, jobs, self.figures)
         self.spectrum = SpectrumPanel(session, jobs)
         self.preprocessing = PreprocessingPanel(session)
         self.table = SpectraTable(session)
@@ -60,7 +62,7 @@ class SpectraTab(QWidget):
         self.panels.setUsesScrollButtons(True)
         self.add_panel("Prepare", self.preprocessing)
         self.add_panel("Table", self.table, scrolls=False)
-        self.learning = Learning(session, jobs, self)
+        self.learning = Learning(session, jobs, self.figures, self)
         self.add_panel("Train", self.learning.training)
         self.add_panel("PCA", self.learning.components)
         self.add_panel("Classify", self.learning.prediction)

@@ -34,6 +34,7 @@ from nanoai_gui.core.spectra.tasks import read_message, train_task
 from nanoai_gui.core.spectra.training import TrainedSpectra, TrainingSettings, ValidationSettings
 from nanoai_gui.core.worker import Packed, discard
 from nanoai_gui.gui.jobs import JobRunner, Task
+from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.model_card import ModelCard
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_charts import LossPlot
@@ -73,7 +74,9 @@ class TrainingPanel(QWidget):
     ended = Signal()
     """A training ended, was cancelled or refused."""
 
-    def __init__(self, session: SpectraSession, jobs: JobRunner, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: SpectraSession, jobs: JobRunner, figures: Figures, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._task: Task | None = None
@@ -106,7 +109,7 @@ class TrainingPanel(QWidget):
         self._running_layout.addWidget(self.bar)
         self._running_layout.addWidget(self.message)
         self._running.hide()
-        self.validation = ValidationView()
+        self.validation = ValidationView(figures)
         self.validation.spectra_chosen.connect(self._select_in_session)
         self.report_button = flat_button("Save report…", "All of it as JSON, like that of the command line")
         self.report_button.clicked.connect(self._ask_for_report)

@@ -9,9 +9,11 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from nanoai_gui.core.files.spectra_figures import ConfusionChart, ReliabilityChart
+from nanoai_gui.gui.spectra.figures import Figures, figure_button
 from nanoai_gui.gui.spectra.text_table import TableColumn, TextTable
 from nanoai_gui.gui.spectra.training_charts import ClassConfusion, ReliabilityPlot
-from nanoai_gui.gui.widgets.layout import GRID, HALF, column
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import DASH, count
 from nanoai_gui.gui.widgets.section import Section
 from nanoai_gui.gui.widgets.warning import set_warning
@@ -26,8 +28,9 @@ class ValidationView(QWidget):
     spectra_chosen = Signal(list)
     """Rows of the training table that a person selected among those left out."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, figures: Figures, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._figures = figures
         self._report: Report | None = None
         self.sentence = _words()
         font = self.sentence.font()
@@ -41,6 +44,14 @@ class ValidationView(QWidget):
         self.confusion_box.setToolTip("Which answers the matrix counts")
         self.confusion_box.currentIndexChanged.connect(self._show_confusion)
         self.confusion = ClassConfusion()
+        self.confusion_button = figure_button("The matrix", "confusionFigure")
+        self.confusion_button.clicked.connect(
+            lambda: figures.ask(self, "confusion matrix", self.confusion_chart())
+        )
+        self.reliability_button = figure_button("The curve", "reliabilityFigure")
+        self.reliability_button.clicked.connect(
+            lambda: figures.ask(self, "reliability", self.reliability_chart())
+        )
         self.reliability: ReliabilityPlot | None = None
         self.calibration = _words()
         self._reliability_place = QWidget()
@@ -55,7 +66,14 @@ class ValidationView(QWidget):
         layout = column(self, spacing=GRID)
         for widget in (self.sentence, self.numbers, self.facts, self.notes):
             layout.addWidget(widget)
-        layout.addWidget(Section("Where it errs", _below(self.confusion_box, self.confusion)))
+        line = row(spacing=HALF)
+        line.addWidget(self.confusion_box, 1)
+        line.addWidget(self.confusion_button)
+        matrix = QWidget()
+        inside = column(matrix, spacing=HALF)
+        inside.addLayout(line)
+        inside.addWidget(self.confusion)
+        layout.addWidget(Section("Where it errs", matrix))
         self._groups_section = Section("Per group", _below(self.groups_title, self.groups))
         layout.addWidget(self._groups_section)
         layout.addWidget(Section("Are its probabilities honest?", self._reliability_place))
@@ -99,6 +117,23 @@ class ValidationView(QWidget):
             kind, name = chosen
             self.confusion.set_matrix(self._report["classes"], self._report[kind][name])
 
+    def confusion_chart(self) -> ConfusionChart | None:
+        """Give the matrix that is shown, to be written."""
+        matrix = self.confusion.matrix
+        if self._report is None or matrix is None:
+            return None
+        return ConfusionChart(tuple(self._report["classes"]), matrix, self.confusion_box.currentText())
+
+    def reliability_chart(self) -> ReliabilityChart | None:
+        """Give both curves of reliability, to be written."""
+        if self._report is None:
+            return None
+        found = self._report["calibration"]
+        return ReliabilityChart(
+            {"with temperature": found["reliability"], "as trained": found["reliability_before"]},
+            f"{found['folds']} folds: ECE {100 * found['ece']:.1f} points, Brier score {found['brier']:.3f}",
+        )
+
     def _show_groups(self, report: Report) -> None:
         grouped = report["grouped_folds"]
         self._groups_section.setVisible(grouped is not None)
@@ -128,6 +163,7 @@ class ValidationView(QWidget):
             # Only now, as it is not needed before there is a result.
             self.reliability = ReliabilityPlot()
             self._reliability_layout.addWidget(self.reliability)
+            self._reliability_layout.addWidget(self.reliability_button, 0, Qt.AlignmentFlag.AlignRight)
         self.reliability.set_curves(found["reliability"], found["reliability_before"])
         self.calibration.setText(
             f"Expected calibration error {100 * found['ece']:.1f} points "
