@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 import sys
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from nanoai_gui.cli import INCOMPLETE, OK, complain
 from nanoai_gui.core.errors import WriteError
-from nanoai_gui.core.exchange.export import Format, add_to_coco, write_beside
+from nanoai_gui.core.exchange.export import Format, add_to_coco, file_name, write_beside
 from nanoai_gui.core.files.atomic import make_folder
 from nanoai_gui.core.files.coco import CocoWriter
 from nanoai_gui.core.files.micrographs import find_images
@@ -81,8 +80,8 @@ def run(options: argparse.Namespace) -> int:
         Task(
             ImageRequest(path, calibration=calibration),
             settings,
-            overlays / _file_name(prefixes[path] + path.name) if options.overlay else None,
-            (out, _file_name(prefixes[path] + path.name), formats) if formats else None,
+            overlays / file_name(prefixes[path] + path.name) if options.overlay else None,
+            (out, file_name(prefixes[path] + path.name), formats) if formats else None,
         )
         for path in images
     ]
@@ -120,11 +119,6 @@ def _expand(paths: Sequence[Path], own: Sequence[Path]) -> tuple[list[Path], lis
         images.update(dict.fromkeys(p for p in found if left_out.isdisjoint(p.absolute().parents)))
         problems.extend((path, sentence) for sentence in sentences)
     return list(images), problems
-
-
-def _file_name(name: str) -> str:
-    """Make the name of an image, which may contain folders, a name that every file system takes."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name)
 
 
 def _measure_all(

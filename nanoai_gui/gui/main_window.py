@@ -40,6 +40,7 @@ from nanoai_gui.gui.actions import (
     update_enabled,
 )
 from nanoai_gui.gui.errors import ErrorDialog, ErrorReporter, default_log_path
+from nanoai_gui.gui.exchange.exchange import Exchange
 from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
@@ -103,6 +104,7 @@ class MainWindow(QMainWindow):
         self.helping = Helping(store, self.notices, self)
         self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
+        self.exchange = Exchange(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
         bar, self.readout, self.busy = make_status_bar(self.session)
         self.setStatusBar(bar)
@@ -129,6 +131,7 @@ class MainWindow(QMainWindow):
             "export_tables": self.exports.ask_for_tables,
             "export_overlay": self.exports.ask_for_overlay,
             "export_histogram": self.exports.ask_for_histogram,
+            **self.exchange.handlers,
             "quit": self.close,
             "previous": lambda: self._step(-1),
             "next": lambda: self._step(1),

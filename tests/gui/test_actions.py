@@ -61,7 +61,8 @@ def test_ellipsis_only_where_more_is_asked() -> None:
     asking = {info.key for info in ACTIONS if info.text.endswith("...")}
     assert asking == {
         "open", "open_folder", "export_tables", "export_overlay", "export_histogram", "calibrate",
-        "choose_frame", "synthesize", "train", "import_labels", "export_spectra",
+        "choose_frame", "synthesize", "train", "import_labels", "export_spectra", "import_outlines",
+        "export_outlines", "export_corrections",
     }  # fmt: skip
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
 from nanoai_gui.core.exchange.shapes import Shape, agglomerate_shapes, particle_labels, particle_shapes
 
 if TYPE_CHECKING:
@@ -21,44 +25,97 @@ class Format(StrEnum):
     LABELS = "labels"
 
 
-def analysis_shapes(analysis: ImageAnalysis, method: str | None = None) -> list[Shape]:
+def analysis_shapes(
+    analysis: ImageAnalysis, method: str | None = None, with_agglomerates: bool = True
+) -> list[Shape]:
     """Give the agglomerates of an image, excluded ones too, and the particles of a method."""
     a = analysis.agglomerates
-    shapes = agglomerate_shapes(analysis.labels.unpack(), a.ids.tolist(), a.boxes.tolist())
+    shapes: list[Shape] = []
+    if with_agglomerates:
+        shapes = agglomerate_shapes(analysis.labels.unpack(), a.ids.tolist(), a.boxes.tolist())
     return shapes + (particle_shapes(analysis.results[method]) if method is not None else [])
 
 
-def write_imagej(path: Path, analysis: ImageAnalysis, method: str | None) -> tuple[str, ...]:
-    """Write agglomerates, and the particles of a method, as ImageJ regions.
+def export_outlines(
+    path: Path,
+    kind: Format,
+    images: Sequence[tuple[str, ImageAnalysis]],
+    with_agglomerates: bool,
+    method: str | None,
+    suffix: str,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> tuple[str, ...]:
+    """Write what was found in images.
+
+    Parameters
+    ----------
+    path
+        The file for one image, or for COCO annotations; else the folder for the files of several.
+    images
+        Names and analyses.
+    method
+        Whose particles are written; images that it did not measure get none. ``None``: no particles.
+    suffix
+        Of the files in a folder.
+
+    Returns
+    -------
+    Sentences about what a format cannot hold.
 
     Raises
     ------
     WriteError
-        If the file cannot be written.
+        If a file cannot be written, or an id does not fit.
+    OperationCancelled
+        If ``cancelled()`` became true.
     """
-    from nanoai_gui.core.files.imagej import write_rois
+    notes: dict[str, None] = {}
+    is_folder = len(images) > 1 and kind is not Format.COCO
+    with contextlib.ExitStack() as stack:
+        coco = None
+        if kind is Format.COCO:
+            from nanoai_gui.core.files.coco import CocoWriter
 
-    write_rois(path, analysis_shapes(analysis, method))
-    return ()
+            coco = stack.enter_context(CocoWriter(path))
+        for i, (name, analysis) in enumerate(images):
+            checkpoint(cancelled)
+            progress(i / len(images), "Writing outlines")
+            own = method if method in analysis.results else None
+            if coco is not None:
+                shapes = analysis_shapes(analysis, own, with_agglomerates)
+                coco.add(name, analysis.shape, shapes, analysis.calibration.nm_per_px)
+                continue
+            target = path / f"{file_name(name)}{suffix}" if is_folder else path
+            if kind is Format.IMAGEJ:
+                from nanoai_gui.core.files.imagej import write_rois
+
+                write_rois(target, analysis_shapes(analysis, own, with_agglomerates))
+            else:
+                notes |= dict.fromkeys(_write_label_files(target, analysis, with_agglomerates, own))
+    return tuple(notes)
 
 
-def write_coco(path: Path, analysis: ImageAnalysis, method: str | None) -> tuple[str, ...]:
-    """Write agglomerates, and the particles of a method, as COCO annotations of one image.
+def _write_label_files(
+    path: Path, analysis: ImageAnalysis, with_agglomerates: bool, method: str | None
+) -> tuple[str, ...]:
+    """Write one label image, or both: then the method stands in the name of that of the particles."""
+    if with_agglomerates:
+        write_agglomerate_labels(path, analysis)
+    if method is None:
+        return ()
+    if with_agglomerates:
+        path = path.with_name(f"{path.stem}.{method}{path.suffix}")
+    return write_particle_labels(path, analysis, method)
 
-    Raises
-    ------
-    WriteError
-        If the file cannot be written.
-    """
-    from nanoai_gui.core.files.coco import CocoWriter
 
-    with CocoWriter(path) as writer:
-        add_to_coco(writer, analysis.name, analysis, method)
-    return ()
+def file_name(name: str) -> str:
+    """Make the name of an image, which may contain folders, a name that every file system takes."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name)
 
 
 def add_to_coco(writer: CocoWriter, name: str, analysis: ImageAnalysis, method: str | None) -> None:
-    """Add one image to a file of many.
+    """Add one image, its agglomerates and the particles of a method to a file of many.
 
     Raises
     ------
@@ -68,7 +125,7 @@ def add_to_coco(writer: CocoWriter, name: str, analysis: ImageAnalysis, method: 
     writer.add(name, analysis.shape, analysis_shapes(analysis, method), analysis.calibration.nm_per_px)
 
 
-def write_agglomerate_labels(path: Path, analysis: ImageAnalysis) -> tuple[str, ...]:
+def write_agglomerate_labels(path: Path, analysis: ImageAnalysis) -> None:
     """Write the ids of agglomerates as a label image.
 
     Raises
@@ -79,7 +136,6 @@ def write_agglomerate_labels(path: Path, analysis: ImageAnalysis) -> tuple[str, 
     from nanoai_gui.core.files.label_images import write_labels
 
     write_labels(path, analysis.labels.unpack(), analysis.calibration.nm_per_px)
-    return ()
 
 
 def write_particle_labels(path: Path, analysis: ImageAnalysis, method: str) -> tuple[str, ...]:
@@ -117,5 +173,7 @@ def write_beside(folder: Path, name: str, analysis: ImageAnalysis, formats: froz
         for method in analysis.results:
             write_particle_labels(folder / Format.LABELS / f"{name}.{method}.tif", analysis, method)
     if Format.IMAGEJ in formats:
+        from nanoai_gui.core.files.imagej import write_rois
+
         for method in analysis.results:
-            write_imagej(folder / Format.IMAGEJ / f"{name}.{method}.zip", analysis, method)
+            write_rois(folder / Format.IMAGEJ / f"{name}.{method}.zip", analysis_shapes(analysis, method))

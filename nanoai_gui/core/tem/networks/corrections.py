@@ -137,6 +137,38 @@ def collect(
     return found
 
 
+Source = tuple[str, "ImageAnalysis", frozenset[int]]
+"""Name of an image, its analysis, and the agglomerates in it that were put right."""
+
+
+def write_corrections(
+    path: Path,
+    method: str,
+    sources: Sequence[Source],
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> int:
+    """Read images again and write the agglomerates in them that were put right; gives their number.
+
+    Raises
+    ------
+    ReadError
+        If an image cannot be read any more.
+    WriteError
+        If the file cannot be written.
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    from nanoai_gui.core.tem.analysis import load
+
+    found: list[Correction] = []
+    for i, (name, analysis, ids) in enumerate(sources):
+        progress(i / len(sources), "Cutting out agglomerates")
+        found += collect(load(analysis.request), analysis, method, ids, name, cancelled)
+    save_corrections(path, found, method)
+    return len(found)
+
+
 def save_corrections(path: Path, corrections: Sequence[Correction], method: str) -> None:
     """Write corrections as arrays of numbers and a card (an npz file; nothing in it can run).
 

@@ -1,0 +1,1 @@
+"""Import and export of agglomerates and particles for other programs."""
