@@ -226,6 +226,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "show_outlines", "Show ou&tlines", "view", 1, ("Z",), "outlines", 5, "Outlines",
         "Draw the outlines of agglomerates and particles", checkable=True, tab="tem",
     ),
+    ActionInfo(
+        "show_residual", "Show &residual", "view", 1, ("R",), "", 0, "",
+        "Image minus model: what the physical fit leaves unexplained", checkable=True,
+        when=When.SHOWN_MEASURED, tab="tem",
+    ),
     ActionInfo("theme_system", "Theme as the &system", "view", 2, checkable=True, group="theme"),
     ActionInfo("theme_light", "&Light theme", "view", 2, checkable=True, group="theme"),
     ActionInfo("theme_dark", "&Dark theme", "view", 2, checkable=True, group="theme"),

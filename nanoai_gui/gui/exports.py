@@ -18,6 +18,7 @@ from nanoai_gui.gui.widgets.notice import NoticeArea
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
+    from nanoai_gui.core.tem.distribution import Unit
 
 
 class Exports(QObject):
@@ -37,6 +38,11 @@ class Exports(QObject):
         self._store = store
         self._notices = notices
         self._window = window
+        self._least_score = 0.0
+
+    def set_least_score(self, least: float) -> None:
+        """Leave particles of which a method is less sure out of pictures, as on the screen."""
+        self._least_score = least
 
     def ask_for_tables(self) -> None:
         """Ask for a folder and write the three tables there."""
@@ -85,7 +91,8 @@ class Exports(QObject):
         methods = dict.fromkeys(name for analysis in analyses for name in analysis.results)
         # As on the screen: in nm as soon as one image is calibrated; the others are left out there too.
         known = any(analysis.calibration.is_known for analysis in analyses)
-        samples = [pool(analyses, method, "nm" if known else "px") for method in methods]
+        unit: Unit = "nm" if known else "px"
+        samples = [pool(analyses, m, unit, minimum_score=self._least_score) for m in methods]
         self._run(path, _write_histogram, path, samples)
 
     def _run(self, path: Path, task: Callable[..., None], *args: object) -> None:

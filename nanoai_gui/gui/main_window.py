@@ -155,6 +155,7 @@ class MainWindow(QMainWindow):
             "zoom_out": lambda: self._view.zoom(0.8),
             "show_masks": canvas.set_masks_visible,
             "show_outlines": canvas.set_outlines_visible,
+            "show_residual": self.tab.residual.set_on,
             "theme_system": lambda _: self._set_theme("system"),
             "theme_light": lambda _: self._set_theme("light"),
             "theme_dark": lambda _: self._set_theme("dark"),
@@ -205,6 +206,8 @@ class MainWindow(QMainWindow):
         canvas.cursor_moved.connect(self.readout.set_place)
         canvas.masks_toggled.connect(self._remember_masks)
         canvas.outlines_toggled.connect(self._remember_outlines)
+        self.tab.residual.toggled.connect(self.actions_by_key["show_residual"].setChecked)
+        self.tab.score.changed.connect(self.exports.set_least_score)
         self._reporter.reported.connect(self._on_failure)
         self._runner.failed.connect(self._reporter.report)
         self._theme.changed.connect(self._apply_theme)

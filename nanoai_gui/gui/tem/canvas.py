@@ -20,7 +20,14 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.gui.tem import canvas_decor
 from nanoai_gui.gui.tem import view as views
 from nanoai_gui.gui.tem.canvas_events import CanvasEvents
-from nanoai_gui.gui.tem.canvas_items import OutlineLayer, Raster, SelectionLayer, owned, preview_colours
+from nanoai_gui.gui.tem.canvas_items import (
+    OutlineLayer,
+    Raster,
+    SelectionLayer,
+    owned,
+    preview_colours,
+    residual_colours,
+)
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours
@@ -37,6 +44,8 @@ CURSOR_INTERVAL_MS = 16
 """The position under the mouse is told at most 60 times a second."""
 UNCALIBRATED_COLOUR = "#F2B54A"
 EXCLUDED_COLOUR = "#D0D0D0"
+DOUBTFUL_COLOUR = "#FF8AD8"
+"""Of particles to check; unlike the colours of all others also to colour-blind eyes, and dashed."""
 
 
 class MicrographCanvas(CanvasEvents):
@@ -98,6 +107,8 @@ class MicrographCanvas(CanvasEvents):
         self._outlines_visible = True
 
         self._image = Raster()
+        self._residual = Raster()
+        self._residual.set_colours(residual_colours())
         self._fill = Raster()
         self._fill.set_colours(fill_colours())
         self._preview = Raster()
@@ -105,6 +116,7 @@ class MicrographCanvas(CanvasEvents):
         self._measured = OutlineLayer(QColor(SKY_BLUE))
         self._excluded = OutlineLayer(QColor(EXCLUDED_COLOUR), dashed=True)
         self._particles = OutlineLayer(QColor(YELLOW))
+        self._doubtful = OutlineLayer(QColor(DOUBTFUL_COLOUR), dashed=True)
         self._selected_agglomerates = SelectionLayer(QColor("white"))
         self._selected_particles = SelectionLayer(QColor(ORANGE))
 
@@ -138,6 +150,7 @@ class MicrographCanvas(CanvasEvents):
         self.cancel_gesture()
         self._line = None
         self._preview.set_levels(())
+        self._residual.set_levels(())
         self.set_overlay(None)
         self._pyramids.cancel()
         if micrograph is None:
@@ -178,6 +191,7 @@ class MicrographCanvas(CanvasEvents):
         self._measured.set_outlines(None if picture is None else picture.drawn_measured)
         self._excluded.set_outlines(None if picture is None else picture.drawn_excluded)
         self._particles.set_outlines(None if picture is None else picture.drawn_particles)
+        self._doubtful.set_outlines(None if picture is None else picture.drawn_doubtful)
         self._update_selection()
 
     def set_selection(self, selection: Selection) -> None:
@@ -225,6 +239,24 @@ class MicrographCanvas(CanvasEvents):
                 raise ValueError(f"a mask of {mask.shape} does not fit an image of {self.image_shape}")
             self._preview.set_levels((np.ascontiguousarray(mask).view(np.uint8),))
         self.update()
+
+    def set_residual(self, levels: tuple[NDArray[np.uint8], ...] | None) -> None:
+        """Show a residual in place of the image; ``None``: the image again.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to an image of another size.
+        """
+        if levels and levels[0].shape != self.image_shape:
+            raise ValueError(f"a residual of {levels[0].shape} does not fit an image of {self.image_shape}")
+        self._residual.set_levels(levels or ())
+        self.update()
+
+    @property
+    def shows_residual(self) -> bool:
+        """Whether a residual is shown in place of the image."""
+        return not self._residual.is_empty
 
     def set_data_bar(self, top: int | None) -> None:
         """Mark the data bar from row ``top`` on; ``None``: there is none."""
@@ -351,7 +383,8 @@ class MicrographCanvas(CanvasEvents):
         if self._micrograph is None:
             canvas_decor.paint_empty(painter, size, self.font(), ratio)
         else:
-            self._image.paint(painter, view, size, ratio)
+            is_residual = not self._residual.is_empty and not self.is_peeking
+            (self._residual if is_residual else self._image).paint(painter, view, size, ratio)
             if not self.is_peeking:
                 self._paint_overlay(painter, ratio)
             if self._tool is not Tool.SCALE_LINE:  # it might lie on the burned-in bar
@@ -371,7 +404,7 @@ class MicrographCanvas(CanvasEvents):
         if self._masks_visible:
             self._fill.paint(painter, view, size, ratio)
         if self._outlines_visible:
-            for layer in (self._excluded, self._measured, self._particles):
+            for layer in (self._excluded, self._measured, self._particles, self._doubtful):
                 layer.paint(painter, view, size, ratio)
         self._selected_agglomerates.paint(painter, view, size, ratio)
         self._selected_particles.paint(painter, view, size, ratio)

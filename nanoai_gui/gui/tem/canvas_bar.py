@@ -17,6 +17,7 @@ class CanvasBar(QWidget):
     frames_clicked = Signal()
     data_bar_toggled = Signal(bool)
     contrast_toggled = Signal(bool)
+    residual_toggled = Signal(bool)
 
     def __init__(self, session: TemSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,13 +46,21 @@ class CanvasBar(QWidget):
             checkable=True,
         )
         self.contrast.toggled.connect(self.contrast_toggled)
+        self.residual = flat_button(
+            "Residual",
+            "Image minus model: what the fit leaves unexplained",
+            name="residual",
+            checkable=True,
+        )
+        self.residual.toggled.connect(self.residual_toggled)
+        self.residual.hide()
         self.zoom = QLabel()
         self.zoom.setObjectName("zoom")
         self.zoom.setMinimumWidth(self.fontMetrics().horizontalAdvance("8888 %"))
         layout = row(self)
         layout.setContentsMargins(GRID, HALF, GRID, HALF)
         layout.addWidget(self.name, 1)
-        for widget in (self.frames, self.method, self.data_bar, self.contrast, self.zoom):
+        for widget in (self.frames, self.method, self.residual, self.data_bar, self.contrast, self.zoom):
             layout.addWidget(widget)
         session.current_changed.connect(self._show)
         session.settings_changed.connect(self._show)

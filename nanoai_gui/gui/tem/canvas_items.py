@@ -292,3 +292,19 @@ def preview_colours() -> NDArray[np.uint8]:
     table = np.zeros((256, 4), np.uint8)
     table[1:] = (230, 60, 150, 105)  # no grey level and no label looks like this pink
     return table
+
+
+RESIDUAL_MIDDLE = 128
+"""Index of no residual at all."""
+
+
+def residual_colours() -> NDArray[np.uint8]:
+    """(256, 4) colours: blue is less material than fitted, orange more, dark grey neither.
+
+    The middle is dark so that outlines stay visible, and both ends differ in lightness and hue.
+    """
+    t = (np.arange(256) - RESIDUAL_MIDDLE) / 127.0
+    middle, orange, blue = np.array([38, 42, 47]), np.array([255, 183, 77]), np.array([100, 181, 255])
+    end = np.where(t[:, None] > 0, orange, blue)
+    mixed = middle + np.abs(np.clip(t, -1, 1))[:, None] * (end - middle)
+    return np.concatenate([np.rint(mixed), np.full((256, 1), 255)], axis=1).astype(np.uint8)

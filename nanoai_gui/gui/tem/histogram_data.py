@@ -44,6 +44,8 @@ class HistogramRequest:
         In the order of the legend; images without a result of a method are passed over for it.
     epoch
         As long as it stays the same, so do the bars; another one lets them be chosen anew.
+    least_score
+        Particles of a lower score are left out; those without a score stay.
     """
 
     images: tuple[tuple[int, ImageAnalysis], ...]
@@ -51,6 +53,7 @@ class HistogramRequest:
     weighting: Weighting = "number"
     scale: Scale = "log"
     epoch: int = 0
+    least_score: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,7 @@ class HistogramComputer:
 
     _epoch: int = 0
     _edges: dict[tuple[Unit, Scale], NDArray[np.float64]] = field(default_factory=dict)
-    _samples: dict[tuple[int, str, Unit], tuple[ImageAnalysis, Sample]] = field(default_factory=dict)
+    _samples: dict[tuple[int, str, Unit], tuple[ImageAnalysis, float, Sample]] = field(default_factory=dict)
 
     def compute(self, request: HistogramRequest) -> HistogramState:
         """Pool and describe; lengths in nm as soon as the pixel size of one image is known."""
@@ -153,10 +156,11 @@ class HistogramComputer:
                 continue
             place = key, method, unit
             kept = self._samples.get(place)
-            if kept is None or kept[0] is not analysis:
-                kept = analysis, take(analysis, method, unit, key)
+            least = request.least_score
+            if kept is None or kept[0] is not analysis or kept[1] != least:
+                kept = analysis, least, take(analysis, method, unit, key, least)
                 self._samples[place] = kept
-            samples.append(kept[1])
+            samples.append(kept[2])
         present = {key for key, _ in request.images}
         for gone in [place for place in self._samples if place[0] not in present]:
             del self._samples[gone]

@@ -62,6 +62,7 @@ class HistogramPanel(QWidget):
         self._is_computing = False
         self._is_stale = False
         self._epoch = 0
+        self._least_score = 0.0
         self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
         self._timer.timeout.connect(self._submit)
         self._caution_timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
@@ -126,6 +127,11 @@ class HistogramPanel(QWidget):
         if self.scope is Scope.SELECTED:
             self._images_changed()
 
+    def set_least_score(self, least: float) -> None:
+        """Leave out particles of which a method is less sure; the bars stay where they are."""
+        self._least_score = least
+        self.refresh()
+
     def refresh(self) -> None:
         """Compute and draw soon: within a tenth of a second, and never more often."""
         if not self._timer.isActive():
@@ -173,6 +179,7 @@ class HistogramPanel(QWidget):
             weighting="volume" if self.weighting_box.currentIndex() else "number",
             scale="linear" if self.scale_box.currentIndex() else "log",
             epoch=self._epoch,
+            least_score=self._least_score,
         )
 
     # ------------------------------------------------------------------ when to compute

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
-from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.tem.display import decimated_pyramid
 from nanoai_gui.gui.tem.outlines import DETAILS, DrawnOutlines, Outlines, circles, for_drawing, joined, trace
 
@@ -51,8 +51,8 @@ class OverlayPicture:
         Pyramid of uint8 indices into :func:`fill_colours`, finest first.
     agglomerates, particles
         Outlines; owners are ids. Those of particles stand in the order of the columns below.
-    drawn_measured, drawn_excluded, drawn_particles
-        The same, grouped for drawing.
+    drawn_measured, drawn_excluded, drawn_particles, drawn_doubtful
+        The same, grouped for drawing; doubtful are the particles that a person should check.
     particle_ids, particle_agglomerate, particle_xy, particle_boxes, particle_radius
         Columns for hit-testing: (n,), (n,), (n, 2), (n, 4) as x0, y0, x1, y1, and (n,), in px.
     """
@@ -65,6 +65,7 @@ class OverlayPicture:
     drawn_measured: DrawnOutlines
     drawn_excluded: DrawnOutlines
     drawn_particles: DrawnOutlines
+    drawn_doubtful: DrawnOutlines
     particle_ids: NDArray[np.int32]
     particle_agglomerate: NDArray[np.int32]
     particle_xy: NDArray[np.float64]
@@ -245,6 +246,8 @@ def prepare_overlay(
         )
         for d in DETAILS
     ]
+    particle_levels = [particle_shapes, *(shapes for _, shapes in simpler)]
+    doubtful = particles.flagged & (particles.status == Status.AUTO)
     agglomerate_levels = [agglomerate_outlines, *(agglomerates for agglomerates, _ in simpler)]
     checkpoint(cancelled)
     return OverlayPicture(
@@ -255,7 +258,8 @@ def prepare_overlay(
         particles=particle_shapes,
         drawn_measured=for_drawing([level.select(~is_excluded) for level in agglomerate_levels]),
         drawn_excluded=for_drawing([level.select(is_excluded) for level in agglomerate_levels]),
-        drawn_particles=for_drawing([particle_shapes, *(shapes for _, shapes in simpler)]),
+        drawn_particles=for_drawing([level.select(~doubtful) for level in particle_levels]),
+        drawn_doubtful=for_drawing([level.select(doubtful) for level in particle_levels]),
         particle_ids=particles.ids,
         particle_agglomerate=particles.agglomerate,
         particle_xy=np.stack([particles.x, particles.y], axis=1),

@@ -21,7 +21,8 @@ class OverlayFeed(QObject):
         self._session = session
         self._jobs = jobs
         self._canvas = canvas
-        self._fed: tuple[object, object] | None = None
+        self._least_score = 0.0
+        self._fed: tuple[object, object, float] | None = None
         # Several signals come for one change; the overlay is prepared once, after the last of them.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -29,6 +30,11 @@ class OverlayFeed(QObject):
         session.labels_changed.connect(self._timer.start)
         session.shown_method_changed.connect(self._timer.start)
         session.current_changed.connect(self._timer.start)
+
+    def set_least_score(self, least: float) -> None:
+        """Draw only particles of which the method is so sure, and those without a score."""
+        self._least_score = least
+        self._timer.start()
 
     def _prepare(self) -> None:
         session = self._session
@@ -39,12 +45,15 @@ class OverlayFeed(QObject):
             self._canvas.set_overlay(None)
             return
         result = analysis.results.get(session.shown_method)
-        if self._fed is not None and self._fed[0] is labels and self._fed[1] is result:
+        wanted = labels, result, self._least_score
+        if self._fed is not None and all(a is b for a, b in zip(self._fed, wanted, strict=True)):
             return
-        self._fed = labels, result
+        self._fed = wanted
         reasons = analysis.agglomerates.excluded if result is None else result.excluded
         excluded = [int(i) for i, why in zip(analysis.agglomerates.ids, reasons, strict=True) if why]
         particles = None if result is None else result.particles
+        if particles is not None and self._least_score > 0:
+            particles = particles.select(~(particles.score < self._least_score))
 
         def show(picture: OverlayPicture) -> None:
             # Another image may be shown by now, even one of the same size.

@@ -58,7 +58,8 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
     unit = "px" if nm_per_px is None else "nm"
     errors = particles.uncertainty_px * scale
     diameters, areas = particles.diameter_px * scale, particles.area_px * scale**2
-    statuses = np.array([status.name.lower() for status in Status])
+    statuses = np.array([status.name.lower() for status in Status])[particles.status]
+    statuses = np.where(particles.flagged & (particles.status == Status.AUTO), "check", statuses)
     return (
         Column("Aggl.", "Number of the agglomerate", particles.agglomerate),
         Column("Particle", "Number of the primary particle", particles.ids),
@@ -67,7 +68,10 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
         Column("x [px]", "Centre, from the left edge of the image", particles.x, decimals=1),
         Column("y [px]", "Centre, from the upper edge of the image", particles.y, decimals=1),
         Column("Score", "How sure the method is, from 0 to 1", particles.score, decimals=2),
-        Column("Status", "Who placed the particle", statuses[particles.status], is_text=True),
+        Column(
+            "Status", "Who placed the particle; check: the method doubts its own measure", statuses,
+            is_text=True,
+        ),
         Column(
             f"± [{unit}]", "Standard error of the diameter, as the method estimates it", errors,
             decimals=_decimals(diameters),

@@ -10,6 +10,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.particles import Status
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column
@@ -114,11 +115,29 @@ def _of_image(analysis: ImageAnalysis, result: SizingResult) -> tuple[str, list[
         ("Agglomerates measured", grouped(measured)),
         ("Primary particles", grouped(len(result.particles))),
         *((f"Left out: {reason}", grouped(n)) for reason, n in sorted(reasons.items())),
+        *_fit_facts(analysis, result),
         *((("Model", result.model.partition(" (")[0]),) if result.model else ()),
         ("Time", f"{significant(analysis.seconds[result.method], 2)} s"),
     ]
     nothing = "" if len(result.agglomerate_ids) else "No agglomerates found: check the threshold."
     return analysis.name, facts, nothing
+
+
+def _fit_facts(analysis: ImageAnalysis, result: SizingResult) -> list[tuple[str, str]]:
+    """Say what a physical fit rests on, and what it cannot see."""
+    if result.fit is None:
+        return []
+    p, report = result.particles, result.fit
+    n = int(np.count_nonzero(p.flagged & (p.status == Status.AUTO)))
+    limit = f"{report.detection_limit_px:.1f} px"
+    nm_per_px = analysis.calibration.nm_per_px
+    if nm_per_px is not None:
+        limit = f"{significant(report.detection_limit_px * nm_per_px, 2)} nm ({limit})"
+    return [
+        ("Measured as", report.in_short()),
+        ("To check", grouped(n)),
+        ("Smallest that can be known", limit),
+    ]
 
 
 def _of_selection(

@@ -30,9 +30,12 @@ from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.histogram_panel import HistogramPanel
 from nanoai_gui.gui.tem.overlay_feed import OverlayFeed
 from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
+from nanoai_gui.gui.tem.particle_hint import ParticleHint
 from nanoai_gui.gui.tem.particle_table import ParticleTable
 from nanoai_gui.gui.tem.preview import ThresholdPreview
+from nanoai_gui.gui.tem.residual import ResidualFeed
 from nanoai_gui.gui.tem.result_panel import ResultPanel
+from nanoai_gui.gui.tem.score_filter import ScoreFilter
 from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
@@ -44,6 +47,7 @@ STRIP_WIDTH, SIDE_WIDTH = 200, 372
 HISTOGRAM_HEIGHT = 256
 PREVIEW_HINT = "Preview: the tinted pixels count as particles. Analyse to measure them."
 CONTRAST_WIDTH = 296
+_NOTHING_LISTED: tuple[object, float | None, float] = (None, None, 0.0)
 
 
 class TemTab(QWidget):
@@ -76,10 +80,13 @@ class TemTab(QWidget):
         self.agglomerate = AgglomeratePanel(session)
         self.table = ParticleTable()
         self.histogram = HistogramPanel(session, jobs)
+        self.score = ScoreFilter()
         self._overlay = OverlayFeed(session, jobs, self.canvas, self)
+        self.residual = ResidualFeed(session, jobs, self.canvas, self)
+        self.hint = ParticleHint(self.canvas, lambda: (self._particles(), self._nm_per_px()))
         self._preview = ThresholdPreview(session, jobs, self._show_preview, self)
         self.calibrating = Calibrating(session, self.canvas, self)
-        self._listed: tuple[object, float | None] = (None, None)
+        self._listed = _NOTHING_LISTED
         self._lay_out()
         self._connect()
         self._show_image()
@@ -152,6 +159,7 @@ class TemTab(QWidget):
         layout = column(results, spacing=0)
         layout.addWidget(self.result)
         layout.addWidget(self.agglomerate)
+        layout.addWidget(self.score)
         layout.addWidget(self.table, 1)
         halves = _splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
         side = QWidget()
@@ -193,6 +201,13 @@ class TemTab(QWidget):
         bar.contrast_toggled.connect(self._contrast_side.setVisible)
         bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
         bar.frames_clicked.connect(self.choose_frame)
+        bar.residual_toggled.connect(self.residual.set_on)
+        self.residual.toggled.connect(bar.residual.setChecked)
+        self.residual.available_changed.connect(bar.residual.setVisible)
+        self.residual.told.connect(lambda text: bar.set_hint(text, "residual"))
+        for view in (self.histogram, self._overlay):
+            self.score.changed.connect(view.set_least_score)
+        self.score.changed.connect(self._list_particles)
         self.calibration_line.calibrate_clicked.connect(self.calibrate)
         self.calibrating.hint_changed.connect(lambda hint: bar.set_hint(hint, "scale bar"))
 
@@ -219,18 +234,21 @@ class TemTab(QWidget):
         """Fill the table, or say what to do; nothing happens if it lists them already."""
         analysis = self._session.current_analysis
         if self._session.micrograph is None:
-            self._listed = None, None
+            self._listed = _NOTHING_LISTED
+            self.score.set_particles(None)
             self.table.show_message("Open or drop images to begin.")
             return
         result = None if analysis is None else analysis.results.get(self._session.shown_method)
         if analysis is None or result is None:
-            self._listed = None, None
+            self._listed = _NOTHING_LISTED
+            self.score.set_particles(None)
             self.table.show_message("Analyse this image (Ctrl+Enter) to see its primary particles.")
             return
         nm_per_px = analysis.calibration.nm_per_px
-        if self._listed[0] is not result or self._listed[1] != nm_per_px:
-            self._listed = result, nm_per_px
-            self.table.show_particles(result.particles, nm_per_px)
+        if self._listed[0] is not result or self._listed[1:] != (nm_per_px, self.score.least):
+            self._listed = result, nm_per_px, self.score.least
+            self.score.set_particles(result.particles)
+            self.table.show_particles(self.score.passes(result.particles), nm_per_px)
         self.table.select(self._session.selection.particles)
 
     # ------------------------------------------------------------------ the one selection
@@ -239,6 +257,10 @@ class TemTab(QWidget):
         analysis = self._session.current_analysis
         result = None if analysis is None else analysis.results.get(self._session.shown_method)
         return Particles.empty() if result is None else result.particles
+
+    def _nm_per_px(self) -> float | None:
+        analysis = self._session.current_analysis
+        return None if analysis is None else analysis.calibration.nm_per_px
 
     def _clicked(self, clicked: Selection, modifiers: Qt.KeyboardModifier) -> None:
         self._session.select(combine(self._session.selection, clicked, modifiers))

@@ -53,6 +53,14 @@ class FitReport:
     levels: NDArray[np.float64]
     extra: NDArray[np.float64]
 
+    def in_short(self) -> str:
+        """Say in two or three words what particles were measured as."""
+        if self.outlines_stand:
+            return "outlines (network)"
+        shape = "ellipsoids" if self.strain_sd else "spheres"
+        flat = self.contrast_kind == Kind.FLAT
+        return f"{shape}, flat" if flat else f"{shape}, translucent"
+
     def sentence(self) -> str:
         """Say it in words."""
         if self.outlines_stand:
