@@ -136,7 +136,7 @@ def _fit_facts(analysis: ImageAnalysis, result: SizingResult) -> list[tuple[str,
     return [
         ("Measured as", report.in_short()),
         ("To check", grouped(n)),
-        ("Smallest that can be known", limit),
+        ("Smallest measurable", limit),
     ]
 
 
