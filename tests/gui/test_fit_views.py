@@ -182,7 +182,9 @@ def test_low_scores_are_left_out_everywhere_at_once(tab: TemTab, session: TemSes
     qtbot.waitUntil(lambda: tab.canvas.picture is not None and len(tab.canvas.picture.particle_ids) == stay)
     assert tab.histogram.statistics is not None
     qtbot.waitUntil(lambda: tab.histogram.plot.state is not None)
-    curve = tab.histogram.plot.state.curve(METHOD)
+    state = tab.histogram.plot.state
+    assert state is not None
+    curve = state.curve(METHOD)
     assert curve is not None and len(curve.sample) == stay
     with qtbot.waitSignal(tab.histogram.updated):
         tab.score.set_least(0.0)

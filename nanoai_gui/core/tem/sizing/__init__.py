@@ -51,6 +51,7 @@ METHOD_MODULES: dict[str, str] = {
     "watershed": "nanoai_gui.core.tem.sizing.watershed",
     "ultimate-erosion": "nanoai_gui.core.tem.sizing.ultimate_erosion",
     "hough": "nanoai_gui.core.tem.sizing.hough",
+    "fit": "nanoai_gui.core.tem.sizing.fit",
     "ann": "nanoai_gui.core.tem.sizing.ann",
     "ann-rich": "nanoai_gui.core.tem.sizing.ann_rich",
 }

@@ -1,0 +1,210 @@
+"""Particle by particle: a network finds each with its outline, a physical fit measures what it describes.
+
+Where particles are spheres or ellipsoids of a translucent or flat material, their places and sizes come from
+the fit, with a standard error each. Where the model does not describe the image, the network's outline
+stands: for single particles, which are then flagged, or for all of them where they are angular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress, part
+from nanoai_gui.core.parameters import check, parameter
+from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.sizing import SizingResult
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.fitting.refine import Refined
+
+NAME = "fit"
+TITLE = "Network and fit"
+SUMMARY = "A network finds every particle and its outline; a physical fit then measures overlapping spheres."
+
+_SAME = 0.5
+"""A particle of which a held one covers this share (of the smaller) is that one."""
+_LARGEST_CHANGE = 0.35
+"""A fit that changes ln r, or moves the centre (in radii), by more has found another particle ..."""
+_NETWORK_SD = 4.0
+"""... unless the network itself was no surer of the radius than this many of its standard errors."""
+_MOST_FLAGGED = 0.5
+"""Where the model fails for more than this share of an image's particles, it is the wrong model for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitParameters(DetectionParameters):
+    """What a person can set of the network and the fit."""
+
+    refine: bool = parameter(
+        True, "Physical fit",
+        help="Fit spheres or ellipsoids to the grey levels where they describe the image; off: the network's "
+        "outlines alone.",
+    )  # fmt: skip
+    largest_misfit_percent: float = parameter(
+        10.0, "Largest misfit", unit="%", minimum=0.5, maximum=100, step=0.5, advanced=True,
+        help="Share of a particle's contrast that the fit may leave unexplained, noise taken off. Above "
+        "it the network's outline stands and the particle is marked.",
+    )  # fmt: skip
+
+
+Parameters = FitParameters
+
+
+def size(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    parameters: FitParameters,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+    held: Particles | None = None,
+    counts: Mapping[int, int] | None = None,
+) -> SizingResult:
+    """Measure the primary particles.
+
+    Parameters
+    ----------
+    held
+        Particles that a person placed or accepted: they take part in the fit just as they are, what the
+        network finds in their place is left out, and they are not part of the result.
+    counts
+        Number of particles that a person gave for an agglomerate, held ones included: of more, those of
+        which the network is surest are kept.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    from nanoai_gui.core.tem.detection import detect
+    from nanoai_gui.core.tem.detection.model import describe_network, shipped_network
+
+    check(parameters)
+    found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled)
+    checkpoint(cancelled)
+    held = Particles.empty() if held is None else held
+    found = _beside(found, held)
+    found = _limited(found, held, counts or {})
+    fitting = part(progress, 0.4, 1.0)
+    result = measure(micrograph, agglomerates, found, parameters, held, fitting, cancelled)
+    return replace(result, model=describe_network(shipped_network()))
+
+
+def measure(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    found: Detections,
+    parameters: FitParameters,
+    held: Particles,
+    progress: Progress = no_progress,
+    cancelled: Cancelled = never_cancelled,
+) -> SizingResult:
+    """Fit what was found, and take from the fit what it describes.
+
+    Parameters
+    ----------
+    found
+        Particles and their outlines.
+    held
+        Particles that take part unchanged; they are not part of the result.
+    """
+    particles = _from_network(found)
+    if not len(found) or not parameters.refine:
+        return SizingResult.from_particles(NAME, agglomerates, particles)
+    from nanoai_gui.core.tem.fitting.refine import Starts, refine
+
+    starts = Starts(
+        np.concatenate([found.agglomerate, held.agglomerate]).astype(np.int32),
+        np.concatenate([found.x, held.x]),
+        np.concatenate([found.y, held.y]),
+        np.concatenate([found.radius_px, held.diameter_px / 2]),
+        np.concatenate([np.zeros(len(found), dtype=bool), np.ones(len(held), dtype=bool)]),
+    )
+    refined = refine(micrograph, agglomerates, starts, progress, cancelled)
+    believed = _believed(found, refined, parameters)
+    stand = bool(np.mean(~believed) > _MOST_FLAGGED)
+    if stand:
+        believed[:] = False
+    particles = _from_fit(particles, found, refined, believed)
+    if not stand:
+        particles = replace(particles, flagged=~believed)
+    result = SizingResult.from_particles(NAME, agglomerates, particles)
+    return replace(result, fit=refined.report(len(found), stand))
+
+
+def _from_network(found: Detections) -> Particles:
+    particles = Particles.from_areas(
+        found.agglomerate, found.x, found.y, found.area_px, found.score, found.outlines,
+        2 * found.radius_sd_px,
+    )  # fmt: skip
+    return particles
+
+
+def _believed(found: Detections, refined: Refined, parameters: FitParameters) -> NDArray[np.bool_]:
+    """Whether the fit of each particle describes what the network found."""
+    n = len(found)
+    p, judgement = refined.parameters[:n], refined.judgement
+    misfit, error = judgement.misfit[:n], judgement.log_r_sd[:n]
+    change = np.abs(p[:, 2] - np.log(np.maximum(found.radius_px, 0.5)))
+    moved = np.hypot(p[:, 0] - found.x, p[:, 1] - found.y) / np.maximum(found.radius_px, 0.5)
+    share = np.nan_to_num(found.radius_sd_px / np.maximum(found.radius_px, 0.5), nan=0.0)
+    room = np.maximum(_LARGEST_CHANGE, _NETWORK_SD * share)
+    with np.errstate(invalid="ignore"):
+        good = (misfit < parameters.largest_misfit_percent / 100) & (error < _LARGEST_CHANGE)
+    return np.asarray(good & (change < room) & (moved < room))
+
+
+def _from_fit(
+    particles: Particles, found: Detections, refined: Refined, believed: NDArray[np.bool_]
+) -> Particles:
+    """Replace what the network measured by the fit where it is believed."""
+    from nanoai_gui.core.tem.fitting.report import ellipse
+
+    n = len(particles)
+    p, judgement = refined.parameters[:n], refined.judgement
+    radius = np.exp(p[:, 2])
+    outlines = list(particles.outlines)
+    for k in np.flatnonzero(believed).tolist():
+        outlines[k] = ellipse(p[k, 0], p[k, 1], radius[k], p[k, 3], p[k, 4])
+    # What the model leaves unexplained makes a particle less sure, whoever measured it.
+    trust = 1 - np.clip(np.nan_to_num(judgement.misfit[:n], nan=0.0), 0, 1)
+    return replace(
+        particles,
+        x=np.where(believed, p[:, 0], particles.x),
+        y=np.where(believed, p[:, 1], particles.y),
+        area_px=np.where(believed, np.pi * radius**2, particles.area_px),
+        uncertainty_px=np.where(believed, 2 * radius * judgement.log_r_sd[:n], particles.uncertainty_px),
+        score=np.where(believed, particles.score * trust, particles.score),
+        outlines=tuple(outlines),
+    )
+
+
+def _beside(found: Detections, held: Particles) -> Detections:
+    """Leave out what was found where a held particle is."""
+    if not len(held) or not len(found):
+        return found
+    from nanoai_gui.core.tem.evaluation import lens_area
+
+    keep = np.ones(len(found), dtype=bool)
+    for x, y, area in zip(held.x, held.y, held.area_px, strict=True):
+        away = np.hypot(found.x - x, found.y - y)
+        common = lens_area(away, found.radius_px, np.full(len(found), np.sqrt(area / np.pi)))
+        keep &= common < _SAME * np.minimum(found.area_px, area)
+    return found.select(keep)
+
+
+def _limited(found: Detections, held: Particles, counts: Mapping[int, int]) -> Detections:
+    """Keep the surest particles where a person gave the number."""
+    keep = np.ones(len(found), dtype=bool)
+    for agglomerate, n in counts.items():
+        rows = np.flatnonzero(found.agglomerate == agglomerate)
+        room = max(n - int(np.count_nonzero(held.agglomerate == agglomerate)), 0)
+        keep[rows[np.argsort(-found.score[rows], kind="stable")][room:]] = False
+    return found.select(keep)

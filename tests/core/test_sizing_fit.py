@@ -1,0 +1,122 @@
+"""The method ``fit``: what it takes from the fit, what from the network, and what a person has decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nanoai_gui.core.plain import from_bytes, to_bytes
+from nanoai_gui.core.tem.detection.detections import Detections
+from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.sizing import SizingResult, get_method
+from nanoai_gui.core.tem.sizing.fit import FitParameters, measure, size
+from nanoai_gui.core.tem.synthesis import SynthesisSpec
+from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape
+from tests.fits_made import Case, as_detections, near_truth
+
+SPEC = SynthesisSpec(width_px=360, height_px=360, gmd_px=22, gsd=1.25, coverage_percent=14)
+NOBODY = Particles.empty()
+
+
+@pytest.fixture(scope="module")
+def spheres() -> Case:
+    return near_truth(SPEC, 4100)
+
+
+def fit(case: Case, found: Detections, held: Particles = NOBODY) -> SizingResult:
+    return measure(case.image.micrograph, case.agglomerates, found, FitParameters(), held)
+
+
+def test_spheres_are_measured_by_the_fit(spheres: Case) -> None:
+    result = fit(spheres, as_detections(spheres.starts))
+    p = result.particles
+    error = np.abs(p.diameter_px / (2 * spheres.true_radius) - 1)
+    assert np.median(error) < 0.006
+    assert np.mean(p.flagged) < 0.05
+    assert np.median(p.uncertainty_px / p.diameter_px) < 0.01
+    assert result.fit is not None and not result.fit.outlines_stand
+    assert result.fit.detection_limit_px >= 5
+    assert np.array_equal(
+        result.n_particles, SizingResult.from_particles("fit", spheres.agglomerates, p).n_particles
+    )
+
+
+def test_without_the_fit_the_network_stands(spheres: Case) -> None:
+    found = as_detections(spheres.starts)
+    parameters = FitParameters(refine=False)
+    result = measure(spheres.image.micrograph, spheres.agglomerates, found, parameters, NOBODY)
+    assert result.fit is None
+    assert np.array_equal(result.particles.area_px, found.area_px)
+    assert np.array_equal(result.particles.uncertainty_px, 2 * found.radius_sd_px)
+
+
+def test_a_particle_that_the_model_does_not_describe_keeps_its_outline(spheres: Case) -> None:
+    """One circle is put where two particles are: it is flagged, and the network's outline stays."""
+    s = spheres.starts
+    ids, counts = np.unique(s.agglomerate, return_counts=True)
+    pair = np.flatnonzero(s.agglomerate == ids[counts == 2][0])
+    rows = np.setdiff1d(np.arange(len(s)), pair[1:])
+    merged = replace(
+        s,
+        x=np.where(np.arange(len(s)) == pair[0], s.x[pair].mean(), s.x),
+        y=np.where(np.arange(len(s)) == pair[0], s.y[pair].mean(), s.y),
+        radius=np.where(np.arange(len(s)) == pair[0], 1.4 * s.radius[pair].max(), s.radius),
+    )
+    found = as_detections(merged).select(rows)
+    result = fit(spheres, found)
+    row = int(np.flatnonzero(rows == pair[0])[0])
+    same = np.flatnonzero(np.isclose(result.particles.x, found.x[row], atol=1e-9))
+    assert len(same) == 1 and result.particles.flagged[same[0]]
+    assert result.particles.area_px[same[0]] == found.area_px[row]
+    assert np.mean(result.particles.flagged) < 0.2
+
+
+def test_angular_opaque_particles_are_not_made_larger_or_smaller() -> None:
+    spec = replace(
+        SPEC, shape=Shape.POLYHEDRON, contrast_kind=ContrastKind.SILHOUETTE, contrast=0.97, dose=3000,
+        aspect_ratio=1.6, flatness=0.9,
+    )  # fmt: skip
+    case = near_truth(spec, 4101, centre_px=0.3, radius_share=0.02)
+    p = fit(case, as_detections(case.starts)).particles
+    assert abs(np.log(p.diameter_px).mean() - np.log(2 * case.true_radius).mean()) < 0.02
+
+
+def test_what_a_person_holds_is_neither_moved_nor_found_again(spheres: Case) -> None:
+    found = as_detections(spheres.starts)
+    held = Particles.from_circles(
+        found.agglomerate[:2], found.x[:2] + 0.4, found.y[:2], found.radius_px[:2] * 1.02
+    )
+    before = (held.x.copy(), held.area_px.copy())
+    parameters = FitParameters()
+    result = size(spheres.image.micrograph, spheres.agglomerates, parameters, held=held)
+    assert np.array_equal(held.x, before[0]) and np.array_equal(held.area_px, before[1])
+    for x, y, d in zip(held.x, held.y, held.diameter_px, strict=True):
+        away = np.hypot(result.particles.x - x, result.particles.y - y)
+        assert away.min() > 0.25 * d
+
+
+def test_no_more_particles_than_a_person_counted(spheres: Case) -> None:
+    ids = spheres.agglomerates.ids[spheres.agglomerates.measured]
+    counts = {int(i): 1 for i in ids}
+    result = size(spheres.image.micrograph, spheres.agglomerates, FitParameters(), counts=counts)
+    assert result.n_particles.max() <= 1 and result.n_particles.sum() > 0
+
+
+def test_it_runs_as_any_method_and_comes_back_from_a_file(spheres: Case) -> None:
+    method = get_method("fit")
+    told: list[float] = []
+    result = method.size(
+        spheres.image.micrograph,
+        spheres.agglomerates,
+        method.Parameters(),
+        lambda fraction, message: told.append(fraction),
+        lambda: False,
+    )
+    assert told == sorted(told) and told[-1] == 1.0
+    assert len(result.particles) > 0.7 * len(spheres.starts) and result.model
+    back = from_bytes(SizingResult, to_bytes(result))
+    assert np.array_equal(back.particles.flagged, result.particles.flagged)
+    assert back.fit is not None and result.fit is not None
+    assert back.fit.sentence() == result.fit.sentence()
