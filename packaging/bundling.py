@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +48,10 @@ def main(arguments: list[str]) -> int:
 
 def version() -> str:
     """The version in nanoai_gui/__init__.py, read without importing anything."""
-    scope: dict[str, str] = {}
-    exec((ROOT / "nanoai_gui" / "__init__.py").read_text(encoding="utf-8"), scope)  # noqa: S102 - our own file
-    return scope["__version__"]
+    text = (ROOT / "nanoai_gui" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def folder_name() -> str:

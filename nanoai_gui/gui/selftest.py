@@ -80,11 +80,17 @@ def _with_app(check: Callable[[Application], str], folder: Path) -> str:
 
     store = SettingsStore(folder / "settings.json")
     application = create_app(["nanoai-gui"], store=store, install_hooks=False, log_to=folder / "log.txt")
+    # What goes wrong in a callback of Qt reaches nobody else, and the window may look well all the same.
+    uncaught: list[BaseException] = []
+    before, sys.excepthook = sys.excepthook, lambda _, error, __: uncaught.append(error)
     try:
         application.window.resize(1200, 800)
         application.window.show()
-        return check(application)
+        found = check(application)
+        expect(not uncaught, "; ".join(f"{type(error).__name__}: {error}" for error in uncaught))
+        return found
     finally:
+        sys.excepthook = before
         application.window.close()
         application.close()
         # Its timers would go on beside the next window.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -119,3 +120,18 @@ def test_each_check_answers_in_a_line_and_has_a_folder_of_its_own() -> None:
     assert lines[2].startswith("skipped three: nothing to do")
     assert lines[3].startswith("self-test FAILED: 1 of 3 checks")
     assert not folders[0].exists()
+
+
+def test_nothing_is_reported_to_the_maker_of_a_library(tmp_path: Path) -> None:
+    """ONNX Runtime would write an id of this computer into the cache, and send what it is used for."""
+    program = (
+        "import nanoai_gui, onnxruntime, time\n"
+        "from nanoai_gui.core.resources import resource\n"
+        "for path in resource('models').glob('*.onnx'):\n"
+        "    onnxruntime.InferenceSession(str(path))\n"
+        "time.sleep(0.5)\n"
+    )
+    names = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    bare = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env={**bare, **names}, cwd=ROOT)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
