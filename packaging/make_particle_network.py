@@ -42,6 +42,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
 FIRST_SHARDS = 12
 """Files of scenes that must be there before the first step; then one more every few steps."""
 STEPS_PER_SHARD = 100
+FAST_STEPS = 3000
 BATCH = 8
 WARM_UP = 200
 TOP_RATE = 2e-3
@@ -195,9 +196,15 @@ def blend(average: Any, network: Any, keep: float) -> None:  # noqa: ANN401
                 own[name].copy_(value)
 
 
+def n_shards(step: int) -> int:
+    """How many files of scenes a step may see: fast growth, then half as fast, about as they are made."""
+    late = max(step - FAST_STEPS, 0)
+    return FIRST_SHARDS + (step - late) // STEPS_PER_SHARD + late // (2 * STEPS_PER_SHARD)
+
+
 def fill(pool: Pool, options: argparse.Namespace, step: int) -> None:
     """Load the scenes that this step may see, and wait for them if need be."""
-    allowed = min(options.shards, FIRST_SHARDS + step // STEPS_PER_SHARD)
+    allowed = min(options.shards, n_shards(step))
     while len(pool.shards) < allowed:
         path = shard_path(options.work, options.seed, len(pool.shards))
         while not path.exists():

@@ -1,15 +1,20 @@
 """How well the particle network alone finds particles in synthetic images, and how long it takes.
 
-    python -m tests.benchmarks.bench_particles [--images 3] [--seed 7000] [--network FILE] [--speed]
+    python -m tests.benchmarks.bench_particles [--images 3] [--seed 7000] [--network FILE]
+    python -m tests.benchmarks.bench_particles --tio2 [--least-score 0.35]
+    python -m tests.benchmarks.bench_particles --speed
 
-Spheres as in bench_sizing_accuracy, and harder kinds; then the speed and the memory of large images, each in
-a process of its own. Training uses scenes of other seeds and of another generator of populations; these
-images were never trained on. The radius error is the median over matched particles (IoU of circles >= 0.5).
+Spheres as in bench_sizing_accuracy, and harder kinds. Training uses scenes of other seeds and of another
+generator of populations; these images were never trained on. The radius error is the median over matched
+particles (IoU of circles >= 0.5). With --tio2, the real agglomerates of bench_tio2: two fields
+(:data:`VALIDATION`) were looked at while the network and the reading of its answer were made, the other
+twelve are the test. With --speed, seconds and memory of large images, each in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import subprocess
 import sys
 import time
@@ -18,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nanoai_gui.core.files.micrographs import read_micrograph
 from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, load_network, shipped_network
 from nanoai_gui.core.tem.evaluation import Circles, Comparison, accuracy, compare_with_truth, match_circles
@@ -26,6 +32,18 @@ from nanoai_gui.core.tem.segmentation import segment
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, make_image
 from tests.benchmarks.bench_sizing_accuracy import populations
+from tests.benchmarks.bench_tio2 import (
+    DATA_BAR_TOP,
+    find_label,
+    interval,
+    silhouette_labels,
+    single_ratios,
+    usable_silhouettes,
+)  # fmt: skip
+from tests.shared_data import shared_data
+
+VALIDATION = ("1908249", "1908297")
+"""Fields of TiO2 that were looked at during development."""
 
 HARD = {
     "1..50 spheres": SynthesisSpec(gmd_px=20, gsd=1.35, max_particles=50),
@@ -113,18 +131,66 @@ def speed(network: Path | None) -> None:
         subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def tio2(network: ParticleNetwork, least_score: float) -> None:
+    """Print counts and sizes of real agglomerates against outlines drawn by hand."""
+    folder = shared_data("tem/tio2_tsem")
+    with (folder / "derived" / "registration_sem_to_tsem.csv").open(newline="") as file:
+        levels = {row["tsem_image"]: int(row["tsem_otsu_threshold"]) for row in csv.DictReader(file)}
+    silhouettes = usable_silhouettes(folder)
+    ratios: list[float] = []
+    compared: dict[str, list[Comparison]] = {image: [] for image in levels}
+    for image, level in levels.items():
+        mine = [s for s in silhouettes if s.image == image]
+        micrograph = read_micrograph(folder / "tsem" / f"{image}.tif").with_data_bar(DATA_BAR_TOP)
+        labels = silhouette_labels(micrograph.pixels, level)
+        agglomerates = segment(micrograph)
+        ratios += single_ratios(mine, labels, agglomerates)
+        parameters = DetectionParameters(least_score=least_score)
+        found = detect(micrograph, agglomerates, parameters, network=network)
+        row = np.clip(np.rint(found.y).astype(int), 0, labels.shape[0] - 1)
+        column = np.clip(np.rint(found.x).astype(int), 0, labels.shape[1] - 1)
+        owner = labels[row, column]
+        for s in mine:
+            label = find_label(labels, s)
+            if label:
+                true = np.sqrt(4 / np.pi * np.array(s.true_areas))
+                compared[image].append(Comparison(true, 2 * found.radius_px[owner == label], 0))
+    offset = float(np.median(ratios))
+    for title, images in (
+        ("validation", VALIDATION), ("test", [i for i in levels if i not in VALIDATION])
+    ):  # fmt: skip
+        every = [Comparison(c.true, c.found * offset, 0) for i in images for c in compared[i]]
+        for size, chosen in (
+            ("1-5", [c for c in every if len(c.true) <= 5]),
+            ("> 5", [c for c in every if len(c.true) > 5]),
+            ("all", every),
+        ):
+            a = accuracy(chosen)
+            print(
+                f"{title:10s} {size:4s} n {a.n_agglomerates:4d}  found {a.n_found:5d} of {a.n_true:5d}  "
+                f"single as one {100 * a.singles_as_one:5.1f} %  exact {100 * a.exact_count:5.1f} %  GMD "
+                f"{interval(a.gmd_error, a.gmd_ci95)}  GSD {interval(a.gsd_error, a.gsd_ci95)}",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--network", type=Path)
+    parser.add_argument("--least-score", type=float, default=DetectionParameters().least_score)
+    parser.add_argument("--tio2", action="store_true", help="only the real agglomerates")
     parser.add_argument("--speed", action="store_true", help="only speed and memory")
     options = parser.parse_args()
     if options.speed:
         speed(options.network)
         return
     network = load_network(options.network) if options.network else shipped_network()
+    if options.tio2:
+        tio2(network, options.least_score)
+        return
     seeds = range(options.seed, options.seed + options.images)
     print(
         f"{'population':22s} {'true':>5s} {'found':>5s}  {'GMD%':>5s} {'GSD%':>5s}  {'F1':5s} {'exact%':>6s} "

@@ -1,0 +1,116 @@
+"""What the particle network is taught with: scenes, targets, and how a network is assessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.detection import assessment, lessons
+from nanoai_gui.core.tem.detection.assessment import assess
+from nanoai_gui.core.tem.detection.grid import STRIDE
+from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unpack_contrast, write_shard
+from nanoai_gui.core.tem.detection.model import ParticleNetwork
+from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
+from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
+from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart
+from tests.core.detection_made import perfect_answer
+
+
+def test_a_seed_gives_one_scene_and_outlines_cover_its_material() -> None:
+    differ = []
+    for k in range(4):
+        scene = make_scene([11, k], 224, long=bool(k % 2))
+        again = make_scene([11, k], 224, long=bool(k % 2))
+        assert np.array_equal(scene.contrast, again.contrast) and np.array_equal(scene.radial, again.radial)
+        assert np.isfinite(scene.contrast).all() and ((scene.shown >= 0) & (scene.shown <= 1)).all()
+        owner, _ = deepest(scene.x, scene.y, scene.radial, (224, 224), 1)
+        # Necks of fused material belong to no particle; cut ones far outside are not listed.
+        inner = slice(32, -32), slice(32, -32)
+        differ.append(np.mean((owner >= 0)[inner] != scene.covered[inner]))
+    assert np.median(differ) < 0.01 and max(differ) < 0.05
+
+
+def test_scenes_differ_in_kind() -> None:
+    scenes = [make_scene([12, k], 160) for k in range(12)]
+    sizes = [float(np.median(np.sqrt(star_area(s.radial) / np.pi))) for s in scenes if len(s.x)]
+    assert max(sizes) / min(sizes) > 2
+    noise = [float(np.std(s.contrast[~s.covered])) for s in scenes]
+    assert max(noise) > 4 * min(noise)
+
+
+def test_particles_are_pushed_apart_until_they_hardly_overlap() -> None:
+    rng = np.random.default_rng(3)
+    centres, radii = rng.uniform(0, 30, (12, 3)), np.full(12, 6.0)
+    moved = push_apart(centres, radii, 0.1, rounds=300)
+    gaps = np.hypot(*(moved[:, None, :2] - moved[None, :, :2]).transpose(2, 0, 1))
+    assert gaps[~np.eye(12, dtype=bool)].min() > 0.85 * 12
+    assert np.array_equal(moved[:, 2], centres[:, 2])
+
+
+def test_contrast_survives_its_byte() -> None:
+    contrast = np.linspace(-0.6, 1.6, 500, dtype=np.float32)
+    assert np.abs(unpack_contrast(pack_contrast(contrast)) - contrast).max() < 0.005
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    monkeypatch.setattr(lessons, "SCENES_PER_SHARD", 2)
+    monkeypatch.setattr(lessons, "SCENE_PX", 320)
+    write_shard(tmp_path, 4, 0)
+    stamp = shard_path(tmp_path, 4, 0).stat().st_mtime_ns
+    write_shard(tmp_path, 4, 0)
+    assert shard_path(tmp_path, 4, 0).stat().st_mtime_ns == stamp
+    pool = Pool()
+    pool.add(shard_path(tmp_path, 4, 0))
+    return pool
+
+
+def test_targets_describe_the_patch_however_it_is_turned(pool: Pool) -> None:
+    cosine, sine = directions()
+    inside = []
+    for seed in range(12):
+        batch = pool.batch(2, np.random.default_rng(seed))
+        assert batch["image"].shape == (2, 1, PATCH_PX, PATCH_PX)
+        half = PATCH_PX // STRIDE
+        assert batch["covered"].shape == batch["heat"].shape == (2, 1, half, half)
+        k, row, column = batch["point"].T
+        x = column * STRIDE + (STRIDE - 1) / 2 + batch["shift"][:, 0]
+        y = row * STRIDE + (STRIDE - 1) / 2 + batch["shift"][:, 1]
+        radial = np.exp(batch["log"]) * UNIT_PX
+        # Just inside of every outline lies material, along all directions, turned or mirrored as it may be.
+        px, py = x[:, None] + 0.85 * radial * cosine, y[:, None] + 0.85 * radial * sine
+        c, r = np.rint((px - 0.5) / STRIDE).astype(int), np.rint((py - 0.5) / STRIDE).astype(int)
+        seen = (c >= 0) & (c < half) & (r >= 0) & (r < half) & (radial > 4)
+        value = batch["covered"][k[:, None], 0, np.clip(r, 0, half - 1), np.clip(c, 0, half - 1)]
+        inside.append(value[seen])
+        peaks = batch["heat"] == 1
+        at = np.flatnonzero((x > 0) & (x < PATCH_PX - 1) & (y > 0) & (y < PATCH_PX - 1))
+        assert peaks.sum() <= len(at)
+        assert (batch["weight"] > 0).all() and (batch["weight"] <= 1).all()
+    assert np.concatenate(inside).mean() > 0.98
+
+
+def test_a_perfect_network_is_assessed_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes: list[Scene] = []
+
+    def known(seed: list[int], size: int) -> Scene:
+        scenes.append(make_scene(seed, size))
+        return scenes[-1]
+
+    class Oracle:
+        """Answers by heart."""
+
+        def run(self, _: None, inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            s = scenes[-1]
+            seen = s.shown >= LEAST_SHOWN
+            shape = inputs["image"].shape[2], inputs["image"].shape[3]
+            return [perfect_answer(s.x[seen], s.y[seen], s.radial[seen].astype(float), shape)[None]]
+
+    monkeypatch.setattr(assessment, "make_scene", known)
+    facts = assess(ParticleNetwork(Oracle(), {}, ""), 2, 77)
+    assert facts["particles"] > 50
+    assert facts["f1"]["0.50"] > 0.93
+    assert facts["radius_error_percent"] < 1 and abs(facts["radius_bias_percent"]) < 0.5
