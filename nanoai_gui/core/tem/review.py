@@ -81,6 +81,7 @@ def rank(
     method: str,
     keys: Sequence[Hashable] | None = None,
     settled: Mapping[Hashable, Collection[int]] | None = None,
+    cache: Cache | None = None,
 ) -> list[Candidate]:
     """Put the agglomerates that ``method`` measured in the order in which correcting them pays.
 
@@ -116,6 +117,9 @@ def rank(
     settled
         Ids of the agglomerates of each image that a person has looked at: they count for the GMD, but are
         not listed.
+    cache
+        Keeps what was worked out of each analysis, for the next call: only those that changed are looked at
+        again. Empty to begin with.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def rank(
     """
     names: Sequence[Hashable] = range(len(analyses)) if keys is None else keys
     pairs = [(n, a) for n, a in zip(names, analyses, strict=True) if method in a.results]
-    facts = [_facts(name, analysis, method) for name, analysis in pairs]
+    facts = [_remembered(name, analysis, method, cache) for name, analysis in pairs]
     logs = np.concatenate([np.empty(0), *(_logs(a.results[method]) for _, a in pairs)])
     if not len(logs):
         return []
@@ -151,6 +155,20 @@ def rank(
     found.sort(key=lambda c: (-c.priority, -c.influence, str(c.image), c.agglomerate))
     whole = sum(c.priority for c in found) or 1.0
     return [replace(c, share=c.priority / whole) for c in found]
+
+
+Cache = dict[Hashable, tuple["ImageAnalysis", str, _Facts]]
+"""For each image: the analysis and the method that the facts belong to."""
+
+
+def _remembered(image: Hashable, analysis: ImageAnalysis, method: str, cache: Cache | None) -> _Facts:
+    known = None if cache is None else cache.get(image)
+    if known is not None and known[0] is analysis and known[1] == method:
+        return known[2]
+    facts = _facts(image, analysis, method)
+    if cache is not None:
+        cache[image] = analysis, method, facts
+    return facts
 
 
 def _logs(result: SizingResult) -> NDArray[np.float64]:

@@ -15,6 +15,9 @@ from nanoai_gui.gui.tem.view import View
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
+LOOK_AROUND, LARGEST_LOOK = 3.0, 8.0
+"""How much of the image is shown with something to look at (in its own sizes), and how large at most."""
+
 
 class CanvasView(QWidget):
     """First third of the canvas: the image, and the place and zoom it is seen at."""
@@ -66,6 +69,12 @@ class CanvasView(QWidget):
     def fit(self) -> None:
         """Show the whole image."""
         self.set_view(views.fitted(self.size_f, self.image_size), is_fitted=True)
+
+    def look_at(self, box: tuple[int, int, int, int]) -> None:
+        """Show y0, x0, y1, x1 in the middle, with as much around it as it is large."""
+        y0, x0, y1, x1 = box
+        scale = views.fit_scale(self.size_f, (LOOK_AROUND * (x1 - x0), LOOK_AROUND * (y1 - y0)))
+        self.set_view(View(min(scale, LARGEST_LOOK), (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2))
 
     def zoom_to_pixels(self) -> None:
         """Show one image pixel per screen pixel (100 %)."""

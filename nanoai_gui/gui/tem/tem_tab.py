@@ -24,7 +24,6 @@ from nanoai_gui.gui.tem.calibrating import Calibrating
 from nanoai_gui.gui.tem.calibration_line import CalibrationLine
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.canvas_bar import CanvasBar
-from nanoai_gui.gui.tem.editing.part import EditingPart
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.file_strip import FileStrip
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
@@ -36,6 +35,8 @@ from nanoai_gui.gui.tem.particle_table import ParticleTable
 from nanoai_gui.gui.tem.preview import ThresholdPreview
 from nanoai_gui.gui.tem.residual import ResidualFeed
 from nanoai_gui.gui.tem.result_panel import ResultPanel
+from nanoai_gui.gui.tem.review.review_panel import ReviewPanel
+from nanoai_gui.gui.tem.review.reviewing import Reviewing
 from nanoai_gui.gui.tem.score_filter import ScoreFilter
 from nanoai_gui.gui.tem.selecting import combine, of_agglomerates, of_particles
 from nanoai_gui.gui.tem.session import TemSession
@@ -87,8 +88,9 @@ class TemTab(QWidget):
         self.hint = ParticleHint(self.canvas, lambda: (self._particles(), self._nm_per_px()))
         self._preview = ThresholdPreview(session, jobs, self._show_preview, self)
         self.calibrating = Calibrating(session, self.canvas, self)
-        self.editing = EditingPart(session, jobs, self.canvas, self)
         self._listed = _NOTHING_LISTED
+        self.reviewing = Reviewing(session, jobs, self)
+        self.review = ReviewPanel(session, self.reviewing, self.canvas)
         self._lay_out()
         self._connect()
         self._show_image()
@@ -109,6 +111,13 @@ class TemTab(QWidget):
             list_frames, path, on_done=lambda frames: self._offer_frames(key, path, frames), key="frames"
         )
 
+    def show_review(self, is_on: bool = True) -> None:
+        """Show the list of what to correct next in the place of the particles, or end it."""
+        self.review.setVisible(is_on)
+        self._particle_list.setVisible(not is_on)
+        self.reviewing.set_on(is_on)
+        self.canvas.setFocus()
+
     def save_layout(self) -> dict[str, bytes]:
         """Give the positions of the dividers."""
         return {name: bytes(splitter.saveState().data()) for name, splitter in self._splitters.items()}
@@ -123,7 +132,6 @@ class TemTab(QWidget):
         """Stop threads; nothing may be shown after this."""
         if self.calibrating.dialog is not None:
             self.calibrating.dialog.reject()
-        self.editing.shut_down()
         self.canvas.shut_down()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -145,7 +153,6 @@ class TemTab(QWidget):
         middle = QWidget()
         layout = column(middle, spacing=0)
         layout.addWidget(self.canvas_bar)
-        layout.addWidget(self.editing.bar)
         image = row(spacing=0)
         image.addWidget(self.canvas, 1)
         self._contrast_side = QWidget()
@@ -163,8 +170,13 @@ class TemTab(QWidget):
         layout = column(results, spacing=0)
         layout.addWidget(self.result)
         layout.addWidget(self.agglomerate)
-        layout.addWidget(self.score)
-        layout.addWidget(self.table, 1)
+        self._particle_list = QWidget()
+        under = column(self._particle_list, spacing=0)
+        under.addWidget(self.score)
+        under.addWidget(self.table, 1)
+        layout.addWidget(self._particle_list, 1)
+        layout.addWidget(self.review, 1)
+        self.review.hide()
         halves = _splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
         side = QWidget()
         layout = column(side, spacing=0)
@@ -200,12 +212,12 @@ class TemTab(QWidget):
         canvas.data_bar_reset.connect(lambda: self._data_bar_moved(None))
         canvas.view_changed.connect(self.canvas_bar.set_zoom)
         canvas.tool_left.connect(lambda: self.canvas_bar.data_bar.setChecked(False))
+        self.reviewing.shown.connect(canvas.look_at)
+        self.review.closed.connect(lambda: self.show_review(False))
         self.contrast.attach(canvas)
         bar = self.canvas_bar
         bar.contrast_toggled.connect(self._contrast_side.setVisible)
-        bar.data_bar_toggled.connect(
-            lambda is_on: self.editing.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT)
-        )
+        bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
         bar.frames_clicked.connect(self.choose_frame)
         bar.residual_toggled.connect(self.residual.set_on)
         self.residual.toggled.connect(bar.residual.setChecked)
@@ -216,7 +228,6 @@ class TemTab(QWidget):
         self.score.changed.connect(self._list_particles)
         self.calibration_line.calibrate_clicked.connect(self.calibrate)
         self.calibrating.hint_changed.connect(lambda hint: bar.set_hint(hint, "scale bar"))
-        self.editing.hint_changed.connect(lambda hint: bar.set_hint(hint, "tool"))
 
     # ------------------------------------------------------------------ what is shown
 
