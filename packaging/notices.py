@@ -23,6 +23,7 @@ LICENCE_FILE = re.compile(
     r"(licen[cs]e|copying|copyright|notice|third.?party|authors)[\w .-]*$", re.IGNORECASE
 )
 COMMON_LICENCES = Path("/usr/share/common-licenses")
+LICENCES = Path(__file__).resolve().parent / "licences"
 _SPDX_ID = re.compile(r"[A-Za-z0-9.+-]+$")
 _CLASSIFIERS = {
     "BSD License": "BSD-3-Clause",
@@ -81,7 +82,8 @@ def _distribution(found: importlib.metadata.Distribution, files: set[Path]) -> P
     for file in sorted(files):
         is_text = file.suffix.lower() in ("", ".txt", ".md", ".rst") or "licenses" in file.parts
         if is_text and file.is_file() and (LICENCE_FILE.match(file.name) or "licenses" in file.parts):
-            texts[file.name] = file.read_text(encoding="utf-8", errors="replace")
+            # Many parts of one distribution have a LICENSE.txt each.
+            texts["/".join(file.parts[-3:])] = file.read_text(encoding="utf-8", errors="replace")
     licence = _licence(found)
     if not texts:
         text = _by_name(licence)
@@ -111,12 +113,15 @@ def _licence(found: importlib.metadata.Distribution) -> str:
 
 
 def _by_name(licence: str) -> str:
-    """Give the text of a well-known licence for the few that only name it."""
-    wanted = {"LGPL-3.0-only": ("LGPL-3", "GPL-3"), "BSD-3-Clause": ("BSD",), "Apache-2.0": ("Apache-2.0",)}
-    for name, files in {**wanted, "LGPL": ("LGPL-3", "GPL-3"), "BSD": ("BSD",)}.items():
-        present = [COMMON_LICENCES / file for file in files if (COMMON_LICENCES / file).exists()]
-        if name in licence and present:
-            return "\n\n".join(file.read_text(encoding="utf-8") for file in present)
+    """Give the text of a licence for the few that only name it: Qt, which says LGPL, and small ones."""
+    if "LGPL-3.0" in licence:
+        notice = (
+            "Taken under the GNU Lesser General Public License, version 3, a set of additional rights\n"
+            "on that of LICENSE.txt. The libraries are unchanged but for tables of symbols, and lie as files\n"
+            "of their own in the folder of the program, where other builds of the same version can take\n"
+            "their place. Their source code is published by the Qt Project.\n\n"
+        )
+        return notice + (LICENCES / "LGPL-3.0.txt").read_text(encoding="utf-8")
     return f"Distributed under: {licence}"
 
 

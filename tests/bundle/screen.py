@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 TOOLS = ("Xvfb", "xdotool", "import")
 PATIENCE = 60.0
 
@@ -86,6 +88,26 @@ class Screen:
     def click(self, x: int, y: int) -> None:
         """Click at a place of the screen."""
         self._tool("xdotool", "mousemove", str(x), str(y), "click", "1")
+
+    def area_of_image(self) -> tuple[float, float, float, float]:
+        """Find where an image lies that fits a canvas: left, top, width, height on the screen.
+
+        The canvas is the same neutral grey in both themes, and nothing else in the window is.
+        """
+        from PIL import Image
+
+        with Image.open(self.picture("canvas")) as seen:
+            pixels = np.asarray(seen.convert("RGB"))
+        grey = (pixels == 0x4A).all(axis=2)
+        rows, columns = np.flatnonzero(grey.sum(axis=1) > 40), np.flatnonzero(grey.sum(axis=0) > 40)
+        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        # The image is what is not grey, in the middle.
+        inner = ~grey[top:bottom, left:right]
+        xs = np.flatnonzero(inner.mean(axis=0) > 0.5)
+        ys = np.flatnonzero(inner.mean(axis=1) > 0.5)
+        return (
+            float(left + xs[0]), float(top + ys[0]), float(xs[-1] - xs[0] + 1), float(ys[-1] - ys[0] + 1)
+        )  # fmt: skip
 
     def picture(self, name: str) -> Path:
         """Save what is to be seen."""
