@@ -24,7 +24,11 @@ def complete_folder(folder: Path, parts: Path, version: str) -> None:
     """Put beside the program what a person looks for first."""
     shutil.copy(ROOT / "LICENSE", folder / "LICENSE.txt")
     for name in ("NOTICES.txt", "sbom.cdx.json"):
-        shutil.copy(parts / "notices" / name, folder / name)
+        inside = folder / "_internal" / name
+        if sys.platform == "linux" and inside.exists():
+            (folder / name).symlink_to(f"_internal/{name}")  # the program reads it there
+        else:
+            shutil.copy(parts / "notices" / name, folder / name)
     if sys.platform == "linux":
         (folder / "nanoai").symlink_to("nanoai-gui")  # the name that is easier to type
         shutil.copytree(LINUX / "share", folder / "share", dirs_exist_ok=True)

@@ -117,8 +117,8 @@ def _by_name(licence: str) -> str:
     if "LGPL-3.0" in licence:
         notice = (
             "Taken under the GNU Lesser General Public License, version 3, a set of additional rights\n"
-            "on that of LICENSE.txt. The libraries are unchanged but for tables of symbols, and lie as files\n"
-            "of their own in the folder of the program, where other builds of the same version can take\n"
+            "on that of LICENSE.txt. The libraries are unchanged but for tables of symbols and are files of\n"
+            "their own in the folder of the program, where other builds of the same version can take\n"
             "their place. Their source code is published by the Qt Project.\n\n"
         )
         return notice + (LICENCES / "LGPL-3.0.txt").read_text(encoding="utf-8")

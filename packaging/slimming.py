@@ -7,6 +7,8 @@ Qt needs a small part; and libraries that only a file left out needed.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 import struct
@@ -32,9 +34,17 @@ def slim(entries: Sequence[Entry], folder: Path) -> list[Entry]:
     if not sys.platform.startswith("linux"):
         return list(entries)
     shutil.rmtree(folder, ignore_errors=True)
-    slimmer = []
+    slimmer: list[Entry] = []
+    first_of: dict[bytes, str] = {}
     for name, source, kind in entries:
         made = folder / name
+        if kind == "BINARY":
+            # NumPy and SciPy each bring the same compiler's library.
+            digest = hashlib.sha256(Path(source).read_bytes()).digest()
+            first = first_of.setdefault(digest, name)
+            if first != name:
+                slimmer.append((name, os.path.relpath(first, Path(name).parent), "SYMLINK"))
+                continue
         icu = _ICU_DATA.search(name)
         if kind in ("BINARY", "EXTENSION"):
             made.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +77,11 @@ def without_orphans(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _is_system_library(entry: Entry) -> bool:
+    """Whether it is there only because another file asked for it: of the system, or one of Qt's own."""
     name, _, kind = entry
-    return kind == "BINARY" and "/" not in name and ".so" in name and not name.startswith("libpython")
+    of_qt = name.startswith("PySide6/Qt/lib/")
+    of_system = "/" not in name and ".so" in name and not name.startswith("libpython")
+    return kind == "BINARY" and (of_qt or of_system)
 
 
 def strip(source: Path, made: Path) -> bool:
