@@ -1,7 +1,7 @@
 """Runs first in the standalone program: stands in for Qt's OpenGL modules, 11 MB that nothing is drawn with.
 
 pyqtgraph loads them whether it draws with OpenGL or not, and derives one class from theirs. NanoAI paints in
-memory (a computer in a laboratory may have no graphics driver worth the name), so that the class is never made.
+memory, as a computer in a laboratory may have no graphics driver worth the name: the class is never made.
 """
 
 import sys

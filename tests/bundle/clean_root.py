@@ -49,6 +49,9 @@ class CleanRoot:
         if f"{USER}:" not in passwd.read_text():
             with passwd.open("a") as file:
                 file.write(f"{USER}:x:{USER_ID}:{USER_ID}::{HOME}:/bin/sh\n")
+        for left in self.path("/tmp").iterdir():
+            if left.is_file():
+                left.unlink()
         home = self.path(HOME)
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
