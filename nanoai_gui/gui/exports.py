@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from nanoai_gui.core.callbacks import Cancelled
+from nanoai_gui.core.tem.by_hand import TIMES_FILE, seconds_of, write_times
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.session import TemSession
@@ -58,10 +59,15 @@ class Exports(QObject):
         errors = [(str(entry.path), entry.error) for entry in session.entries() if entry.error]
         # In a thread, not a worker: the results are here, and sending all of them away takes longer.
         self._runner.run_in_thread(
-            _write_tables, folder, session.analyses(), session.settings, errors,
+            _write_tables, folder, session.analyses(), session.settings, errors, self._hand_seconds(),
             on_done=lambda n: self._tell(f"{_results(n)} written to {folder.name or folder}.", folder),
         )  # fmt: skip
         self._remember(folder)
+
+    def _hand_seconds(self) -> list[Mapping[int, float]]:
+        """Give for each measured image the seconds that particles measured by hand took."""
+        measured = (entry for entry in self._session.entries() if entry.analysis is not None)
+        return [seconds_of(entry.document.values, "manual") for entry in measured]
 
     def ask_for_overlay(self) -> None:
         """Ask for a file and save the overlay of the image shown."""
@@ -124,11 +130,19 @@ def _write_tables(
     analyses: Sequence[ImageAnalysis],
     settings: AnalysisSettings,
     errors: Sequence[tuple[str, str]],
+    hand_seconds: Sequence[Mapping[int, float]],
 ) -> int:
-    from nanoai_gui.core.files.tables import write_tables
+    from nanoai_gui.core.files.tables import image_names, write_tables
     from nanoai_gui.core.tem.report import ItemError
 
     write_tables(folder, analyses, settings, [ItemError(image, sentence) for image, sentence in errors])
+    times = [
+        (name, particle, seconds)
+        for name, own in zip(image_names(analyses), hand_seconds, strict=True)
+        for particle, seconds in own.items()
+    ]
+    if times:
+        write_times(folder / TIMES_FILE, times)
     return len(analyses)
 
 

@@ -9,14 +9,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QSpinBox
+from PySide6.QtWidgets import QFileDialog, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.tem.networks import make
+from nanoai_gui.core.tem.networks.corrections import Correction, save_corrections
 from nanoai_gui.core.tem.networks.library import list_models, model_path, save_user_model
 from nanoai_gui.core.tem.networks.model import load_tem_model
 from nanoai_gui.core.tem.networks.samples import Samples
@@ -110,6 +112,29 @@ def test_training_from_the_first_click_to_a_saved_model(dialog: TrainingDialog, 
     assert model.card["measured"]["confusion"] == matrix.tolist()
     # It is kept once.
     assert not dialog.save_button.isEnabled()
+
+
+def test_corrected_agglomerates_join_the_training(
+    dialog: TrainingDialog, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, x = np.indices((40, 40))
+    disc = np.hypot(x - 20, y - 20) <= 12
+    contrast = np.where(disc, 0.6, 0.0).astype(np.float32)
+    made = [
+        Correction(f"{i}.tif", 1, None, 200 - 100 * contrast, contrast, disc, np.array([[20.0, 20.0, 12.0]]))
+        for i in range(8)
+    ]
+    save_corrections(tmp_path / "mine.npz", made, "ann")
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(tmp_path / "mine.npz")], ""))
+    for _ in range(2):
+        click(dialog.corrections.add_button)
+    assert dialog.corrections.label.text() == "mine.npz"
+    assert dialog.plan.corrections == (tmp_path / "mine.npz",)
+    train(dialog, qtbot)
+    assert "6 corrected agglomerates in the training, each shown" in dialog.words.text()
+    assert "2 kept aside" in dialog.words.text()
+    click(dialog.corrections.clear_button)
+    assert not dialog.corrections.files and dialog.corrections.label.text() == "none"
 
 
 def test_the_window_lives_while_it_trains(dialog: TrainingDialog, qtbot: QtBot) -> None:

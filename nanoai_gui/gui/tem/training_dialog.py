@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -31,6 +32,7 @@ from nanoai_gui.core.tem.networks.training import TrainingSettings
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.batch import seconds_in_words
+from nanoai_gui.gui.tem.correction_files import CorrectionFiles, corrections_in_words
 from nanoai_gui.gui.tem.training_plots import AreaPlot, ConfusionMatrix, LossPlot
 from nanoai_gui.gui.tem.training_run import TrainingRun
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, keep_room, row
@@ -86,7 +88,10 @@ class TrainingDialog(QDialog):
     def plan(self) -> TrainingPlan:
         """What would be trained."""
         features = str(self.features.currentData())
-        return TrainingPlan(self.population.values(), self.settings.values(), features, self.number.value())
+        return TrainingPlan(
+            self.population.values(), self.settings.values(), features, self.number.value(),
+            self.corrections.files,
+        )  # fmt: skip
 
     @property
     def is_running(self) -> bool:
@@ -125,6 +130,9 @@ class TrainingDialog(QDialog):
         top.addWidget(self.features, 0, 1)
         top.addWidget(QLabel("Agglomerates"), 1, 0)
         top.addWidget(self.number, 1, 1)
+        self.corrections = CorrectionFiles()
+        top.addWidget(QLabel("Corrected"), 2, 0)
+        top.addWidget(self.corrections, 2, 1)
         self._inputs = QWidget()
         forms = column(self._inputs)
         forms.addLayout(top)
@@ -290,7 +298,7 @@ class TrainingDialog(QDialog):
         self._list_networks()
         self.confusion.set_matrix(report.confusion)
         self.areas.set_report(report)
-        self.words.setText(in_words(report))
+        self.words.setText(in_words(report, model.card.get("corrections")))
         self.tabs.setCurrentIndex(1)
         self._show_layers()
         if not self.name.text().strip():
@@ -395,8 +403,8 @@ class TrainingDialog(QDialog):
             self._run = None
 
 
-def in_words(report: TrainingReport) -> str:
-    """Say how good the networks are on agglomerates no decision ever saw."""
+def in_words(report: TrainingReport, corrections: Mapping[str, Any] | None = None) -> str:
+    """Say how good the networks are on agglomerates no decision ever saw, and what corrections did."""
     import numpy as np
 
     error = np.log(np.maximum(report.area_found, 1e-9) / np.maximum(report.area_true, 1e-9)) / 2
@@ -409,6 +417,7 @@ def in_words(report: TrainingReport) -> str:
         f"{100 * report.inside_1_sigma:.0f} % (68 % would be exact).\n"
         f"Of the agglomerates of 8 or more particles {100 * report.recall_many:.0f} % are recognised and "
         f"left out; {100 * report.false_exclusions:.1f} % of those of up to 5 are left out by mistake."
+        + ("" if corrections is None else f"\n{corrections_in_words(corrections)}")
     )
 
 
