@@ -7,17 +7,19 @@ without one).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
 
+from nanoai_gui.gui.action_info import ActionInfo, Gesture, When
+from nanoai_gui.gui.edit_actions import EDIT_ACTIONS, EDIT_GESTURES
 from nanoai_gui.gui.theme import ThemeTokens, icon
 
 MENUS: tuple[tuple[str, str], ...] = (
     ("file", "&File"),
+    ("edit", "&Edit"),
     ("image", "&Image"),
     ("analyse", "&Analyse"),
     ("spectra", "&Spectra"),
@@ -31,76 +33,8 @@ SHARED = ("previous", "next", "show_in_folder", "remove")
 """Commands of the menu Image that the menu Spectra offers too."""
 
 
-class When(Enum):
-    """When a command can be given."""
-
-    ALWAYS = "always"
-    IMAGES = "when images are open"
-    CHOSEN = "when images are chosen in the list"
-    SHOWN = "when an image is shown"
-    MEASURED = "when something was measured"
-    SHOWN_MEASURED = "when the image shown was measured"
-    RUNNING = "while an analysis runs"
-    SPECTRA = "when spectra have been read"
-    UNDO = "when there is something to undo"
-    REDO = "when something was undone"
-
-
-@dataclass(frozen=True)
-class ActionInfo:
-    """One command.
-
-    Parameters
-    ----------
-    key
-        Name, also of its handler.
-    text
-        As in the menu, with ``&`` before the access key; an ellipsis only where more input is needed.
-    menu, section
-        Key of the menu and number of the section in it (a line stands between sections).
-    shortcuts
-        Key sequences; the first is shown.
-    icon
-        Name of an SVG in ``icons``, or empty.
-    toolbar
-        Section of the toolbar, or 0 for none.
-    short
-        Text on the toolbar, where the menu's is too long.
-    tooltip
-        One sentence; the shortcut is added.
-    checkable, group
-        On and off; of the checkable ones in one group exactly one is on.
-    when
-        When it can be given.
-    tab
-        ``tem`` or ``spectra`` for a command that only one tab has.
-    spectra_text, spectra_tip
-        Text and tooltip on the Spectra tab, where they differ.
-    """
-
-    key: str
-    text: str
-    menu: str
-    section: int = 0
-    shortcuts: tuple[str, ...] = ()
-    icon: str = ""
-    toolbar: int = 0
-    short: str = ""
-    tooltip: str = ""
-    checkable: bool = False
-    group: str = ""
-    when: When = When.ALWAYS
-    tab: str = ""
-    spectra_text: str = ""
-    spectra_tip: str = ""
-
-    @property
-    def plain_text(self) -> str:
-        """Text without access key and ellipsis."""
-        return self.text.replace("&", "").removesuffix("...")
-
-
 ACTIONS: tuple[ActionInfo, ...] = (
+    *EDIT_ACTIONS,
     ActionInfo(
         "open", "&Open images...", "file", 0, ("Ctrl+O",), "open", 1, "Open", "Add image files to the list",
         spectra_text="&Open spectra...", spectra_tip="Add files of spectra and maps to the list",
@@ -195,14 +129,6 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Train networks that size primary particles, on synthetic agglomerates", tab="tem",
     ),
     ActionInfo(
-        "undo", "&Undo", "spectra", 1, ("Ctrl+Z",), "", 0, "", "Take back the last edit of labels or regions",
-        when=When.UNDO, tab="spectra",
-    ),
-    ActionInfo(
-        "redo", "R&edo", "spectra", 1, ("Ctrl+Y", "Ctrl+Shift+Z"), "", 0, "", "Do again what was taken back",
-        when=When.REDO, tab="spectra",
-    ),
-    ActionInfo(
         "import_labels", "Import &labels...", "spectra", 2, ("Ctrl+I",), "import_labels", 3, "Labels",
         "Fill in labels, dishes and cells from a CSV or XLSX table", when=When.SPECTRA, tab="spectra",
     ),
@@ -250,28 +176,19 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("about", "&About NanoAI", "help", 1, (), "", 0, "", "Version, licence and folders"),
 )  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Gesture:
-    """What mouse and keys do on the canvas, for the shortcut sheet."""
-
-    how: str
-    what: str
-
-
 GESTURES: tuple[Gesture, ...] = (
     Gesture("Wheel", "Zoom at the pointer"),
     Gesture("Space + drag, middle drag", "Move the image, whatever the tool"),
     Gesture("Drag", "Move the image; on a data bar's edge: move the edge"),
     Gesture("Click", "Select an agglomerate or particle; table and histogram follow"),
-    Gesture("Shift + click", "Add to the selection"),
-    Gesture("Ctrl + click", "Add to the selection or take away from it"),
+    Gesture("Shift + click", "Add to the selection, or take away from it"),
     Gesture("Shift + drag", "Select everything in a rectangle"),
     Gesture("Double click on background", "Fit the image"),
     Gesture("Double click on the data bar's edge", "Back to the data bar as found"),
     Gesture("Arrow keys", "Move the image"),
     Gesture("Hold Tab or `", "See the raw image without overlay"),
-    Gesture("Escape", "Select nothing; leave a tool"),
+    Gesture("Escape", "Give up what is being drawn; leave a tool; select nothing"),
+    *EDIT_GESTURES,
     Gesture("Drop files or folders", "Add them to the list, anywhere on the window"),
 )
 
@@ -326,7 +243,7 @@ def set_icons(
     """Draw the icons of the actions in the colours of a theme."""
     for info in table:
         if info.icon:
-            actions[info.key].setIcon(icon(info.icon, theme, 24 if info.toolbar else 16))
+            actions[info.key].setIcon(icon(info.icon, theme, 24 if info.toolbar or info.tools else 16))
 
 
 def fill_menus(
@@ -375,6 +292,16 @@ def show_for_tab(
             shown_info = replace(info, tooltip=info.spectra_tip) if is_spectra else info
             action.setToolTip(tooltip(shown_info))
             action.setStatusTip(shown_info.tooltip)
+
+
+def fill_tools(bar: QToolBar, actions: Mapping[str, QAction], table: Iterable[ActionInfo] = ACTIONS) -> None:
+    """Put the tools that edit on the bar over the image."""
+    section = None
+    for info in sorted((row for row in table if row.tools), key=lambda row: row.tools):
+        if section is not None and info.tools != section:
+            bar.addSeparator()
+        section = info.tools
+        bar.addAction(actions[info.key])
 
 
 def fit_separators(bar: QToolBar) -> None:

@@ -22,7 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 import nanoai_gui
-from nanoai_gui.gui.actions import ACTIONS, GESTURES, MENUS, ActionInfo, Gesture, shown
+from nanoai_gui.gui.action_info import ActionInfo, Gesture
+from nanoai_gui.gui.actions import ACTIONS, GESTURES, MENUS, shown
 from nanoai_gui.gui.diagnostics import diagnostics, folders, licence_notices, versions
 from nanoai_gui.gui.errors import environment
 from nanoai_gui.gui.widgets.layout import GRID

@@ -20,19 +20,19 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDragMoveEvent,
     QDropEvent,
-    QGuiApplication,
 )
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QWidget
 
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
+from nanoai_gui.gui.action_info import When
 from nanoai_gui.gui.actions import (
     SHARED,
     SPECTRA_MENUS,
     TEM_MENUS,
-    When,
     fill_menus,
     fill_toolbar,
+    fill_tools,
     fit_separators,
     make_actions,
     set_icons,
@@ -45,9 +45,10 @@ from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.opening import Opening
+from nanoai_gui.gui.placing import is_on_screen, place_by_default
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
-from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Zooming
+from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Undoing, Zooming
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.tem.entries import ImageState
@@ -63,10 +64,6 @@ if TYPE_CHECKING:
     from nanoai_gui.core.files.opening import Opened
     from nanoai_gui.gui.spectra.part import SpectraPart
 
-SMALLEST_VISIBLE = 100
-"""A remembered place counts only if so many px of the window's head would be seen."""
-SMALL_SCREEN = 1600
-"""On a screen narrower than this the window fills it, unless a person chose otherwise."""
 SAVE_DELAY_MS = 2000
 READING_MS = 300
 """Reading that takes longer than this is shown in the status bar."""
@@ -146,8 +143,9 @@ class MainWindow(QMainWindow):
             "cancel": self.batch.cancel,
             "synthesize": self.model_tools.open_synthesis,
             "train": self.model_tools.open_training,
-            "undo": lambda: self._spectra.session.undo_stack.undo(),
-            "redo": lambda: self._spectra.session.undo_stack.redo(),
+            **self.tab.editing.handlers(),
+            "undo": lambda: self._history.undo(),
+            "redo": lambda: self._history.redo(),
             "import_labels": lambda: self._spectra.ask_for_labels(),
             "export_spectra": lambda: self._spectra.ask_for_export(),
             "zoom_fit": lambda: self._view.fit(),
@@ -180,6 +178,8 @@ class MainWindow(QMainWindow):
         toolbar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         fill_toolbar(toolbar, self.actions_by_key)
         self.addToolBar(toolbar)
+        fill_tools(self.tab.editing.bar.tools, self.actions_by_key)
+        self.tab.editing.use_actions(self.actions_by_key)
         strip_menu = ("analyse_chosen", "choose_frame", "show_in_folder", "remove")
         self.tab.file_strip.set_menu_actions([self.actions_by_key[key] for key in strip_menu])
 
@@ -194,12 +194,13 @@ class MainWindow(QMainWindow):
         session, batch, canvas = self.session, self.batch, self.tab.canvas
         for signal in (
             session.entries_added, session.entries_removed, session.entry_changed, session.current_changed,
-            self.tab.file_strip.chosen_changed, batch.started,
+            self.tab.file_strip.chosen_changed, batch.started, session.edited, session.selection_changed,
         ):  # fmt: skip
             signal.connect(self._enable_timer.start)
         batch.progress_changed.connect(self.busy.show_progress)
         batch.finished.connect(self._on_batch_finished)
         self.busy.stop_wanted.connect(batch.cancel)
+        self.tab.editing.told.connect(self.notices.show)
         self.loader.failed.connect(self._on_unreadable)
         self.loader.busy_changed.connect(self._on_reading)
         session.wanted_changed.connect(lambda: self.notices.remove(self._unreadable))
@@ -253,6 +254,11 @@ class MainWindow(QMainWindow):
         self.notices.bring_to_front()
         self._update_title()
         self._update_enabled()
+
+    @property
+    def _history(self) -> Undoing:
+        """What undo and redo are about."""
+        return self._spectra.session.undo_stack if self.tabs.is_spectra else self.tab.editing.editor
 
     def _step(self, by: int) -> None:
         (self._spectra.session if self.tabs.is_spectra else self.session).step(by)
@@ -373,7 +379,7 @@ class MainWindow(QMainWindow):
             When.SHOWN_MEASURED: session.current_analysis is not None,
             When.RUNNING: self.batch.is_running,
         }
-        return {condition for condition, holds in held.items() if holds}
+        return {condition for condition, holds in held.items() if holds} | self.tab.editing.conditions()
 
     def _update_enabled(self) -> None:
         update_enabled(self.actions_by_key, self._conditions())
@@ -419,8 +425,8 @@ class MainWindow(QMainWindow):
         self.actions_by_key["show_masks"].setChecked(values.show_masks)
         self.actions_by_key["show_outlines"].setChecked(values.show_outlines)
         saved = QByteArray(base64.b64decode(values.geometry, validate=False)) if values.geometry else None
-        if saved is None or not self.restoreGeometry(saved) or not self._is_on_screen():
-            self._place_by_default()
+        if saved is None or not self.restoreGeometry(saved) or not is_on_screen(self):
+            place_by_default(self)
 
         self.tab.contrast.keep.setChecked(values.contrast_kept)
         colours = next((c for c in ColourMap if c.value == values.contrast_colours), ColourMap.GREY)
@@ -434,22 +440,6 @@ class MainWindow(QMainWindow):
         known = tuple(name for name in METHOD_MODULES if name in self._store.values.methods)
         if known:
             self.session.set_settings(replace(self.session.settings, methods=known))
-
-    def _is_on_screen(self) -> bool:
-        head = self.frameGeometry()
-        head.setHeight(SMALLEST_VISIBLE)
-        return any(
-            (seen := screen.availableGeometry().intersected(head)).width() >= SMALLEST_VISIBLE
-            and seen.height() >= SMALLEST_VISIBLE // 2
-            for screen in QGuiApplication.screens()
-        )
-
-    def _place_by_default(self) -> None:
-        room = QGuiApplication.primaryScreen().availableGeometry()
-        self.resize(min(1800, round(room.width() * 0.92)), min(1100, round(room.height() * 0.9)))
-        self.move(room.center() - self.rect().center())
-        if room.width() < SMALL_SCREEN:
-            self.setWindowState(Qt.WindowState.WindowMaximized)
 
     def _save_settings(self) -> None:
         values = self._store.values

@@ -27,6 +27,16 @@ class Zooming(Protocol):
         """Magnify."""
 
 
+class Undoing(Protocol):
+    """What the commands Undo and Redo need."""
+
+    def undo(self) -> None:
+        """Take the last step back."""
+
+    def redo(self) -> None:
+        """Do it again."""
+
+
 class Tabs(QWidget):
     """A tab bar over a stack of pages.
 

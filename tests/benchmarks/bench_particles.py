@@ -34,6 +34,7 @@ from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, ma
 from tests.benchmarks.bench_sizing_accuracy import populations
 from tests.benchmarks.bench_tio2 import (
     DATA_BAR_TOP,
+    centres_within,
     find_label,
     interval,
     silhouette_labels,
@@ -154,7 +155,8 @@ def tio2(network: ParticleNetwork, least_score: float) -> None:
             label = find_label(labels, s)
             if label:
                 true = np.sqrt(4 / np.pi * np.array(s.true_areas))
-                compared[image].append(Comparison(true, 2 * found.radius_px[owner == label], 0))
+                mine_too = centres_within(s, label, owner, found.x, found.y)
+                compared[image].append(Comparison(true, 2 * found.radius_px[mine_too], 0))
     offset = float(np.median(ratios))
     for title, images in (
         ("validation", VALIDATION), ("test", [i for i in levels if i not in VALIDATION])

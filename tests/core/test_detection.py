@@ -15,7 +15,13 @@ from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
 from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect
-from nanoai_gui.core.tem.detection.candidates import Candidates, read_answer, share_inside, suppress
+from nanoai_gui.core.tem.detection.candidates import (
+    Candidates,
+    explain,
+    read_answer,
+    share_inside,
+    suppress,
+)
 from nanoai_gui.core.tem.detection.grid import ALIGNMENT
 from nanoai_gui.core.tem.detection.model import check_onnx, load_network, shipped_network
 from nanoai_gui.core.tem.detection.view import View, tiles
@@ -194,6 +200,18 @@ def test_the_same_particle_seen_twice_is_kept_once_and_overlapping_ones_stay() -
     assert suppress(found).tolist() == [1, 2, 3]
     # A small particle in front of a large one is another particle.
     assert len(suppress(candidates([0.0, 2.0], [20.0, 4.0], [0.9, 0.8]))) == 2
+
+
+def test_a_doubtful_particle_stands_only_where_nothing_else_explains_the_material() -> None:
+    found = candidates([0.0, 8.0, 22.0, 60.0], [10.0, 6.0, 10.0, 10.0], [0.9, 0.3, 0.3, 0.3])
+
+    def material(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return x < 40
+
+    # The second lies mostly in the first, the fourth on empty film; the third explains a part of its own.
+    assert explain(found, 0.5, 0.2, material).tolist() == [0, 2]
+    assert explain(found, 0.5, 0.4, material).tolist() == [0]
+    assert sorted(explain(found, 0.2, 0.1, material).tolist()) == [0, 1, 2, 3]
 
 
 def test_share_inside_is_the_area_of_the_lens() -> None:

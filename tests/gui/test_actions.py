@@ -11,11 +11,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMenuBar, QToolBar
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.gui.action_info import When
 from nanoai_gui.gui.actions import (
     ACTIONS,
     GESTURES,
     MENUS,
-    When,
     fill_menus,
     fill_toolbar,
     make_actions,
@@ -62,7 +62,7 @@ def test_ellipsis_only_where_more_is_asked() -> None:
     assert asking == {
         "open", "open_folder", "export_tables", "export_overlay", "export_histogram", "calibrate",
         "choose_frame", "synthesize", "train", "import_labels", "export_spectra", "import_outlines",
-        "export_outlines", "export_corrections",
+        "export_outlines", "export_corrections", "set_count",
     }  # fmt: skip
 
 

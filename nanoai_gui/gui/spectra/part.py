@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from nanoai_gui.core.files.opening import Opened
 from nanoai_gui.core.jobs import Failure
-from nanoai_gui.gui.actions import When
+from nanoai_gui.gui.action_info import When
 from nanoai_gui.gui.errors import ErrorReporter
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore

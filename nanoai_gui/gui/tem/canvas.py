@@ -16,11 +16,13 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.gui.tem import canvas_decor
 from nanoai_gui.gui.tem import view as views
 from nanoai_gui.gui.tem.canvas_events import CanvasEvents
 from nanoai_gui.gui.tem.canvas_items import (
+    DASH_DOTTED,
+    DASHED,
     OutlineLayer,
     Raster,
     SelectionLayer,
@@ -30,7 +32,7 @@ from nanoai_gui.gui.tem.canvas_items import (
 )
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
 from nanoai_gui.gui.tem.entries import Selection
-from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours
+from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours, refill
 from nanoai_gui.gui.tem.tools import Line, Tool
 from nanoai_gui.gui.tem.view import View
 from nanoai_gui.gui.theme import ORANGE, SKY_BLUE, YELLOW, tokens
@@ -39,6 +41,8 @@ from nanoai_gui.gui.widgets.scale_bar import paint_scale_bar, scale_bar
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
+
+    from nanoai_gui.gui.tem.editing.canvas_editing import CanvasEditing
 
 CURSOR_INTERVAL_MS = 16
 """The position under the mouse is told at most 60 times a second."""
@@ -114,9 +118,11 @@ class MicrographCanvas(CanvasEvents):
         self._preview = Raster()
         self._preview.set_colours(preview_colours())
         self._measured = OutlineLayer(QColor(SKY_BLUE))
-        self._excluded = OutlineLayer(QColor(EXCLUDED_COLOUR), dashed=True)
+        self._excluded = OutlineLayer(QColor(EXCLUDED_COLOUR), DASHED)
+        self._edited = OutlineLayer(QColor(SKY_BLUE), DASH_DOTTED)
         self._particles = OutlineLayer(QColor(YELLOW))
-        self._doubtful = OutlineLayer(QColor(DOUBTFUL_COLOUR), dashed=True)
+        self._doubtful = OutlineLayer(QColor(DOUBTFUL_COLOUR), DASHED)
+        self._edited_particles = OutlineLayer(QColor(YELLOW), DASH_DOTTED)
         self._selected_agglomerates = SelectionLayer(QColor("white"))
         self._selected_particles = SelectionLayer(QColor(ORANGE))
 
@@ -126,6 +132,8 @@ class MicrographCanvas(CanvasEvents):
         self._cursor_timer.setSingleShot(True)
         self._cursor_timer.setInterval(CURSOR_INTERVAL_MS)
         self._cursor_timer.timeout.connect(self._tell_cursor)
+        self.editing: CanvasEditing | None = None
+        """What the mouse and the keys do to the labels and particles, where that is wanted."""
         self._begin_events()
 
     # ---- what is shown ------------------------------------------------------------------------------
@@ -190,8 +198,10 @@ class MicrographCanvas(CanvasEvents):
         self._fill.set_levels(() if picture is None else picture.fill)
         self._measured.set_outlines(None if picture is None else picture.drawn_measured)
         self._excluded.set_outlines(None if picture is None else picture.drawn_excluded)
+        self._edited.set_outlines(None if picture is None else picture.drawn_edited)
         self._particles.set_outlines(None if picture is None else picture.drawn_particles)
         self._doubtful.set_outlines(None if picture is None else picture.drawn_doubtful)
+        self._edited_particles.set_outlines(None if picture is None else picture.drawn_edited_particles)
         self._update_selection()
 
     def set_selection(self, selection: Selection) -> None:
@@ -211,14 +221,30 @@ class MicrographCanvas(CanvasEvents):
             self._selected_particles.set_outlines(owned(picture.particles, self._selection.particles))
         self.update()
 
+    def refill(self, box: Box, labels: NDArray[np.int32]) -> None:
+        """Colour a part of the image by other labels (of the size of the box), at once."""
+        if self._picture is not None:
+            refill(self._picture, labels, (box.y0, box.x0), self._picture.excluded)
+            self._fill.refresh((box.x0, box.y0, box.x1, box.y1))
+            self.update_part(box)
+
+    def update_part(self, box: Box, margin: float = 4.0) -> None:
+        """Paint a part of the image again (px of the image), with a margin in px of the screen."""
+        left, top = self._view.to_screen(box.x0 - 0.5, box.y0 - 0.5, self.size_f)
+        right, bottom = self._view.to_screen(box.x1 - 0.5, box.y1 - 0.5, self.size_f)
+        area = QRectF(left, top, right - left, bottom - top).adjusted(-margin, -margin, margin, margin)
+        self.update(area.toAlignedRect())
+
     def reveal_selection(self) -> None:
         """Move the view, no more than needed, so that what is selected can be seen."""
         if self._picture is None:
             return
         extent = self._picture.extent(self._selection.agglomerates, self._selection.particles)
-        if extent is None:
-            return
-        x0, y0, x1, y1 = extent
+        if extent is not None:
+            self.reveal(*extent)
+
+    def reveal(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """Move the view, no more than needed, so that a part of the image can be seen (px)."""
         left, top, right, bottom = self._view.visible(self.size_f)
         if x0 < left or y0 < top or x1 > right or y1 > bottom:
             scale = min(self._view.scale, views.fit_scale(self.size_f, (1.2 * (x1 - x0), 1.2 * (y1 - y0))))
@@ -286,6 +312,8 @@ class MicrographCanvas(CanvasEvents):
         if tool is not Tool.SCALE_LINE:
             self._line = None
         self._tool = tool
+        if self.editing is not None:
+            self.editing.tool_changed()
         self.update_cursor()
         self.update()
 
@@ -404,7 +432,10 @@ class MicrographCanvas(CanvasEvents):
         if self._masks_visible:
             self._fill.paint(painter, view, size, ratio)
         if self._outlines_visible:
-            for layer in (self._excluded, self._measured, self._particles, self._doubtful):
+            for layer in (
+                self._excluded, self._measured, self._edited, self._particles, self._doubtful,
+                self._edited_particles,
+            ):  # fmt: skip
                 layer.paint(painter, view, size, ratio)
         self._selected_agglomerates.paint(painter, view, size, ratio)
         self._selected_particles.paint(painter, view, size, ratio)
@@ -415,6 +446,8 @@ class MicrographCanvas(CanvasEvents):
             canvas_decor.paint_scale_line(painter, view, size, self._line, self.font())
         if self._band is not None:
             canvas_decor.paint_band(painter, self._band)
+        if self.editing is not None:
+            self.editing.paint(painter)
 
     def shut_down(self) -> None:
         """Stop the thread that prepares images; the canvas is not used afterwards."""

@@ -87,6 +87,8 @@ class CanvasEvents(CanvasView):
             self._gesture.move(event.position(), event.modifiers())
         else:
             self.update_cursor()
+        if self._canvas.editing is not None:
+            self._canvas.editing.hover(event.position(), is_pressed=self._gesture is not None)
         if not self._cursor_timer.isActive():
             self._cursor_timer.start()
 
@@ -102,6 +104,9 @@ class CanvasEvents(CanvasView):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Fit on a double-click on nothing; on the data bar's edge, go back to what was found."""
         canvas = self._canvas
+        editing = canvas.editing
+        if editing is not None and editing.double_click(event.position(), event.button()):
+            return
         if (
             canvas.pixels is None
             or canvas.tool is tools.Tool.SCALE_LINE
@@ -120,11 +125,18 @@ class CanvasEvents(CanvasView):
         super().leaveEvent(event)
         self._cursor_at = None
         self._tell_cursor()
+        if self._canvas.editing is not None:
+            self._canvas.editing.leave()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom at the cursor."""
         notches = event.angleDelta().y() / 120.0
-        if notches and self._canvas.pixels is not None:
+        # With Alt held, Qt tells of a turn of the wheel as one to the side.
+        sideways = event.angleDelta().x() / 120.0 or notches
+        editing = self._canvas.editing
+        if editing is not None and event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            editing.wheel(sideways)
+        elif notches and self._canvas.pixels is not None:
             self._canvas.zoom(WHEEL_FACTOR**notches, event.position())
         event.accept()
 
@@ -203,6 +215,8 @@ class CanvasEvents(CanvasView):
 
     def _carry_out(self, event: QKeyEvent) -> bool:
         canvas, key = self._canvas, event.key()
+        if canvas.editing is not None and canvas.editing.key(event):
+            return True
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
         if key == Qt.Key.Key_Escape:
@@ -237,7 +251,7 @@ class CanvasEvents(CanvasView):
 
     def _give_up(self) -> bool:
         canvas = self._canvas
-        if self.cancel_gesture():
+        if self.cancel_gesture() or (canvas.editing is not None and canvas.editing.give_up()):
             return True
         if canvas.scale_line is not None:
             canvas.set_scale_line(None)

@@ -47,6 +47,20 @@ class Raster:
         self._cached = None
         self._update_table()
 
+    def refresh(self, box: tuple[int, int, int, int]) -> None:
+        """Show that the levels were changed in place within x0, y0, x1, y1 (in px of level 0)."""
+        if self._cached is None or self._cached_values is None or self._contrast is not None:
+            self._cached = None
+            return
+        factor = 1 << self._cached_level
+        cx0, cy0, cx1, cy1 = self._cached_box
+        x0, y0 = max(box[0] // factor, cx0), max(box[1] // factor, cy0)
+        x1, y1 = min(-(-box[2] // factor), cx1), min(-(-box[3] // factor), cy1)
+        if x0 < x1 and y0 < y1:
+            part = crop(self._levels, self._cached_level, (x0, y0, x1, y1))
+            self._cached_values[y0 - cy0 : y1 - cy0, x0 - cx0 : x1 - cx0] = part
+            self._cached = indexed_image(self._cached_values, self._table)
+
     def set_contrast(self, contrast: Contrast) -> None:
         """Map raw values to colours by a contrast."""
         self._contrast = contrast
@@ -162,9 +176,9 @@ class OutlineLayer:
     lines drawn side by side, and fewer of them the more points there are to draw.
     """
 
-    def __init__(self, colour: QColor, dashed: bool = False) -> None:
+    def __init__(self, colour: QColor, dashes: tuple[float, ...] = ()) -> None:
         self._colour = colour
-        self._dashed = dashed
+        self._dashes = dashes
         self._drawn: DrawnOutlines | None = None
         self._paths: dict[tuple[int, int], QPainterPath] = {}
 
@@ -195,8 +209,8 @@ class OutlineLayer:
         for dx, dy, colour in self._strokes(n_points, ratio):
             pen = QPen(colour, 1.0)
             pen.setCosmetic(True)
-            if self._dashed and colour is not _HALO:
-                pen.setDashPattern([4.0 * ratio, 3.0 * ratio])  # cosmetic: device pixels
+            if self._dashes and colour is not _HALO:
+                pen.setDashPattern([length * ratio for length in self._dashes])  # cosmetic: device pixels
             painter.save()
             painter.setPen(pen)
             painter.translate(origin.x() + dx, origin.y() + dy)
@@ -210,7 +224,7 @@ class OutlineLayer:
         if strokes >= 8 and ratio >= 1.4:  # lines of one device pixel are too thin on such screens
             halo = [(-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2)]
             lines = [(-0.4, 0.0), (0.4, 0.0), (0.0, -0.4), (0.0, 0.4)]
-        elif strokes >= 6 and not self._dashed:
+        elif strokes >= 6 and not self._dashes:
             halo = [(-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2)]
             lines = [(-0.35, -0.35), (0.35, 0.35)]
         elif strokes >= 6:  # dashes cost more
@@ -228,6 +242,8 @@ class OutlineLayer:
         return path
 
 
+DASHED, DASH_DOTTED = (4.0, 3.0), (9.0, 3.0, 2.0, 3.0)
+"""Lengths of dashes and gaps in px: what is left out, and what a person edited."""
 MANY_SELECTED = 150
 """From so many selected outlines on, thin lines are drawn instead of wide ones."""
 

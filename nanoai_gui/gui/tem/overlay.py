@@ -51,8 +51,9 @@ class OverlayPicture:
         Pyramid of uint8 indices into :func:`fill_colours`, finest first.
     agglomerates, particles
         Outlines; owners are ids. Those of particles stand in the order of the columns below.
-    drawn_measured, drawn_excluded, drawn_particles, drawn_doubtful
-        The same, grouped for drawing; doubtful are the particles that a person should check.
+    drawn_measured, drawn_excluded, drawn_edited, drawn_particles, drawn_doubtful, drawn_edited_particles
+        The same, grouped for drawing; what a person edited or added apart from the rest, and the particles
+        that a person should check (doubtful).
     particle_ids, particle_agglomerate, particle_xy, particle_boxes, particle_radius
         Columns for hit-testing: (n,), (n,), (n, 2), (n, 4) as x0, y0, x1, y1, and (n,), in px.
     """
@@ -64,8 +65,10 @@ class OverlayPicture:
     particles: Outlines
     drawn_measured: DrawnOutlines
     drawn_excluded: DrawnOutlines
+    drawn_edited: DrawnOutlines
     drawn_particles: DrawnOutlines
     drawn_doubtful: DrawnOutlines
+    drawn_edited_particles: DrawnOutlines
     particle_ids: NDArray[np.int32]
     particle_agglomerate: NDArray[np.int32]
     particle_xy: NDArray[np.float64]
@@ -215,6 +218,7 @@ def prepare_overlay(
     labels: NDArray[np.integer],
     excluded: Collection[int] = (),
     particles: Particles | None = None,
+    edited: Collection[int] = (),
     cancelled: Cancelled = never_cancelled,
 ) -> OverlayPicture:
     """Compute everything that drawing needs. Runs anywhere; imports no Qt.
@@ -222,47 +226,118 @@ def prepare_overlay(
     Parameters
     ----------
     labels
-        (height, width) label image; it is kept, not copied, and must not be changed afterwards.
+        (height, width) label image; it is kept, not copied. Whoever changes it afterwards has what changed
+        prepared again by :func:`patch_overlay`.
     excluded
         Ids of agglomerates that are not measured.
     particles
         Primary particles, or ``None`` while there are none.
+    edited
+        Ids of agglomerates that a person edited or added.
 
     Raises
     ------
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    particles = Particles.empty() if particles is None else particles
     index = overlay_index(labels, excluded)
     checkpoint(cancelled)
-    agglomerate_outlines = trace(labels, cancelled)
-    is_excluded = np.isin(agglomerate_outlines.owners, list(excluded))
-    particle_shapes = particle_outlines(particles)
-    simpler = [
-        (
-            agglomerate_outlines.thinned(d.spacing),
-            particle_outlines(particles, d.tolerance).thinned(d.spacing),
-        )
-        for d in DETAILS
-    ]
-    particle_levels = [particle_shapes, *(shapes for _, shapes in simpler)]
-    doubtful = particles.flagged & (particles.status == Status.AUTO)
-    agglomerate_levels = [agglomerate_outlines, *(agglomerates for agglomerates, _ in simpler)]
+    outlines = trace(labels, cancelled)
+    return _assemble(labels, decimated_pyramid(index), outlines, excluded, particles, edited, cancelled)
+
+
+def patch_overlay(
+    picture: OverlayPicture,
+    crop: NDArray[np.integer],
+    corner: tuple[int, int],
+    touched: Collection[int],
+    excluded: Collection[int] = (),
+    particles: Particles | None = None,
+    edited: Collection[int] = (),
+    cancelled: Cancelled = never_cancelled,
+) -> OverlayPicture:
+    """Prepare again what changed, and keep the rest of a picture (its pyramid too, see :func:`refill`).
+
+    Parameters
+    ----------
+    picture
+        As it was.
+    crop, corner
+        A copy of the part of the label image that holds all of ``touched``, and its place: y0, x0.
+    touched
+        Ids of the agglomerates that changed, came or went.
+    excluded, particles, edited
+        As in :func:`prepare_overlay`, of the whole image.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
+    ids = np.fromiter(touched, dtype=np.int64, count=len(touched))
+    old = picture.agglomerates
+    kept = old.select(~np.isin(old.owners, ids))
+    fresh = trace(np.where(np.isin(crop, ids), crop, 0), cancelled)
+    shift = np.array([corner[1], corner[0]], dtype=np.float32)
+    outlines = Outlines(
+        np.concatenate([kept.points, fresh.points + shift]),
+        np.concatenate([kept.starts, kept.starts[-1] + fresh.starts[1:]]),
+        np.concatenate([kept.owners, fresh.owners]),
+    )
+    return _assemble(picture.labels, picture.fill, outlines, excluded, particles, edited, cancelled)
+
+
+def refill(
+    picture: OverlayPicture, crop: NDArray[np.integer], corner: tuple[int, int], excluded: Collection[int]
+) -> None:
+    """Write the colours of a part of the label image, at ``corner`` (y0, x0), into the picture's pyramid."""
+    index: NDArray[np.uint8] = (1 + crop % N_COLOURS).astype(np.uint8)
+    index[crop == 0] = 0
+    if excluded:
+        index[np.isin(crop, list(excluded))] = EXCLUDED_INDEX
+    y0, x0 = corner
+    for level, image in enumerate(picture.fill):
+        step = 1 << level
+        first_y, first_x = -(-y0 // step), -(-x0 // step)
+        part = index[first_y * step - y0 :: step, first_x * step - x0 :: step]
+        image[first_y : first_y + part.shape[0], first_x : first_x + part.shape[1]] = part
+
+
+def _assemble(
+    labels: NDArray[np.integer],
+    fill: tuple[NDArray[np.uint8], ...],
+    outlines: Outlines,
+    excluded: Collection[int],
+    particles: Particles | None,
+    edited: Collection[int],
+    cancelled: Cancelled,
+) -> OverlayPicture:
+    particles = Particles.empty() if particles is None else particles
+    is_excluded = np.isin(outlines.owners, list(excluded))
+    is_edited = np.isin(outlines.owners, list(edited)) & ~is_excluded
+    is_changed = particles.status != Status.AUTO
+    is_doubtful = particles.flagged & ~is_changed
+    shapes = particle_outlines(particles)
+    levels = [outlines, *(outlines.thinned(d.spacing) for d in DETAILS)]
+    checkpoint(cancelled)
+    simpler = [particle_outlines(particles, d.tolerance).thinned(d.spacing) for d in DETAILS]
+    particle_levels = [shapes, *simpler]
     checkpoint(cancelled)
     return OverlayPicture(
         labels=labels,
         excluded=frozenset(int(i) for i in excluded),
-        fill=decimated_pyramid(index),
-        agglomerates=agglomerate_outlines,
-        particles=particle_shapes,
-        drawn_measured=for_drawing([level.select(~is_excluded) for level in agglomerate_levels]),
-        drawn_excluded=for_drawing([level.select(is_excluded) for level in agglomerate_levels]),
-        drawn_particles=for_drawing([level.select(~doubtful) for level in particle_levels]),
-        drawn_doubtful=for_drawing([level.select(doubtful) for level in particle_levels]),
+        fill=fill,
+        agglomerates=outlines,
+        particles=shapes,
+        drawn_measured=for_drawing([level.select(~is_excluded & ~is_edited) for level in levels]),
+        drawn_excluded=for_drawing([level.select(is_excluded) for level in levels]),
+        drawn_edited=for_drawing([level.select(is_edited) for level in levels]),
+        drawn_particles=for_drawing([level.select(~is_changed & ~is_doubtful) for level in particle_levels]),
+        drawn_doubtful=for_drawing([level.select(is_doubtful) for level in particle_levels]),
+        drawn_edited_particles=for_drawing([level.select(is_changed) for level in particle_levels]),
         particle_ids=particles.ids,
         particle_agglomerate=particles.agglomerate,
         particle_xy=np.stack([particles.x, particles.y], axis=1),
-        particle_boxes=particle_shapes.boxes,
+        particle_boxes=shapes.boxes,
         particle_radius=np.maximum(particles.diameter_px / 2, 0.5),
     )

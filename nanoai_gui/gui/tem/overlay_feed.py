@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
 
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.labels import box_of
+from nanoai_gui.core.editing.patches import LabelPatch, ResultPatch, TablePatch, union
 from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.micrograph import Box
+from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
-from nanoai_gui.gui.tem.overlay import OverlayPicture, prepare_overlay
+from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay
 from nanoai_gui.gui.tem.session import TemSession
 
 
 class OverlayFeed(QObject):
-    """Prepares the overlay of the image and method shown, and hands it to the canvas."""
+    """Prepares the overlay of the image and method shown, and hands it to the canvas.
+
+    An edit colours its pixels at once; the outlines of what it touched follow a moment later, those of
+    everything else are kept.
+    """
 
     def __init__(
         self, session: TemSession, jobs: JobRunner, canvas: MicrographCanvas, parent: QObject | None = None
@@ -21,8 +33,11 @@ class OverlayFeed(QObject):
         self._session = session
         self._jobs = jobs
         self._canvas = canvas
+        self._labels: NDArray[np.int32] | None = None
         self._least_score = 0.0
-        self._fed: tuple[object, object, float] | None = None
+        self._fed: tuple[object, object, object, float] | None = None
+        self._touched: set[int] = set()
+        self._has_picture = False
         # Several signals come for one change; the overlay is prepared once, after the last of them.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -30,6 +45,21 @@ class OverlayFeed(QObject):
         session.labels_changed.connect(self._timer.start)
         session.shown_method_changed.connect(self._timer.start)
         session.current_changed.connect(self._timer.start)
+        session.edited.connect(self._on_edit)
+
+    def _on_edit(self, key: int, edit: Edit) -> None:
+        if key != self._session.current:
+            return
+        for patch in edit.patches:
+            if isinstance(patch, TablePatch):
+                self._touched.update(patch.before.ids.tolist(), patch.after.ids.tolist())
+        labels = self._session.labels
+        changed = [patch.box for patch in edit.patches if isinstance(patch, LabelPatch)]
+        box = union(changed)
+        replaced = any(isinstance(patch, ResultPatch) for patch in edit.patches)
+        if labels is not None and box is not None and labels is self._labels and not replaced:
+            self._canvas.refill(box, labels[box.slices])
+        self._timer.start()
 
     def set_least_score(self, least: float) -> None:
         """Draw only particles of which the method is so sure, and those without a score."""
@@ -40,30 +70,91 @@ class OverlayFeed(QObject):
         session = self._session
         analysis, labels, micrograph = session.current_analysis, session.labels, session.micrograph
         if analysis is None or labels is None or micrograph is None or labels.shape != micrograph.shape:
-            self._fed = None
+            self._fed, self._labels, self._has_picture = None, None, False
             self._jobs.cancel(self)
             self._canvas.set_overlay(None)
             return
         result = analysis.results.get(session.shown_method)
-        wanted = labels, result, self._least_score
-        if self._fed is not None and all(a is b for a, b in zip(self._fed, wanted, strict=True)):
+        fed = labels, result, analysis.agglomerates, self._least_score
+        if self._fed is not None and all(a is b for a, b in zip(self._fed, fed, strict=True)):
             return
-        self._fed = wanted
-        reasons = analysis.agglomerates.excluded if result is None else result.excluded
-        excluded = [int(i) for i, why in zip(analysis.agglomerates.ids, reasons, strict=True) if why]
+        self._fed = fed
         particles = None if result is None else result.particles
         if particles is not None and self._least_score > 0:
             particles = particles.select(~(particles.score < self._least_score))
-
-        def show(picture: OverlayPicture) -> None:
-            # Another image may be shown by now, even one of the same size.
-            if session.labels is labels:
-                self._canvas.set_overlay(picture)
-
+        excluded, edited = _excluded(analysis, session.shown_method), _edited(analysis)
+        picture = self._canvas.picture
+        if self._has_picture and picture is not None and self._labels is labels:
+            self._patch(picture, labels, excluded, particles, edited)
+            return
+        self._labels, self._has_picture = labels, False
+        self._touched.clear()
         self._jobs.run_in_thread(
-            prepare_overlay, labels, excluded, particles, on_done=show, on_error=self._give_up, key=self
-        )
+            prepare_overlay, labels, excluded, particles, edited,
+            on_done=lambda made: self._show(labels, made, frozenset()), on_error=self._give_up, key=self,
+        )  # fmt: skip
+
+    def _patch(
+        self,
+        picture: OverlayPicture,
+        labels: NDArray[np.int32],
+        excluded: list[int],
+        particles: Particles | None,
+        edited: list[int],
+    ) -> None:
+        entry = self._session.current_entry
+        assert entry is not None
+        # What is left out looks different all over, whether it was touched or not.
+        again = self._touched | (set(excluded) ^ set(picture.excluded))
+        box = box_of(entry.document, again) or Box(0, 0, 0, 0)
+        crop = labels[box.slices].copy()
+        if set(excluded) != set(picture.excluded):
+            self._recolour(labels, crop, box, excluded)
+        touched = frozenset(self._touched)
+        self._jobs.run_in_thread(
+            patch_overlay, picture, crop, (box.y0, box.x0), again, excluded, particles, edited,
+            on_done=lambda made: self._show(labels, made, touched), on_error=self._give_up, key=self,
+        )  # fmt: skip
+
+    def _recolour(
+        self, labels: NDArray[np.int32], crop: NDArray[np.int32], box: Box, excluded: list[int]
+    ) -> None:
+        from nanoai_gui.gui.tem.overlay import refill
+
+        picture = self._canvas.picture
+        if picture is not None and crop.size:
+            refill(picture, crop, (box.y0, box.x0), excluded)
+
+    def _show(self, labels: NDArray[np.int32], made: OverlayPicture, touched: frozenset[int]) -> None:
+        # Another image may be shown by now, even one of the same size.
+        if self._session.labels is not labels:
+            return
+        pending = set(self._touched)
+        self._touched -= touched
+        first = not self._has_picture
+        self._has_picture = True
+        self._canvas.set_overlay(made)
+        if first and pending:  # edited while the first picture was being made
+            self._fed = None
+            box = self._canvas.image_shape
+            self._canvas.refill(Box(0, 0, *box), labels)
+            self._timer.start()
 
     def _give_up(self, failure: Failure) -> None:
+        self._has_picture = False
         self._canvas.set_overlay(None)
         self._jobs.failed.emit(failure)
+
+
+def _excluded(analysis: ImageAnalysis, method: str) -> list[int]:
+    result = analysis.results.get(method)
+    reasons = analysis.agglomerates.excluded if result is None else result.excluded
+    return [int(i) for i, why in zip(analysis.agglomerates.ids, reasons, strict=True) if why]
+
+
+def _edited(analysis: ImageAnalysis) -> list[int]:
+    table = analysis.agglomerates
+    if table.status is None:
+        return []
+    edited: list[int] = table.ids[table.status != Status.AUTO].tolist()
+    return edited

@@ -45,16 +45,14 @@ def in_range(particles: Particles, low_px: float, high_px: float) -> Selection:
 
 
 def combine(before: Selection, clicked: Selection, modifiers: Qt.KeyboardModifier) -> Selection:
-    """Join a click with what was selected: Shift adds, Ctrl adds or takes away, else it replaces."""
-    if modifiers & Qt.KeyboardModifier.ShiftModifier:
-        return Selection(before.agglomerates | clicked.agglomerates, before.particles | clicked.particles)
-    if modifiers & Qt.KeyboardModifier.ControlModifier:
+    """Join a click with what was selected: Shift or Ctrl adds or takes away, else it replaces."""
+    if modifiers & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier):
         is_taken_away = (
             clicked.particles <= before.particles
             if clicked.particles
             else clicked.agglomerates <= before.agglomerates
         )
-        if not is_taken_away:
-            return combine(before, clicked, Qt.KeyboardModifier.ShiftModifier)
+        if not is_taken_away or not clicked.agglomerates | clicked.particles:
+            return Selection(before.agglomerates | clicked.agglomerates, before.particles | clicked.particles)
         return Selection(before.agglomerates - clicked.agglomerates, before.particles - clicked.particles)
     return clicked

@@ -24,6 +24,7 @@ from nanoai_gui.gui.tem.calibrating import Calibrating
 from nanoai_gui.gui.tem.calibration_line import CalibrationLine
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.canvas_bar import CanvasBar
+from nanoai_gui.gui.tem.editing.part import EditingPart
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.file_strip import FileStrip
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
@@ -88,6 +89,7 @@ class TemTab(QWidget):
         self.hint = ParticleHint(self.canvas, lambda: (self._particles(), self._nm_per_px()))
         self._preview = ThresholdPreview(session, jobs, self._show_preview, self)
         self.calibrating = Calibrating(session, self.canvas, self)
+        self.editing = EditingPart(session, jobs, self.canvas, self)
         self._listed = _NOTHING_LISTED
         self.reviewing = Reviewing(session, jobs, self)
         self.review = ReviewPanel(session, self.reviewing, self.canvas)
@@ -132,6 +134,7 @@ class TemTab(QWidget):
         """Stop threads; nothing may be shown after this."""
         if self.calibrating.dialog is not None:
             self.calibrating.dialog.reject()
+        self.editing.shut_down()
         self.canvas.shut_down()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -153,6 +156,7 @@ class TemTab(QWidget):
         middle = QWidget()
         layout = column(middle, spacing=0)
         layout.addWidget(self.canvas_bar)
+        layout.addWidget(self.editing.bar)
         image = row(spacing=0)
         image.addWidget(self.canvas, 1)
         self._contrast_side = QWidget()
@@ -217,7 +221,9 @@ class TemTab(QWidget):
         self.contrast.attach(canvas)
         bar = self.canvas_bar
         bar.contrast_toggled.connect(self._contrast_side.setVisible)
-        bar.data_bar_toggled.connect(lambda is_on: canvas.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT))
+        bar.data_bar_toggled.connect(
+            lambda is_on: self.editing.set_tool(Tool.DATA_BAR if is_on else Tool.SELECT)
+        )
         bar.frames_clicked.connect(self.choose_frame)
         bar.residual_toggled.connect(self.residual.set_on)
         self.residual.toggled.connect(bar.residual.setChecked)
@@ -228,6 +234,7 @@ class TemTab(QWidget):
         self.score.changed.connect(self._list_particles)
         self.calibration_line.calibrate_clicked.connect(self.calibrate)
         self.calibrating.hint_changed.connect(lambda hint: bar.set_hint(hint, "scale bar"))
+        self.editing.hint_changed.connect(lambda hint: bar.set_hint(hint, "tool"))
 
     # ------------------------------------------------------------------ what is shown
 

@@ -31,6 +31,16 @@ class Tool(Enum):
     SELECT = auto()
     DATA_BAR = auto()
     SCALE_LINE = auto()
+    BRUSH = auto()
+    ERASER = auto()
+    LASSO = auto()
+    CUT = auto()
+    CIRCLE = auto()
+    BOX = auto()
+
+
+EDITING = frozenset((Tool.BRUSH, Tool.ERASER, Tool.LASSO, Tool.CUT, Tool.CIRCLE, Tool.BOX))
+"""Tools that change labels or particles."""
 
 
 class Gesture:
@@ -178,6 +188,10 @@ def begin(
         button is Qt.MouseButton.LeftButton and canvas.is_space_held
     ):
         return Pan(canvas, at, clicks=False)
+    if canvas.editing is not None:
+        begun = canvas.editing.begin(at, button, modifiers)
+        if begun is not None:
+            return begun
     if button is not Qt.MouseButton.LeftButton:
         return None
     if canvas.tool is Tool.SCALE_LINE:
@@ -202,6 +216,8 @@ def hover_cursor(canvas: MicrographCanvas, at: QPointF) -> Qt.CursorShape:
         return Qt.CursorShape.SizeAllCursor if grabbed else Qt.CursorShape.CrossCursor
     if canvas.tool is Tool.DATA_BAR or is_on_data_bar_edge(canvas, at):
         return Qt.CursorShape.SplitVCursor
+    if canvas.editing is not None:
+        return canvas.editing.cursor(at)
     return Qt.CursorShape.ArrowCursor
 
 

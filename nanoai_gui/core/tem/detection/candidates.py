@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from nanoai_gui.core.tem.detection.grid import CENTRE, RADIAL, SHIFT_X, SHIFT_Y, SPREAD, STRIDE
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions, star_area
 
+Material = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
+
 FAINTEST = 0.1
 """Score below which a peak is not even a candidate."""
 SAME_OVERLAP = 0.5
 """Two outlines that share this much of their union are one particle, seen twice."""
 SAME_DISTANCE = 0.35
 """So are two centres that are closer than this share of the smaller radius, of about the same size."""
+UNEXPLAINED = 0.5
+"""A candidate that is not sure is accepted if this share of it is material that no other one explains."""
 LARGEST_RADIUS_PX = 400.0
 _RINGS = np.array([0.3, 0.55, 0.75, 0.9])
 """Where outlines are compared: points on these shares of the way to the edge."""
@@ -142,31 +146,91 @@ def pairs_nearby(candidates: Candidates) -> NDArray[np.intp]:
     return touching
 
 
+def inner_points(
+    candidates: Candidates, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Spread points over the inside of outlines.
+
+    Returns
+    -------
+    x, y
+        (m, p), for each of the (m,) ``rows``.
+    share
+        (m, p), the part of the area that a point stands for; the sum of a row is 1.
+    """
+    cosine, sine = directions()
+    reach = candidates.radial[rows][:, None, :] * _RINGS[None, :, None]
+    # Every point stands for the part of the area that its ring and direction have.
+    edges = np.concatenate([[0.0], (_RINGS[1:] + _RINGS[:-1]) / 2, [1.0]])
+    sector = candidates.radial[rows] ** 2
+    sector = sector / sector.sum(axis=1, keepdims=True)
+    share = np.diff(edges**2)[None, :, None] * sector[:, None, :]
+    shape = len(rows), len(_RINGS) * N_ANGLES
+    x = candidates.x[rows, None, None] + reach * cosine
+    y = candidates.y[rows, None, None] + reach * sine
+    return x.reshape(shape), y.reshape(shape), share.reshape(shape)
+
+
+def lie_within(
+    candidates: Candidates, rows: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which of the points ``x``, ``y`` (m, p) lie in the outlines ``rows`` (m,)."""
+    dx, dy = x - candidates.x[rows, None], y - candidates.y[rows, None]
+    angle = (np.arctan2(dy, dx) * (N_ANGLES / (2 * np.pi))).round().astype(np.intp) % N_ANGLES
+    edge = np.take_along_axis(candidates.radial[rows], angle, axis=1)
+    return np.asarray(np.hypot(dx, dy) < edge)
+
+
 def share_inside(
     candidates: Candidates, of: NDArray[np.intp], within: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Give the share of each outline ``of`` (m,) rows that lies in the outline ``within`` (m,) rows."""
-    cosine, sine = directions()
     out = np.empty(len(of))
-    # Every point stands for the part of the area that its ring and direction have.
-    edges = np.concatenate([[0.0], (_RINGS[1:] + _RINGS[:-1]) / 2, [1.0]])
-    ring_share = np.diff(edges**2)
-    per_radian = N_ANGLES / (2 * np.pi)
     for start in range(0, len(of), 20_000):
-        i, j = of[start : start + 20_000], within[start : start + 20_000]
-        reach = candidates.radial[i][:, None, :] * _RINGS[None, :, None]
-        dx = candidates.x[i, None, None] + reach * cosine - candidates.x[j, None, None]
-        dy = candidates.y[i, None, None] + reach * sine - candidates.y[j, None, None]
-        angle = (np.arctan2(dy, dx) * per_radian).round().astype(np.intp) % N_ANGLES
-        inside = np.hypot(dx, dy) < np.take_along_axis(
-            candidates.radial[j], angle.reshape(len(j), -1), axis=1
-        ).reshape(angle.shape)
-        sector = candidates.radial[i] ** 2
-        sector = sector / sector.sum(axis=1, keepdims=True)
-        out[start : start + 20_000] = (inside * ring_share[None, :, None] * sector[:, None, :]).sum(
-            axis=(1, 2)
-        )
+        part = slice(start, start + 20_000)
+        x, y, share = inner_points(candidates, of[part])
+        out[part] = (lie_within(candidates, within[part], x, y) * share).sum(axis=1)
     return out
+
+
+def explain(candidates: Candidates, least: float, faint: float, material: Material) -> NDArray[np.intp]:
+    """Accept what is sure, and of the rest what explains material that nothing else does.
+
+    Parameters
+    ----------
+    candidates
+        No two of them the same particle.
+    least, faint
+        Scores from which a candidate is sure, and from which it may be accepted at all.
+    material
+        Tells of points x, y whether there is material.
+
+    Returns
+    -------
+    rows
+        Those accepted, best first.
+    """
+    order = np.argsort(-candidates.score, kind="stable")
+    order = order[candidates.score[order] >= min(faint, least)]
+    sure = candidates.score >= least
+    unsure = order[~sure[order]]
+    if not len(unsure):
+        return order
+    x, y, share = inner_points(candidates, unsure)
+    free = material(x, y)
+    neighbours: list[list[int]] = [[] for _ in range(len(candidates))]
+    for a, b in pairs_nearby(candidates).tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    accepted = sure.copy()
+    for row, k in enumerate(unsure.tolist()):
+        rivals = np.array([j for j in neighbours[k] if accepted[j]], dtype=np.intp)
+        if len(rivals):
+            shape = len(rivals), x.shape[1]
+            px, py = np.broadcast_to(x[row], shape), np.broadcast_to(y[row], shape)
+            free[row] &= ~lie_within(candidates, rivals, px, py).any(axis=0)
+        accepted[k] = bool((share[row] * free[row]).sum() >= UNEXPLAINED)
+    return order[accepted[order]]
 
 
 def suppress(candidates: Candidates) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from nanoai_gui.core.callbacks import (
 )  # fmt: skip
 from nanoai_gui.core.parameters import check
 from nanoai_gui.core.tem.agglomerates import Agglomerates
-from nanoai_gui.core.tem.detection.candidates import FAINTEST, Candidates, read_answer, suppress
+from nanoai_gui.core.tem.detection.candidates import FAINTEST, Candidates, explain, read_answer, suppress
 from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
@@ -38,6 +38,8 @@ SCALES = 1 / 32, 6.0
 TRIAL_AREA = 1_500_000
 """Px of the scaled image on which the scale is tried."""
 SMALLEST_RADIUS_PX = 1.0
+FAINT = 0.15
+"""Score from which a particle is accepted where nothing else explains the material."""
 
 
 def detect(
@@ -87,8 +89,8 @@ def detect(
     scale = _find_scale(search, parameters, part(progress, 0.0, 0.2))
     found = search.run(scale, part(progress, 0.2, 0.7), probability)
     found = _look_again(search, found, scale, parameters.least_score, part(progress, 0.7, 0.98))
-    found = found.select(found.score >= parameters.least_score)
     found = found.select(suppress(found))
+    found = found.select(explain(found, parameters.least_score, FAINT, search.material))
     checkpoint(cancelled)
     result = _assign(found, search, probability, float(network.card.get("spread_factor", 1.0)))
     progress(1.0, "Finding particles")
@@ -158,6 +160,14 @@ class _Search:
     def on_material(self, found: Candidates) -> Candidates:
         """Keep those of which some part lies in an agglomerate that is to be measured."""
         return found.select(self.owners(found) > 0)
+
+    def material(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which points (any shape) lie in agglomerates that are to be measured."""
+        height, width = self.labels.shape
+        row, column = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        label = self.labels[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        return np.asarray(inside & self.wanted[np.maximum(label, 0)])
 
     def owners(self, found: Candidates) -> NDArray[np.int32]:
         """Give the agglomerate of each candidate: that under its centre or most of it; or 0."""
