@@ -10,7 +10,7 @@ import pytest
 from nanoai_gui.cli import main
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
-from nanoai_gui.core.files.spectra import read_spectra
+from nanoai_gui.core.files.spectra import find_spectra, read_spectra
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.spectra.peaks import fit_bands
 from nanoai_gui.core.spectra.preprocessing import Pipeline, get_preset
@@ -155,6 +155,9 @@ def test_the_same_seed_gives_the_same_bytes_and_they_read_back(tmp_path: Path) -
     assert np.allclose([float(row["fluorescence"]) for row in rows], made.truth["fluorescence"], rtol=1e-5)
     assert set(read.columns["origin"].tolist()) == {"synthetic, illustrative"}
     assert read.laser_nm == 785
+    unknown = concatenate(read_spectra(tmp_path / "a" / "other.csv"))
+    assert set(unknown.columns["label"].tolist()) == {""}, "so that nobody learns it by mistake"
+    assert {row["label"] for row in truth if row["file"] == "other.csv"} == {"other"}
     (on_map,) = read_spectra(tmp_path / "a" / "map_6h.csv")
     assert on_map.grid is not None and (on_map.grid.n_rows, on_map.grid.n_columns) == (6, 6)
 
@@ -191,6 +194,9 @@ def test_the_bundled_demo_is_small_says_what_it_is_and_opens() -> None:
     assert np.unique(labelled.columns["cell"]).size == 54
     assert set(labelled.columns["label"].tolist()) == set(LABELS)
     (on_map,) = read_spectra(folder / "map_6h.csv")
+    unknown = concatenate(read_spectra(folder / "other.csv"))
+    assert unknown.n_spectra == 21 and set(unknown.columns["label"].tolist()) == {""}
+    assert [path.name for path in find_spectra([folder])[0]] == ["map_6h.csv", "other.csv", "spectra.csv"]
     assert on_map.grid is not None and on_map.grid.is_complete
     for spectra in (labelled, on_map):
         assert set(spectra.columns["origin"].tolist()) == {"synthetic, illustrative"}

@@ -322,6 +322,23 @@ def test_folders_and_missing_paths(tmp_path: Path) -> None:
     assert problems == ["The folder empty holds no spectra that NanoAI can read.", "gone.wdf is not there."]
 
 
+def test_tables_of_labels_and_results_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    texts = {
+        "labels.csv": "x_um,y_um,label\n1,2,early\n",
+        "predictions.csv": "source,index,predicted\na.csv,0,late\n",
+        "labelled.csv": "label,500,501.5,503\nearly,1,2,3\n",
+        "films.csv": "Name,X,Y\nfilm,500,1\nfilm,501,2\n",
+        "two columns.csv": "500,1\n501,2\n",
+        "empty.csv": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files, problems = find_spectra([tmp_path])
+    assert [file.name for file in files] == ["empty.csv", "films.csv", "labelled.csv", "two columns.csv"]
+    assert not problems
+    assert find_spectra([tmp_path / "labels.csv"])[0] == [tmp_path / "labels.csv"], "a file that was chosen"
+
+
 def test_reading_a_large_text_can_be_stopped(tmp_path: Path) -> None:
     path = _labspec_map(
         tmp_path / "m.txt", bands(400), np.column_stack((np.arange(400) % 20, np.arange(400) // 20))

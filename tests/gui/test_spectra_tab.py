@@ -382,6 +382,9 @@ def test_polygon_and_lasso(tab: SpectraTab) -> None:
     assert session.rois.rois[1].rows.tolist() == sorted(row_at(c, r) for c in (4, 5) for r in (0, 1))
     assert session.rois.rois[0].colour != session.rois.rois[1].colour
     assert [type(roi.shape) for roi in session.rois] == [Polygon, Lasso]
+    around = [(9, 19), (15, 19), (15, 21), (9, 21), (9, 19)]
+    drag(tab, [plot.position(*corner).toPoint() for corner in around])
+    assert session.rois.rois[2].rows.size == 3, "a lasso may end where it began"
     QTest.keyClick(plot, Qt.Key.Key_Escape)
     assert plot.tool is MapTool.SELECT
 

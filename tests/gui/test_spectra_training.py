@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.spectra.classifier import ClassifierSettings
 from nanoai_gui.core.spectra.model import load_spectra_model
+from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.training import ValidationSettings
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.figures import Figures
@@ -203,3 +204,18 @@ def test_cancel_stops_and_changes_nothing(
     assert not panel.is_running and panel.train_button.isEnabled()
     qtbot.wait(200)
     assert session.model is None and panel.result is None
+
+
+def test_steps_that_suit_the_range_are_suggested_until_a_person_chooses(
+    qtbot: QtBot, session: SpectraSession, panel: TrainingPanel
+) -> None:
+    add_set(session, labelled_set(), "a.csv")
+    qtbot.waitUntil(panel.train_button.isEnabled)
+    assert panel.steps_box.currentData() == "biofluid"
+    session.set_pipeline(Pipeline.of("despike"))
+    qtbot.waitUntil(lambda: panel.steps_box.currentText() == "The step of the list")
+    panel.steps_box.setCurrentIndex(panel.steps_box.findData("none"))
+    panel.steps_box.activated.emit(panel.steps_box.currentIndex())
+    session.set_pipeline(Pipeline())
+    qtbot.wait(300)
+    assert panel.steps_box.currentData() == "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SPECTRA_SUFFIXES = frozenset(
     (".wdf", ".xml", ".tvf", ".spc", ".jdx", ".dx", ".jcamp", ".txt", ".tsv", ".csv", ".xlsx", ".rruf")
 )
 """Endings (lower case) of the files that a folder is searched for."""
+FACTS = frozenset(("label", "predicted", "agglomerate"))
+"""Columns of tables of labels and results, one of which tells them from exported spectra."""
 _CLOSED = {
     ".l6s": "LabSpec 6", ".l6m": "LabSpec 6", ".l6v": "LabSpec 6", ".l5s": "LabSpec 5", ".l5m": "LabSpec 5",
     ".ngs": "LabSpec", ".ngc": "LabSpec", ".wip": "WITec Project", ".wid": "WITec Project",
@@ -154,7 +157,8 @@ def find_spectra(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
     Parameters
     ----------
     paths
-        Files are kept as they are, whatever their ending; folders are searched with all below them.
+        Files are kept as they are, whatever their ending; folders are searched with all below them, and
+        tables of labels and results there are passed over.
 
     Returns
     -------
@@ -172,6 +176,7 @@ def find_spectra(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
                 if file.suffix.lower() in SPECTRA_SUFFIXES
                 and not file.name.startswith(".")
                 and file.is_file()
+                and not _holds_facts_only(file)
             ]
             if not found:
                 problems.append(f"The folder {path.name or path} holds no spectra that NanoAI can read.")
@@ -181,3 +186,23 @@ def find_spectra(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
         else:
             problems.append(f"{path.name} is not there.")
     return list(files), problems
+
+
+def _holds_facts_only(path: Path) -> bool:
+    """Tell whether a table is one of labels or results: such a column, and no Raman shift in the header."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    try:
+        header = next(iter(first_lines(path)), "")
+    except (OSError, ReadError):
+        return False  # its reader says what is wrong
+    cells = [cell.strip().strip('"').casefold() for cell in re.split("[,;\t]", header)]
+    return bool(FACTS.intersection(cells)) and not any(map(_is_number, cells))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -52,6 +52,8 @@ class FittedBand:
         return fitted.issuperset(needed), said
 
 
+LEAST_DIVISOR = 10.0
+"""Standard errors that the lower band of a ratio must be high."""
 NANOTUBE, GRAPHENE = "Nanotubes", "Graphene"
 FITTED_BANDS: dict[str, tuple[FittedBand, ...]] = {
     NANOTUBE: (
@@ -94,9 +96,16 @@ class Fit:
         return "cm⁻¹" if not self.band.is_ratio and self.quantity in ("position", "width") else ""
 
     def values(self, fits: BandFits) -> NDArray[np.float64]:
-        """Take the number (n,) out of fits with its windows, NaN where the band is not there."""
+        """Take the number (n,) out of fits with its windows, NaN where the band is not there.
+
+        A ratio is one only where the band below is known to a tenth: pixels beside the sample would show
+        the highest values of all.
+        """
         if self.band.is_ratio:
-            return fits.ratio(self.band.band, self.band.below)[0]
+            ratio = fits.ratio(self.band.band, self.band.below)[0]
+            below = self.band.below
+            known = fits.values[below, "height"] > LEAST_DIVISOR * fits.errors[below, "height"]
+            return np.where(known, ratio, np.nan)
         return fits.values[self.band.band, self.quantity]
 
 

@@ -21,6 +21,7 @@ class ColourScale(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scale: Scale | None = None
+        self._note = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     @property
@@ -35,18 +36,26 @@ class ColourScale(QWidget):
         self.setToolTip(self.accessibleName())
         self.update()
 
+    def set_note(self, note: str) -> None:
+        """Say something beside it, such as that another one is being measured."""
+        if note != self._note:
+            self._note = note
+            self.update()
+
     def sizeHint(self) -> QSize:
         """One line."""
         return QSize(200, self.fontMetrics().height() + GRID)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint it from the left."""
-        if self._scale is None:
-            return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme = tokens(self.palette())
         x = float(GRID)
+        if self._note:
+            x = self._text(painter, x, self._note, theme.text) + GRID
+        if self._scale is None:
+            return
         x = self._text(painter, x, self._scale.title, theme.faint_text) + GRID
         if self._scale.colours is not None:
             unit = f" {self._scale.unit}" if self._scale.unit else ""

@@ -29,7 +29,7 @@ TIPS = {
 
 
 class MapBar(QWidget):
-    """Two slim lines of choices."""
+    """Two slim lines of choices; :attr:`colours` and :attr:`figure` stand beside the scale below the map."""
 
     shown_changed = Signal()
     """What the map shows, or its colours."""

@@ -34,10 +34,12 @@ from nanoai_gui.gui.spectra.map_geometry import counts_upwards
 from nanoai_gui.gui.spectra.map_plot import MapPlot, MapTool
 from nanoai_gui.gui.spectra.map_work import Prepared, likely_band, make_work
 from nanoai_gui.gui.spectra.session import SpectraSession
-from nanoai_gui.gui.widgets.layout import column
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import significant
 
 DEBOUNCE_MS = 60
+BUSY_MS = 250
+"""After so long a person is told that something is being measured."""
 OVER_PHOTO = 0.65
 """Opacity of the map over the white-light image."""
 
@@ -65,11 +67,18 @@ class MapPanel(QWidget):
         layout = column(self, spacing=0)
         layout.addWidget(self.bar)
         layout.addWidget(self.plot, 1)
-        layout.addWidget(self.scale)
+        below = row(spacing=HALF)
+        below.setContentsMargins(0, 0, GRID, 0)
+        below.addWidget(self.scale, 1)
+        below.addWidget(self.bar.colours)
+        below.addWidget(self.bar.figure)
+        layout.addLayout(below)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._measure)
+        self._busy = QTimer(self, singleShot=True, interval=BUSY_MS)
+        self._busy.timeout.connect(lambda: self.scale.set_note("Measuring…"))
         self._connect(figures)
         self._show_set()
 
@@ -104,6 +113,7 @@ class MapPanel(QWidget):
     def shut_down(self) -> None:
         """Stop what runs."""
         self._timer.stop()
+        self._busy.stop()
         self._stop.set()
 
     # ------------------------------------------------------------------ what is shown
@@ -159,6 +169,7 @@ class MapPanel(QWidget):
         self.plot.set_selected(self._session.selected, self._session.spectrum)
 
     def _show_colours(self) -> None:
+        self._rest()
         self.bar.update_parts()
         self.plot.set_image_visible(self.bar.photo.isChecked())
         entry, key = self._session.current_entry, self._session.current
@@ -201,6 +212,7 @@ class MapPanel(QWidget):
         ready = self._prepared
         if ready is not None and (ready.source is not spectra.intensities or ready.pipeline != pipeline):
             ready = None
+        self._busy.start()
         work = make_work(spectra, ready, pipeline, wanted, self._session.band, stop.is_set)
         self._jobs.run_in_thread(
             work,
@@ -210,6 +222,7 @@ class MapPanel(QWidget):
         )
 
     def _measured(self, wanted: Quantity | Fit, found: tuple[Prepared, NDArray[np.float64]] | None) -> None:
+        self._rest()
         now = self._session.spectra
         if found is None or now is None or now.intensities is not found[0].source:
             return
@@ -218,6 +231,11 @@ class MapPanel(QWidget):
         if self.plot.tool is MapTool.BRUSH:
             self._offer_threshold()
             self._show_threshold()
+
+    def _rest(self) -> None:
+        """Nothing is being measured any more."""
+        self._busy.stop()
+        self.scale.set_note("")
 
     def _title(self, wanted: Quantity | Fit) -> str:
         band = self._session.band
@@ -266,6 +284,7 @@ class MapPanel(QWidget):
         return " ".join(words).replace("/", "-").strip()
 
     def _failed(self, failure: Failure) -> None:
+        self._rest()
         self._values = None
         self._rgba = None
         self.plot.set_colours(None)

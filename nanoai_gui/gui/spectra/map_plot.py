@@ -79,6 +79,7 @@ class MapPlot(pg.PlotWidget):
         self._tool = MapTool.SELECT
         self._is_fitted = True
         self._pressed: QPointF | None = None
+        self._has_moved = False
         self._panning: QPointF | None = None
         self._corners: list[tuple[float, float]] = []
         self._stroke: NDArray[np.bool_] | None = None
@@ -254,7 +255,7 @@ class MapPlot(pg.PlotWidget):
             self._panning = at
         if event.button() is not Qt.MouseButton.LeftButton or self._grid is None:
             return
-        self._pressed = at
+        self._pressed, self._has_moved = at, False
         band = self._tool is MapTool.SELECT and event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         if self._tool is MapTool.RECTANGLE or band:
             self._corners = [self.place(at)] * 4
@@ -272,6 +273,8 @@ class MapPlot(pg.PlotWidget):
         """Go on with what was begun, or tell what lies under the pointer."""
         event.accept()
         at = event.position()
+        # A lasso that comes back to where it began has been drawn all the same.
+        self._has_moved = self._has_moved or self._strayed(at)
         x, y = self.place(at)
         self.hovered.emit(self.spectrum_at(x, y), x, y)
         if self._panning is not None and (self._pressed is None or self._strayed(at)):
@@ -295,7 +298,7 @@ class MapPlot(pg.PlotWidget):
         """Finish."""
         event.accept()
         at = event.position()
-        moved = self._pressed is not None and self._strayed(at)
+        moved = self._pressed is not None and (self._has_moved or self._strayed(at))
         was_pressed = self._pressed is not None
         self._panning = None
         if event.button() is not Qt.MouseButton.LeftButton:

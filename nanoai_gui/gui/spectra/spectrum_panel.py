@@ -217,7 +217,9 @@ class SpectrumPanel(QWidget):
 
     def _draw_after(self, found: Preview | None, trace: Trace | None) -> None:
         if found is None:
-            return  # what was shown before stays until the worker has answered
+            # What was shown before stays until the worker has answered.
+            self.after.set_title("Preprocessing…")
+            return
         if trace is not None:
             self.after.set_title(f"After: {get_step(trace.name).TITLE.lower()}")
             self.after.set_curves([Curve(trace.axis, trace.after)])

@@ -32,6 +32,10 @@ class Curve:
     is_dashed: bool = False
 
 
+MOST_NAMED = 8
+"""Curves named in the legend: more names would cover the spectra."""
+
+
 class SpectrumPlot(pg.PlotWidget):
     """Some spectra over one axis; the wheel zooms along it, a drag moves, a double click shows all."""
 
@@ -108,7 +112,7 @@ class SpectrumPlot(pg.PlotWidget):
         self._restyle()
         named = [(i, c) for i, c in zip(self._curves, curves, strict=False) if c.name]
         if len(named) > 1:
-            for item, curve in named:
+            for item, curve in named[:MOST_NAMED]:
                 self._legend.addItem(item, curve.name)
         self._legend.setVisible(len(named) > 1)
 
@@ -180,6 +184,10 @@ class SpectrumPlot(pg.PlotWidget):
             axis.setPen(pg.mkPen(theme.line))
             axis.setTextPen(pg.mkPen(text))
         self._legend.setLabelTextColor(text)
+        # Curves below the names shine through only faintly.
+        ground = QColor(self.palette().color(QPalette.ColorRole.Base))
+        ground.setAlphaF(0.8)
+        self._legend.setBrush(ground)
         for item, curve in zip(self._curves, self._shown, strict=False):
             colour = QColor(curve.colour) if curve.colour else text
             if curve.colour:

@@ -31,7 +31,12 @@ from nanoai_gui.core.spectra.degenerate import DegenerateRule
 from nanoai_gui.core.spectra.preprocessing import PRESETS, Pipeline
 from nanoai_gui.core.spectra.rejection import RejectionSettings
 from nanoai_gui.core.spectra.tasks import read_message, train_task
-from nanoai_gui.core.spectra.training import TrainedSpectra, TrainingSettings, ValidationSettings
+from nanoai_gui.core.spectra.training import (
+    TrainedSpectra,
+    TrainingSettings,
+    ValidationSettings,
+    default_preset,
+)
 from nanoai_gui.core.worker import Packed, discard
 from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.spectra.figures import Figures
@@ -83,7 +88,7 @@ class TrainingPanel(QWidget):
         self._packed: Packed | None = None
         self._began = 0.0
         self._is_stale = True
-        self._group_was_chosen = False
+        self._group_was_chosen = self._steps_were_chosen = False
         self.places: TrainingParts | None = None
         self._all_places: TrainingParts | None = None
         self.result: TrainedSpectra | None = None
@@ -123,6 +128,7 @@ class TrainingPanel(QWidget):
         for signal in (session.sets_added, session.sets_removed, session.set_changed):
             signal.connect(self._data_changed)
         session.pipeline_changed.connect(self._name_steps)
+        session.pipeline_changed.connect(self._data_changed)
         self._name_steps()
 
     # ------------------------------------------------------------------ parts
@@ -149,6 +155,7 @@ class TrainingPanel(QWidget):
                 self.steps_box.count() - 1, preset.summary, Qt.ItemDataRole.ToolTipRole
             )
         self.steps_box.addItem("Choose a preset within every fold", CHOOSE)
+        self.steps_box.activated.connect(lambda _: self._choose_steps())
         self.data_words = _words("trainingData")
         self.doubts = _words("trainingDoubts")
         set_warning(self.doubts, True)
@@ -265,10 +272,21 @@ class TrainingPanel(QWidget):
             self.train_button.setEnabled(False)
             return
         self.train_button.setEnabled(self._task is None)
+        self._offer_steps(parts.parts[0].axis)
         found = doubts(parts, self.label, self.group, self.validating.values().n_folds)
         self.data_words.setText(summary(parts, self.label, self.group))
         self.doubts.setText("\n".join(f"⚠ {text}" for text in found))
         self.doubts.setVisible(bool(found))
+
+    def _choose_steps(self) -> None:
+        self._steps_were_chosen = True
+
+    def _offer_steps(self, axis: np.ndarray) -> None:
+        """Suggest the list of steps or, while it is empty, what suits the range of the spectra."""
+        if self._steps_were_chosen:
+            return
+        name = STEPS if len(self._session.pipeline) else default_preset(axis)
+        self.steps_box.setCurrentIndex(self.steps_box.findData(name))
 
     def _name_steps(self) -> None:
         n = len(self._session.pipeline)

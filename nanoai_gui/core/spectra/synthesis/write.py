@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
@@ -43,9 +44,9 @@ def write_spectra(
 ) -> tuple[Path, ...]:
     """Write a synthetic experiment.
 
-    ``spectra.csv`` holds n labelled spectra from regions of interest; ``other.csv`` a tenth as many of a
-    class that no model should know; ``map_0h.csv``, ``map_6h.csv``, ``map_24h.csv`` one unlabelled cell
-    each; ``truth.csv`` a row for every spectrum of all of them (see
+    ``spectra.csv`` holds n labelled spectra from regions of interest; ``other.csv`` a tenth as many,
+    unlabelled, of a class that no model should know; ``map_0h.csv``, ``map_6h.csv``, ``map_24h.csv`` one
+    unlabelled cell each; ``truth.csv`` a row for every spectrum of all of them (see
     :class:`~nanoai_gui.core.spectra.synthesis.experiment.Made`). The same call writes the same bytes, and
     spectrum i does not depend on n.
 
@@ -92,7 +93,11 @@ def write_spectra(
         else:
             made = make_map(spec, seed, maps[done - 2], cancelled)
         path = out_dir / name
-        write_table(path, made.spectra, TABLE_COLUMNS)
+        spectra = made.spectra
+        if name == OTHER_FILE:
+            # As in life: nobody knows what it is, so that it is not learned by mistake.
+            spectra = spectra.with_column("label", np.full(spectra.n_spectra, ""))
+        write_table(path, spectra, TABLE_COLUMNS)
         writer.writerows(truth_rows(name, made))
         paths.append(path)
     write_bytes(out_dir / TRUTH_FILE, table.getvalue().encode())
