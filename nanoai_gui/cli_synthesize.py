@@ -77,7 +77,8 @@ def _add_raman(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="Raman spectra of nanotubes in cells (illustrative)",
         description="Make Raman spectra of DNA-wrapped carbon nanotubes in endosomes and lysosomes:\n"
         "synthetic, illustrative. Writes spectra.csv (labelled, with dish, cell, map, region), other.csv\n"
-        "(an unknown class, unlabelled), unlabelled maps at 0, 6 and 24 h, and the truth of each spectrum in truth.csv.\n"
+        "(unlabelled, of a class no model knows), unlabelled maps at 0, 6 and 24 h, and in truth.csv the\n"
+        "truth of each spectrum.\n"
         "The same options and seed give the same bytes, and spectrum i does not depend on N.",
         epilog="example:\n  nanoai-gui synthesize raman -n 1350 --seed 1 --out synthetic --dishes 4",
         formatter_class=argparse.RawDescriptionHelpFormatter,
