@@ -74,7 +74,7 @@ class Opening(QObject):
             title, name, suffixes = "Open images", "Micrographs", READABLE_SUFFIXES
         kinds = " ".join(f"*{suffix}" for suffix in sorted(suffixes))
         files, _ = QFileDialog.getOpenFileNames(
-            self._window, title, self._store.values.open_folder, f"{name} ({kinds});;All files (*)"
+            self._window, title, self._folder(), f"{name} ({kinds});;All files (*)"
         )
         if files:
             self._store.values.open_folder = str(Path(files[0]).parent)
@@ -82,12 +82,14 @@ class Opening(QObject):
 
     def ask_for_folder(self) -> None:
         """Let a person choose a folder."""
-        folder = QFileDialog.getExistingDirectory(
-            self._window, "Open a folder", self._store.values.open_folder
-        )
+        folder = QFileDialog.getExistingDirectory(self._window, "Open a folder", self._folder())
         if folder:
             self._store.values.open_folder = folder
             self.open([Path(folder)])
+
+    def _folder(self) -> str:
+        """Begin where a person was last, or at home: a program from a menu may be started anywhere."""
+        return self._store.values.open_folder or str(Path.home())
 
     def _fill_recent(self) -> None:
         menu = self.recent_menu

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 SUITE = "bookworm"
 PACKAGES = ("libgl1", "libegl1", "fontconfig-config", "fonts-dejavu-core")
@@ -52,6 +54,8 @@ class CleanRoot:
         for left in self.path("/tmp").iterdir():
             if left.is_file():
                 left.unlink()
+            elif left.name != ".X11-unix":
+                shutil.rmtree(left)
         home = self.path(HOME)
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -85,8 +89,19 @@ class CleanRoot:
             'if [ -d /tmp/.X11-unix ]; then mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"; fi; exec "$@"'
         )
         who = [] if as_root else [f"--userspec={USER_ID}:{USER_ID}"]
-        output = log.open("w") if log is not None else subprocess.PIPE
         self.path("/dev/shm").mkdir(exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(log.open("w")) if log is not None else subprocess.PIPE
+            return self._start(script, who, given, command, output)
+
+    def _start(
+        self,
+        script: str,
+        who: Sequence[str],
+        given: Mapping[str, str],
+        command: Sequence[str],
+        output: IO[str] | int,
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
                 "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script, "enter",

@@ -38,6 +38,7 @@ class Screen:
                 "0",
                 f"{width}x{height}x24",
                 "-ac",
+                "-noreset",
                 "-nolisten",
                 "tcp",
             ],
