@@ -100,6 +100,20 @@ def test_no_file_is_longer_than_one_sitting() -> None:
     assert {name: n for name, n in lengths.items() if n > 500} == {}
 
 
+def test_files_of_others_can_run_nothing() -> None:
+    """No code from files, no shell, no other program, no network (ruff sees to pickle, eval and exec)."""
+    means = re.compile(
+        r"^\s*(import|from) (subprocess|socket|http|urllib\.request|ssl|shelve|marshal)\b|os\.system|extractall"
+    )
+    used = [
+        f"{file.name}: {line.strip()}"
+        for file in PACKAGE.rglob("*.py")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if means.search(line)
+    ]
+    assert used == []
+
+
 def test_nothing_is_left_to_do_in_the_code() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     marked = [file.name for file in PACKAGE.rglob("*.py") if marks.search(file.read_text(encoding="utf-8"))]
