@@ -61,8 +61,8 @@ def test_the_command_line_measures(root: CleanRoot) -> None:
     )
     assert status == 0, output
     assert "watershed" in output
-    rows = list(csv.DictReader(root.path(f"{HOME}/results/particles.csv").open(encoding="utf-8")))
-    assert len(rows) > 200
+    with root.path(f"{HOME}/results/particles.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) > 200
 
 
 # ------------------------------------------------------------------------------------------ by hand
