@@ -111,6 +111,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Measure every image that has not been measured with these settings", when=When.IMAGES, tab="tem",
     ),
     ActionInfo(
+        "measure_by_hand", "Measure by &hand", "analyse", 1, ("Ctrl+M",), "", 0, "",
+        "Draw around particles yourself, image after image; the time of each is taken",
+        when=When.SHOWN, tab="tem",
+    ),
+    ActionInfo(
         "review", "What to correct &next", "analyse", 1, ("Ctrl+R",), "", 0, "",
         "Go through the agglomerates that could move the mean diameter most, the most doubtful first",
         when=When.MEASURED, tab="tem",

@@ -139,6 +139,7 @@ class MainWindow(QMainWindow):
             "analyse_current": self._analyse_current,
             "analyse_chosen": lambda: self.batch.start(self.tab.file_strip.chosen_keys()),
             "analyse_all": self._analyse_all,
+            "measure_by_hand": self.tab.measuring.start,
             "review": self.tab.show_review,
             "cancel": self.batch.cancel,
             "synthesize": self.model_tools.open_synthesis,

@@ -109,6 +109,7 @@ class MicrographCanvas(CanvasEvents):
         self._tool = Tool.SELECT
         self._masks_visible = True
         self._outlines_visible = True
+        self._is_blind = False
 
         self._image = Raster()
         self._residual = Raster()
@@ -373,6 +374,11 @@ class MicrographCanvas(CanvasEvents):
         """The line over the burned-in scale bar."""
         return self._line
 
+    def set_blind(self, is_blind: bool) -> None:
+        """Hide the agglomerates, whatever else is shown: who measures by hand must not be swayed."""
+        self._is_blind = is_blind
+        self.update()
+
     @property
     def masks_visible(self) -> bool:
         """Whether the coloured areas are shown."""
@@ -429,15 +435,14 @@ class MicrographCanvas(CanvasEvents):
     def _paint_overlay(self, painter: QPainter, ratio: float) -> None:
         size, view = self.size_f, self._view
         self._preview.paint(painter, view, size, ratio)
-        if self._masks_visible:
+        if self._masks_visible and not self._is_blind:
             self._fill.paint(painter, view, size, ratio)
         if self._outlines_visible:
-            for layer in (
-                self._excluded, self._measured, self._edited, self._particles, self._doubtful,
-                self._edited_particles,
-            ):  # fmt: skip
+            agglomerates = () if self._is_blind else (self._excluded, self._measured, self._edited)
+            for layer in (*agglomerates, self._particles, self._doubtful, self._edited_particles):
                 layer.paint(painter, view, size, ratio)
-        self._selected_agglomerates.paint(painter, view, size, ratio)
+        if not self._is_blind:
+            self._selected_agglomerates.paint(painter, view, size, ratio)
         self._selected_particles.paint(painter, view, size, ratio)
         if self._data_bar_top is not None:
             font = self.font() if self.is_moving_data_bar else None

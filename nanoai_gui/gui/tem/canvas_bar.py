@@ -54,6 +54,7 @@ class CanvasBar(QWidget):
         )
         self.residual.toggled.connect(self.residual_toggled)
         self.residual.hide()
+        self._is_blind = False
         self.zoom = QLabel()
         self.zoom.setObjectName("zoom")
         self.zoom.setMinimumWidth(self.fontMetrics().horizontalAdvance("8888 %"))
@@ -74,6 +75,11 @@ class CanvasBar(QWidget):
         if hint:
             self._hints[topic] = hint
         self._show_name()
+
+    def set_blind(self, is_blind: bool) -> None:
+        """Offer no other method while somebody measures by hand without seeing their results."""
+        self._is_blind = is_blind
+        self._show()
 
     def set_zoom(self, scale: float) -> None:
         """Show the zoom: screen pixels per image pixel."""
@@ -106,7 +112,7 @@ class CanvasBar(QWidget):
             self.method.addItem(get_method(name).TITLE, name)
         self.method.setCurrentIndex(names.index(session.shown_method))
         self.method.blockSignals(False)
-        self.method.setVisible(len(names) > 1)
+        self.method.setVisible(len(names) > 1 and not self._is_blind)
 
     def _show_name(self) -> None:
         micrograph = self._session.micrograph

@@ -60,6 +60,7 @@ class HistogramPanel(QWidget):
         self._selected_keys: tuple[int, ...] = ()
         self._computer = HistogramComputer()
         self._is_computing = False
+        self._is_blind = False
         self._is_stale = False
         self._epoch = 0
         self._least_score = 0.0
@@ -157,6 +158,12 @@ class HistogramPanel(QWidget):
         line.addWidget(self.legend, 1)
         return line
 
+    def set_blind(self, is_blind: bool) -> None:
+        """Show the chosen method alone: what the others found must not sway who measures by hand."""
+        if is_blind != self._is_blind:
+            self._is_blind = is_blind
+            self.refresh()
+
     def _pooled_keys(self) -> list[int]:
         if self.scope is Scope.CURRENT:
             return [] if self._session.current is None else [self._session.current]
@@ -172,7 +179,7 @@ class HistogramPanel(QWidget):
                 images.append((key, analysis))
         shown = self._session.shown_method
         by_hand = {name for _, analysis in images for name in analysis.results if name in HAND_MODULES}
-        wanted = {shown, *self._session.settings.methods, *by_hand}
+        wanted = {shown} if self._is_blind else {shown, *self._session.settings.methods, *by_hand}
         return HistogramRequest(
             images=tuple(images),
             methods=tuple(name for name in ALL_METHODS if name in wanted),

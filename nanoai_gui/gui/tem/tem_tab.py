@@ -29,6 +29,8 @@ from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.file_strip import FileStrip
 from nanoai_gui.gui.tem.frame_dialog import FrameDialog
 from nanoai_gui.gui.tem.histogram_panel import HistogramPanel
+from nanoai_gui.gui.tem.manual.bar import ManualBar
+from nanoai_gui.gui.tem.manual.measuring import ManualMeasuring
 from nanoai_gui.gui.tem.overlay_feed import OverlayFeed
 from nanoai_gui.gui.tem.parameter_panel import ParameterPanel
 from nanoai_gui.gui.tem.particle_hint import ParticleHint
@@ -93,6 +95,10 @@ class TemTab(QWidget):
         self._listed = _NOTHING_LISTED
         self.reviewing = Reviewing(session, jobs, self)
         self.review = ReviewPanel(session, self.reviewing, self.canvas)
+        self.measuring = ManualMeasuring(
+            session, self.editing, self.canvas, self.histogram, self.canvas_bar, self
+        )
+        self.manual_bar = ManualBar(session, self.measuring)
         self._lay_out()
         self._connect()
         self._show_image()
@@ -157,6 +163,7 @@ class TemTab(QWidget):
         layout = column(middle, spacing=0)
         layout.addWidget(self.canvas_bar)
         layout.addWidget(self.editing.bar)
+        layout.addWidget(self.manual_bar)
         image = row(spacing=0)
         image.addWidget(self.canvas, 1)
         self._contrast_side = QWidget()
