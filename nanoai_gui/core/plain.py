@@ -72,7 +72,36 @@ def from_bytes(kind: type[T], data: bytes) -> T:
         If the bytes are damaged, or hold something else.
     """
     meta, arrays = unpack(data)
-    value = _decode(meta, arrays, 0)
+    return _as(kind, _decode(meta, arrays, 0))
+
+
+def to_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Write a value without arrays as JSON values.
+
+    Raises
+    ------
+    TypeError
+        If it holds arrays, or something that is not listed here.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    made = _encode(value, arrays)
+    if arrays:
+        raise TypeError("an array cannot be written as JSON")
+    return made
+
+
+def from_json(kind: type[T], value: object) -> T:
+    """Read a value of a certain kind from what :func:`to_json` gave.
+
+    Raises
+    ------
+    PackingError
+        If it is something else.
+    """
+    return _as(kind, _decode(value, {}, 0))
+
+
+def _as(kind: type[T], value: object) -> T:
     if not isinstance(value, kind):
         raise PackingError(f"holds a {type(value).__name__} and not a {kind.__name__}")
     return value

@@ -45,15 +45,35 @@ ACTIONS: tuple[ActionInfo, ...] = (
         spectra_tip="Add all spectra of a folder, and of the folders in it",
     ),
     ActionInfo(
-        "export_tables", "&Export results...", "file", 1, ("Ctrl+E",), "export", 4, "Export",
+        "new_project", "&New project", "file", 1, ("Ctrl+N",), "", 0, "",
+        "Begin an empty project; the one that is open is kept",
+    ),
+    ActionInfo(
+        "open_project", "Open pro&ject...", "file", 1, ("Ctrl+Alt+O",), "", 0, "",
+        "Go on with a project that was saved",
+    ),
+    ActionInfo(
+        "save_project", "&Save project", "file", 1, ("Ctrl+S",), "", 0, "",
+        "Projects save themselves after each change; this asks for a name where there is none",
+    ),
+    ActionInfo(
+        "save_project_as", "Save project &as...", "file", 1, ("Ctrl+Shift+S",), "", 0, "",
+        "Go on in a file of another name; the one before stays as it is",
+    ),
+    ActionInfo(
+        "duplicate_project", "&Duplicate project...", "file", 1, (), "", 0, "",
+        "Write a copy, and go on in the present file",
+    ),
+    ActionInfo(
+        "export_tables", "&Export results...", "file", 2, ("Ctrl+E",), "export", 4, "Export",
         "Write particles.csv, agglomerates.csv and summary.json to a folder", when=When.MEASURED, tab="tem",
     ),
     ActionInfo(
-        "export_overlay", "Export o&verlay picture...", "file", 1, ("Ctrl+Shift+E",), "overlay", 0, "",
+        "export_overlay", "Export o&verlay picture...", "file", 2, ("Ctrl+Shift+E",), "overlay", 0, "",
         "Save the image with outlines and scale bar at full resolution", when=When.SHOWN_MEASURED, tab="tem",
     ),
     ActionInfo(
-        "export_histogram", "Export &histogram...", "file", 1, (), "histogram", 0, "",
+        "export_histogram", "Export &histogram...", "file", 2, (), "histogram", 0, "",
         "Save the size distribution as PNG or SVG", when=When.MEASURED, tab="tem",
     ),
     ActionInfo(

@@ -70,7 +70,7 @@ class Application:
             gc.collect()
             gc.freeze()
             self.runner.warm_up()
-            self.window.open_paths(wanted)
+            self.window.begin(wanted)
 
         self._first_paint = FirstPaint(self.window, begin)
         self.window.show()

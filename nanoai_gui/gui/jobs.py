@@ -167,6 +167,8 @@ class JobRunner(QObject):
             finally:
                 self._in_threads.discard(made)
 
+        if self._is_closed:
+            return made  # the window is closing, and some timer has come too late
         self._in_threads.add(made)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="nanoai-window")

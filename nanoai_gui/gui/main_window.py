@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -45,7 +45,10 @@ from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.opening import Opening
-from nanoai_gui.gui.placing import is_on_screen, place_by_default
+from nanoai_gui.gui.placing import place, place_of
+from nanoai_gui.gui.projects.menu import RecentProjects
+from nanoai_gui.gui.projects.projects import Projects
+from nanoai_gui.gui.projects.starting import go_on
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
 from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Undoing, Zooming
@@ -100,6 +103,8 @@ class MainWindow(QMainWindow):
         self.notices = NoticeArea(self.tabs.stack)
         self.helping = Helping(store, self.notices, self)
         self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
+        self.projects = Projects(self.session, self.batch, runner, store, self.notices, reporter, self)
+        self.recent_projects = RecentProjects(self.projects, store, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
         self.exchange = Exchange(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
@@ -125,6 +130,7 @@ class MainWindow(QMainWindow):
         return {
             "open": self.opening.ask_for_files,
             "open_folder": self.opening.ask_for_folder,
+            **self.projects.handlers(),
             "export_tables": self.exports.ask_for_tables,
             "export_overlay": self.exports.ask_for_overlay,
             "export_histogram": self.exports.ask_for_histogram,
@@ -170,8 +176,9 @@ class MainWindow(QMainWindow):
         first = menus["spectra"].actions()[0]
         menus["spectra"].insertActions(first, [self.actions_by_key[key] for key in SHARED])
         menus["spectra"].insertSeparator(first)
-        menus["file"].insertMenu(self.actions_by_key["export_tables"], self.opening.recent_menu)
-        menus["file"].insertSeparator(self.actions_by_key["export_tables"])
+        menus["file"].insertMenu(self.actions_by_key["new_project"], self.opening.recent_menu)
+        menus["file"].insertSeparator(self.actions_by_key["new_project"])
+        menus["file"].insertMenu(self.actions_by_key["save_project"], self.recent_projects.menu)
         toolbar = self._toolbar = QToolBar("Commands", self)
         toolbar.setObjectName("toolbar")
         toolbar.setMovable(False)
@@ -216,6 +223,10 @@ class MainWindow(QMainWindow):
         self._theme.changed.connect(self._apply_theme)
         self.tabs.changed.connect(self._on_tab)
         self.opening.opened.connect(self._take_opened)
+        self.opening.project_wanted.connect(
+            lambda path, others: self.projects.open(path, then=lambda: self.open_paths(others))
+        )
+        self.projects.changed.connect(self._update_title)
         self.opening.remembered.connect(self._save_timer.start)
 
     # ------------------------------------------------------------------ the two tabs
@@ -275,6 +286,10 @@ class MainWindow(QMainWindow):
     def open_paths(self, paths: Iterable[Path]) -> None:
         """Add files, and what folders hold, to the lists: images to the one, spectra to the other."""
         self.opening.open(paths)
+
+    def begin(self, files: Iterable[Path]) -> None:
+        """Open what the program was started with, or go on with the work of last time."""
+        go_on(self.projects, self._store, self.notices, files, self.open_paths)
 
     def _take_opened(self, wanted: list[Path], found: Opened) -> None:
         for sentence in found.problems:
@@ -388,7 +403,8 @@ class MainWindow(QMainWindow):
     def _update_title(self) -> None:
         is_spectra = self.tabs.is_spectra
         entry = self._spectra.session.current_entry if is_spectra else self.session.current_entry
-        self.setWindowTitle("NanoAI" if entry is None else f"{entry.name} - NanoAI")
+        parts = ("" if entry is None else entry.name, self.projects.title, "NanoAI")
+        self.setWindowTitle(" - ".join(part for part in parts if part))
 
     def _set_theme(self, mode: str) -> None:
         self._store.values.theme = mode
@@ -425,9 +441,7 @@ class MainWindow(QMainWindow):
         self.tab.restore_layout(self._saved_layout())
         self.actions_by_key["show_masks"].setChecked(values.show_masks)
         self.actions_by_key["show_outlines"].setChecked(values.show_outlines)
-        saved = QByteArray(base64.b64decode(values.geometry, validate=False)) if values.geometry else None
-        if saved is None or not self.restoreGeometry(saved) or not is_on_screen(self):
-            place_by_default(self)
+        place(self, values.geometry)
 
         self.tab.contrast.keep.setChecked(values.contrast_kept)
         colours = next((c for c in ColourMap if c.value == values.contrast_colours), ColourMap.GREY)
@@ -444,7 +458,7 @@ class MainWindow(QMainWindow):
 
     def _save_settings(self) -> None:
         values = self._store.values
-        values.geometry = base64.b64encode(self.saveGeometry().data()).decode("ascii")
+        values.geometry = place_of(self)
         layout = self.tab.save_layout()
         if self.spectra is not None:
             layout |= self.spectra.tab.save_layout()
@@ -457,6 +471,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the work, remember the window, and leave no process behind."""
+        if not self.projects.may_close():
+            event.ignore()
+            return
         self.batch.cancel()
         for timer in (self._save_timer, self._enable_timer, self._reading_timer):
             timer.stop()
@@ -467,6 +484,8 @@ class MainWindow(QMainWindow):
         if self.spectra is not None:
             self.spectra.shut_down()
         self._runner.close()
+        self.projects.shut_down()
+        self._store.save()
         event.accept()
 
     def createPopupMenu(self) -> QMenu | None:

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.projects.places import is_project
+from nanoai_gui.gui.projects.questions import FILTER
 from nanoai_gui.gui.settings import SettingsStore
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Opening(QObject):
 
     opened = Signal(list, object)
     """Paths asked for, and the :class:`~nanoai_gui.core.files.opening.Opened` files among them."""
+    project_wanted = Signal(object, list)
+    """A project, and the paths that are to be opened into it."""
     remembered = Signal()
     """The settings have changed."""
 
@@ -52,6 +56,11 @@ class Opening(QObject):
         from nanoai_gui.core.files.opening import DataKind, sort_by_kind
 
         wanted = [Path(path) for path in paths]
+        projects = [path for path in wanted if is_project(path)]
+        if projects:
+            # A window has one project: of several the first.
+            self.project_wanted.emit(projects[0], [path for path in wanted if path not in projects])
+            return
         if not wanted:
             return
         prefer = DataKind.SPECTRA if self._is_spectra() else DataKind.IMAGES
@@ -74,7 +83,7 @@ class Opening(QObject):
             title, name, suffixes = "Open images", "Micrographs", READABLE_SUFFIXES
         kinds = " ".join(f"*{suffix}" for suffix in sorted(suffixes))
         files, _ = QFileDialog.getOpenFileNames(
-            self._window, title, self._folder(), f"{name} ({kinds});;All files (*)"
+            self._window, title, self._folder(), f"{name} ({kinds});;{FILTER};;All files (*)"
         )
         if files:
             self._store.values.open_folder = str(Path(files[0]).parent)

@@ -1,10 +1,12 @@
-"""Where a window goes on the screens there are."""
+"""Where the window stands on the screens, remembered between runs."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+import base64
+
+from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMainWindow
 
 SMALLEST_VISIBLE = 100
 """A remembered place counts only if so many px of the window's head would be seen."""
@@ -12,8 +14,19 @@ SMALL_SCREEN = 1600
 """On a screen narrower than this the window fills it, unless a person chose otherwise."""
 
 
-def is_on_screen(window: QWidget) -> bool:
-    """Whether enough of a window's head is seen to grab it."""
+def place(window: QMainWindow, saved: str) -> None:
+    """Put a window where it was (see :func:`place_of`), or where it suits the screen."""
+    state = QByteArray(base64.b64decode(saved, validate=False)) if saved else None
+    if state is None or not window.restoreGeometry(state) or not _is_on_screen(window):
+        _place_by_default(window)
+
+
+def place_of(window: QMainWindow) -> str:
+    """Give the place of a window as a text to remember."""
+    return base64.b64encode(window.saveGeometry().data()).decode("ascii")
+
+
+def _is_on_screen(window: QMainWindow) -> bool:
     head = window.frameGeometry()
     head.setHeight(SMALLEST_VISIBLE)
     return any(
@@ -23,8 +36,7 @@ def is_on_screen(window: QWidget) -> bool:
     )
 
 
-def place_by_default(window: QWidget) -> None:
-    """Put a window in the middle of the screen, or over all of a small one."""
+def _place_by_default(window: QMainWindow) -> None:
     room = QGuiApplication.primaryScreen().availableGeometry()
     window.resize(min(1800, round(room.width() * 0.92)), min(1100, round(room.height() * 0.9)))
     window.move(room.center() - window.rect().center())

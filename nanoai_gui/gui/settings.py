@@ -54,6 +54,8 @@ class Settings:
     splitters by name (Qt's own bytes as base64); ``recent`` holds the files and folders opened last, newest
     first; ``contrast_colours`` (name of the colour map), ``contrast_inverted`` and ``contrast_kept`` (the
     same from image to image) are of the display, which no analysis sees; ``methods`` are those last ticked.
+    ``last_project`` is the file that was worked on last (empty: none), ``recent_projects`` those with a name,
+    newest first, and ``project_folder`` where they were put last.
     Parameters are not remembered: an odd threshold of last month must not go unseen into today's numbers.
     """
 
@@ -69,6 +71,9 @@ class Settings:
     contrast_inverted: bool = field(default=False, metadata=_checked(_is_flag))
     contrast_kept: bool = field(default=False, metadata=_checked(_is_flag))
     methods: list[str] = field(default_factory=list, metadata=_checked(_is_list_of_text))
+    last_project: str = field(default="", metadata=_checked(_is_text))
+    recent_projects: list[str] = field(default_factory=list, metadata=_checked(_is_list_of_text))
+    project_folder: str = field(default="", metadata=_checked(_is_text))
 
 
 class SettingsStore:
@@ -146,6 +151,12 @@ class SettingsStore:
         text = str(path)
         others = [item for item in self.values.recent if item != text]
         self.values.recent = [text, *others][:MOST_RECENT]
+
+    def remember_project(self, path: Path) -> None:
+        """Put a project at the head of the recent ones."""
+        text = str(path)
+        others = [item for item in self.values.recent_projects if item != text]
+        self.values.recent_projects = [text, *others][:MOST_RECENT]
 
 
 def default_path() -> Path:

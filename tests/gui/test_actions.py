@@ -62,7 +62,8 @@ def test_ellipsis_only_where_more_is_asked() -> None:
     assert asking == {
         "open", "open_folder", "export_tables", "export_overlay", "export_histogram", "calibrate",
         "choose_frame", "synthesize", "train", "import_labels", "export_spectra", "import_outlines",
-        "export_outlines", "export_corrections", "set_count",
+        "export_outlines", "export_corrections", "set_count", "open_project", "save_project_as",
+        "duplicate_project",
     }  # fmt: skip
 
 

@@ -7,9 +7,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.packing import PackingError
@@ -23,10 +24,13 @@ from nanoai_gui.core.project.errors import (
     ProjectInUse,
     ProjectReadOnly,
 )
-from nanoai_gui.core.project.lock import ProjectLock
-from nanoai_gui.core.project.records import ImageFacts, ProjectContent
+from nanoai_gui.core.project.lock import ProjectLock, lock_path
+from nanoai_gui.core.project.records import ImageFacts, ProjectContent, StoredImage
 from nanoai_gui.core.project.store import ProjectStore, connect, free_name, use_log
 from nanoai_gui.core.tem.analysis import ImageAnalysis
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.editing.history import History
 
 _MAGIC = b"SQLite format 3\0"
 _OF_IMAGES = ("analyses", "labels", "tiles", "edits")
@@ -49,6 +53,24 @@ class Opened:
     backup: Path | None = None
 
 
+def read_histories(images: Iterable[StoredImage], problems: list[str] | None = None) -> dict[int, History]:
+    """Read the edits of images; a history that cannot be read is empty, and named in ``problems``."""
+    from nanoai_gui.core.editing.edit import Edit
+    from nanoai_gui.core.editing.history import History
+
+    found = {}
+    for image in images:
+        try:
+            edits = [Edit.from_bytes(edit.data) for edit in image.edits]
+        except PackingError as error:
+            edits = []
+            if problems is not None:
+                name = image.facts.title or image.facts.path.name
+                problems.append(f"The steps of {name} can no longer be undone ({error}).")
+        found[image.number] = History.from_parts(edits, image.position)
+    return found
+
+
 @dataclass(frozen=True)
 class Salvaged:
     """What could be read of a damaged project: the new file, and how many images of how many known ones."""
@@ -61,6 +83,23 @@ class Salvaged:
 
 def open_project(path: Path) -> Opened:
     """Open a project for work, and read it.
+
+    Raises
+    ------
+    ProjectInUse, ProjectReadOnly, NewerProject, DamagedProject, NotAProject, ReadError
+        As :func:`open_store`.
+    """
+    store, backup = open_store(path)
+    try:
+        with _damage(path):
+            return Opened(store.path, store, store.read(), backup)
+    except BaseException:
+        store.close()
+        raise
+
+
+def open_store(path: Path) -> tuple[ProjectStore, Path | None]:
+    """Open a project for work without reading it; gives the copy of an older format that was kept.
 
     Raises
     ------
@@ -86,8 +125,7 @@ def open_project(path: Path) -> Opened:
             backup = _bring_up(path, connection)
             _check(path, connection)
             use_log(connection)
-            store = ProjectStore(path, connection, lock)
-            return Opened(path, store, store.read(), backup)
+            return ProjectStore(path, connection, lock), backup
     except BaseException:
         if connection is not None:
             connection.close()
@@ -109,6 +147,11 @@ def read_project(path: Path) -> Opened:
         _bring_up(path, connection, keep=False)
         _check(path, connection)
         return Opened(path, None, ProjectStore(path, connection, None).read())
+
+
+def was_left_open(path: Path) -> bool:
+    """Whether the window that worked on a project did not come to close it."""
+    return lock_path(path).exists() or path.with_name(path.name + "-wal").exists()
 
 
 def copy_project(path: Path, target: Path) -> None:

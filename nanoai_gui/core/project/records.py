@@ -91,13 +91,14 @@ class StoredImage:
 class ProjectContent:
     """Everything a window needs to go on: images in their order, facts by name, parts of the Spectra tab.
 
-    ``problems`` are sentences on what could not be read.
+    ``problems`` are sentences on what could not be read; ``next_number`` was never the number of an image.
     """
 
     images: tuple[StoredImage, ...]
     facts: dict[str, object]
     spectra: dict[str, bytes]
     problems: tuple[str, ...] = ()
+    next_number: int = 1
 
 
 NO_LABELS = PackedLabels((0, 0), b"")

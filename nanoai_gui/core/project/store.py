@@ -295,7 +295,10 @@ class ProjectStore:
                 images.append(self.image(number, problems))
             except (PackingError, sqlite3.Error, ValueError) as error:
                 problems.append(f"Image {number} of the project could not be read ({error}).")
-        return ProjectContent(tuple(images), self.facts(), self.spectra(), tuple(problems))
+        (largest,) = self._connection.execute("SELECT max(id) FROM images").fetchone()
+        return ProjectContent(
+            tuple(images), self.facts(), self.spectra(), tuple(problems), (largest or 0) + 1
+        )
 
     def image(self, number: int, problems: list[str] | None = None) -> StoredImage:
         """Read one image; sentences on parts that cannot be read are added to ``problems``.

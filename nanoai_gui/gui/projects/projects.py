@@ -1,0 +1,446 @@
+"""The project of the window: which file it is, and how it is begun, opened, named, copied and left.
+
+Work that was never named lives in a project of its own in the user's data folder, so that nothing can be lost
+and leaving asks nothing; the next start goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.gui.errors import ErrorReporter
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.projects.places import SUFFIX, is_unnamed, new_unnamed, title_of
+from nanoai_gui.gui.projects.questions import Choice, ask, ask_for_place, ask_for_project
+from nanoai_gui.gui.projects.recorder import TemRecorder
+from nanoai_gui.gui.projects.ways_out import WaysOut
+from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.tem.batch import Batch
+from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.editing.history import History
+    from nanoai_gui.core.project.records import StoredImage
+    from nanoai_gui.core.project.store import ProjectStore
+    from nanoai_gui.core.project.writer import ProjectWriter, Write
+    from nanoai_gui.gui.projects.work import Prepared
+
+SAVED = "Everything is saved again."
+LAST_TRY_SECONDS = 2.0
+
+
+class Projects(QObject):
+    """Keeps what a person works on in a file.
+
+    Parameters
+    ----------
+    session, batch
+        What is kept, and what goes on by itself after a start.
+    runner, store, notices, reporter
+        What the window lends it.
+    window
+        Parent of its questions.
+    """
+
+    changed = Signal()
+    """Another project, another name, or it is saved or not."""
+    opened = Signal(object, object)
+    """A project was opened and its images are in the session: what it holds, and its file."""
+    emptied = Signal()
+    """The project before was left: everything is to be cleared."""
+    _trouble = Signal(object)
+    _defect = Signal(object)
+
+    def __init__(
+        self,
+        session: TemSession,
+        batch: Batch,
+        runner: JobRunner,
+        store: SettingsStore,
+        notices: NoticeArea,
+        reporter: ErrorReporter,
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._session = session
+        self._batch = batch
+        self._runner = runner
+        self._settings = store
+        self._notices = notices
+        self._window = window
+        self._writer: ProjectWriter | None = None
+        self._path: Path | None = None
+        self._is_read_only = False
+        self._is_busy = False
+        self._is_left = False
+        self._in_hand: list[Prepared] = []
+        self._told = ""
+        self._ways_out = WaysOut(self, runner, notices, window)
+        self.recorder = TemRecorder(session, self.write, self)
+        self.recorder.removed.connect(self._offer_to_put_back)
+        self._trouble.connect(self._on_trouble)
+        self._defect.connect(reporter.report_error)
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def path(self) -> Path | None:
+        """The file; ``None`` while there is nothing to keep."""
+        return self._path
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a person gave it a name."""
+        return self._path is not None and not is_unnamed(self._path)
+
+    @property
+    def title(self) -> str:
+        """The name as the title of the window shows it; empty while there is none."""
+        name = title_of(self._path) if self._path is not None and self.is_named else ""
+        if self._is_read_only:
+            name += " (read only)"
+        if self.has_trouble:
+            name = f"{name} (not saved)".strip()
+        return name
+
+    @property
+    def has_trouble(self) -> bool:
+        """Whether writing fails just now."""
+        return self._writer is not None and self._writer.trouble is not None
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """Give what the commands of the menu do."""
+        return {
+            "new_project": self.new,
+            "open_project": self.ask_to_open,
+            "save_project": self.save,
+            "save_project_as": self.ask_to_save_as,
+            "duplicate_project": self.ask_to_duplicate,
+        }
+
+    # ------------------------------------------------------------------ writing
+
+    def write(self, write: Write, is_work: bool = True) -> None:
+        """Have something written; a project is made for it if there is none yet, and it is work."""
+        if self._is_left or (self._writer is None and not is_work):
+            return
+        if self._writer is None:
+            self._make_unnamed()
+        assert self._writer is not None
+        self._writer.put(write)
+
+    def _make_unnamed(self) -> None:
+        from nanoai_gui.core.project.store import ProjectStore
+        from nanoai_gui.gui.projects.work import copy_and_open
+
+        path, origin = new_unnamed(), self._path if self._is_read_only else None
+        if origin is None:
+            self._use(self._start(lambda: ProjectStore.create(path)), path)
+        else:
+            # What was read cannot be written: the work goes on in a copy.
+            self._use(self._start(lambda: copy_and_open(origin, path)), path)
+            self._notices.show(
+                f"{origin.name} was opened for reading only, so your changes go into a copy.",
+                command=("Save it as...", self.ask_to_save_as),
+            )
+
+    def _start(self, store: ProjectStore | Callable[[], ProjectStore]) -> ProjectWriter:
+        from nanoai_gui.core.project.writer import ProjectWriter
+
+        return ProjectWriter(store, self._trouble.emit, self._defect.emit)
+
+    def _use(self, writer: ProjectWriter | None, path: Path | None, is_read_only: bool = False) -> None:
+        self._writer, self._path, self._is_read_only = writer, path, is_read_only
+        if path is not None:
+            self._settings.values.last_project = str(path)
+            if not is_unnamed(path):
+                self._settings.remember_project(path)
+            # At once: after a kill the next start must know where to go on.
+            self._settings.save()
+        self.changed.emit()
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Write now what has changed; false if that fails."""
+        self.recorder.flush()
+        return self._writer is None or self._writer.flush(timeout)
+
+    def _on_trouble(self, error: NanoAIError | None) -> None:
+        self._notices.remove(self._told)
+        if error is not None:
+            self._told = f"{error} NanoAI keeps trying; your work is still here."
+            self._notices.show(self._told, Kind.WARNING, ("Save it elsewhere...", self.ask_to_save_as))
+        else:
+            self._told = ""
+            self._notices.show(SAVED)
+        self.changed.emit()
+
+    # ------------------------------------------------------------------ beginning and opening
+
+    def new(self) -> None:
+        """Leave the project and begin an empty one."""
+        self._leave(self._begin_empty)
+
+    def _begin_empty(self) -> None:
+        self._settings.values.last_project = ""
+        self._settings.save()
+        self._notices.clear()
+
+    def ask_to_open(self) -> None:
+        """Let a person choose a project."""
+        path = ask_for_project(self._window, self._settings.values.project_folder)
+        if path is not None:
+            self._settings.values.project_folder = str(path.parent)
+            self.open(path)
+
+    def open_quietly(self, path: Path, then: Callable[[], object]) -> None:
+        """Open the project of last time; that another window has it open is nothing to be asked about."""
+        self.open(path, then=then, is_quiet=True)
+
+    def open(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        then: Callable[[], object] | None = None,
+        is_quiet: bool = False,
+    ) -> None:
+        """Open a project in the place of the one that is open; ``then`` is called once it is.
+
+        Where it cannot be opened, a question names the reason and the ways out.
+        """
+        from nanoai_gui.gui.projects.work import try_open
+
+        path = path.absolute()
+        if self._is_busy or (path == self._path and not self._is_read_only):
+            if not self._is_busy and then is not None:
+                then()
+            return
+        self._is_busy = True
+
+        def work() -> Prepared | NanoAIError:
+            found = try_open(path, read_only)
+            if not isinstance(found, NanoAIError):
+                self._in_hand.append(found)
+            return found
+
+        def done(found: Prepared | NanoAIError) -> None:
+            self._is_busy = False
+            if isinstance(found, NanoAIError):
+                self._ways_out.find(path, found, then, is_quiet)
+            else:
+                self._leave(lambda: self._install(found, then), lambda: self._give_back(found))
+
+        self._runner.run_in_thread(work, on_done=done)
+
+    def _give_back(self, prepared: Prepared) -> None:
+        self._in_hand.remove(prepared)
+        if prepared.project.store is not None:
+            prepared.project.store.close()
+
+    def _install(self, prepared: Prepared, then: Callable[[], object] | None) -> None:
+        self._in_hand.remove(prepared)
+        found = prepared.project
+        writer = None if found.store is None else self._start(found.store)
+        self._use(writer, found.path, found.store is None)
+        content = found.content
+        self._session.reserve_keys(content.next_number)
+        pending = self.recorder.install(content.images, prepared.histories, content.facts.get("tem"))
+        self.opened.emit(content, found.path)
+        for sentence in prepared.problems:
+            self._notices.show(sentence, Kind.WARNING)
+        if found.backup is not None:
+            self._notices.show(
+                f"{found.path.name} was brought to the format of this version; as it was, it is kept as "
+                f"{found.backup.name}."
+            )
+        if pending and not self._is_read_only:
+            images = "1 image" if len(pending) == 1 else f"{len(pending)} images"
+            self._notices.show(f"Going on where the analysis was stopped: {images} to measure.")
+            self._batch.start(pending)
+        if then is not None:
+            then()
+
+    def ask(self, title: str, error: NanoAIError, choices: list[Choice]) -> None:
+        """Ask a person what to do about an error."""
+        ask(self._window, title, error.message, error.advice, choices)
+
+    # ------------------------------------------------------------------ naming and copying
+
+    def save(self) -> None:
+        """Write now; ask for a name where there is none."""
+        if not self.is_named or self._is_read_only:
+            self.ask_to_save_as()
+        elif self.flush(LAST_TRY_SECONDS):
+            assert self._path is not None
+            self._notices.show(f"{self._path.name} is saved. It always is, a moment after each change.")
+
+    def ask_to_save_as(self) -> None:
+        """Let a person say under which name to go on."""
+        path = ask_for_place(self._window, "Save the project as", self._proposal(""))
+        if path is not None:
+            self.save_as(path)
+
+    def ask_to_duplicate(self) -> None:
+        """Let a person say where to put a copy."""
+        path = ask_for_place(self._window, "Duplicate the project", self._proposal(" copy"))
+        if path is not None:
+            self.duplicate(path)
+
+    def _proposal(self, more: str) -> Path:
+        if self._path is not None and self.is_named:
+            return self._path.with_name(f"{self._path.stem}{more}{SUFFIX}")
+        entries = self._session.entries()
+        folder = self._settings.values.project_folder or self._settings.values.open_folder
+        if entries:
+            return Path(folder or entries[0].path.parent) / f"{entries[0].path.parent.name}{SUFFIX}"
+        return Path(folder) / f"Project{SUFFIX}"
+
+    def save_as(self, path: Path) -> None:
+        """Go on in a file of another name; the one before stays as it is (an unnamed one goes)."""
+        from nanoai_gui.gui.projects.work import save_elsewhere, write_anew
+
+        path = path.absolute()
+        if self._is_busy:
+            return
+        if path == self._path and not self._is_read_only:
+            self.save()
+            return
+        self._is_busy = True
+        self.recorder.flush()
+        if self._writer is None:
+            self._make_unnamed()
+        writer = self._writer
+        assert writer is not None
+        self.recorder.hold()
+
+        def done(found: ProjectStore | NanoAIError | None) -> None:
+            if found is None:
+                # The file cannot even be read: what the window holds is all there is.
+                everything = self.recorder.everything()
+                self._runner.run_in_thread(write_anew, everything, path, on_done=done)
+                return
+            self._is_busy = False
+            if isinstance(found, NanoAIError):
+                self.recorder.release()
+                self._notices.show(str(found), Kind.WARNING)
+                return
+            before = self._path
+            self._settings.values.project_folder = str(path.parent)
+            self._notices.remove(self._told)
+            self._use(self._start(found), path)
+            self.recorder.release()
+            if before is not None:
+                writer.close(LAST_TRY_SECONDS, delete=is_unnamed(before))
+            self._notices.show(f"The project is {path.name} from now on.")
+
+        self._runner.run_in_thread(save_elsewhere, writer, path, on_done=done)
+
+    def duplicate(self, path: Path) -> None:
+        """Write a copy and go on in the present file."""
+        from nanoai_gui.gui.projects.work import write_copy
+
+        path = path.absolute()
+        if path == self._path:
+            self._notices.show("A copy needs another name.", Kind.WARNING)
+            return
+        self.recorder.flush()
+
+        def done(error: NanoAIError | None) -> None:
+            if error is not None:
+                self._notices.show(str(error), Kind.WARNING)
+                return
+            self._settings.remember_project(path)
+            self._settings.values.project_folder = str(path.parent)
+            self._notices.show(f"A copy is in {path.name}.", command=("Open it", lambda: self.open(path)))
+
+        self._runner.run_in_thread(write_copy, self._writer, self._path, path, on_done=done)
+
+    # ------------------------------------------------------------------ what was taken off the list
+
+    def _offer_to_put_back(self, keys: list[int]) -> None:
+        images = "1 measured image was" if len(keys) == 1 else f"{len(keys)} measured images were"
+        self._notices.show(
+            f"{images} taken off the list.", command=("Put back", lambda: self._put_back(keys))
+        )
+
+    def _put_back(self, keys: list[int]) -> None:
+        from nanoai_gui.gui.projects.work import read_removed
+
+        self.recorder.flush()
+        writer = self._writer
+        if writer is None:
+            return
+
+        def done(found: tuple[list[StoredImage], dict[int, History]]) -> None:
+            if self._writer is writer:
+                self.recorder.put_back(*found)
+
+        self._runner.run_in_thread(read_removed, writer, keys, on_done=done)
+
+    # ------------------------------------------------------------------ leaving
+
+    def _leave(self, then: Callable[[], object], otherwise: Callable[[], object] | None = None) -> None:
+        """Close the project and clear the window, if nothing is lost by that; else ask first."""
+        if not self.flush(LAST_TRY_SECONDS):
+            assert self._writer is not None
+            error = self._writer.trouble or NanoAIError("The disk has not taken the last changes yet.")
+            if otherwise is not None:
+                otherwise()
+            self.ask("Not everything is saved", error, [("Save it elsewhere...", self.ask_to_save_as)])
+            return
+        self._close()
+        self._clear()
+        then()
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            assert self._path is not None
+            is_empty = is_unnamed(self._path) and len(self._session) == 0 and not self.has_spectra()
+            writer.close(0.0, delete=is_empty)
+            if is_empty and self._settings.values.last_project == str(self._path):
+                self._settings.values.last_project = ""
+        self._use(None, None)
+
+    def _clear(self) -> None:
+        self.recorder.mute()
+        self._batch.cancel()
+        self._session.remove(self._session.keys())
+        self.emptied.emit()
+        self.recorder.listen()
+        self.recorder.forget()
+
+    def has_spectra(self) -> bool:
+        """Whether the project holds spectra (the Spectra tab says so, once it is there)."""
+        return False
+
+    def may_close(self) -> bool:
+        """Write the last changes before the window closes; false, and a question, if that fails."""
+        if self._is_left or self.flush(LAST_TRY_SECONDS):
+            self._is_left = True  # what stops now is to go on at the next start
+            return True
+        assert self._writer is not None
+        error = self._writer.trouble or NanoAIError("The disk has not taken the last changes yet.")
+
+        def leave() -> None:
+            self._is_left = True
+            self._window.close()
+
+        self.ask("Not everything is saved", error, [
+            ("Save it elsewhere...", self.ask_to_save_as), ("Close and lose the last changes", leave),
+        ])  # fmt: skip
+        return False
+
+    def shut_down(self) -> None:
+        """Close the file; the window is closing, and nothing else runs."""
+        self._is_left = True
+        for prepared in [*self._in_hand]:
+            self._give_back(prepared)
+        self._close()

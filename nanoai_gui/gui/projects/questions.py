@@ -1,0 +1,56 @@
+"""What a person is asked about projects: where a file cannot simply be opened, and where to put one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from nanoai_gui.gui.projects.places import SUFFIX
+
+Choice = tuple[str, Callable[[], object]]
+FILTER = f"NanoAI projects (*{SUFFIX})"
+
+
+def ask(window: QWidget, title: str, sentence: str, advice: str, choices: list[Choice]) -> QMessageBox:
+    """Ask without holding up the window; every question can also be left by Cancel, which changes nothing.
+
+    Parameters
+    ----------
+    choices
+        What can be done, the safest first: text of its button, and what it does.
+    """
+    box = QMessageBox(QMessageBox.Icon.Warning, title, sentence, QMessageBox.StandardButton.Cancel, window)
+    box.setInformativeText(advice)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    actions = {}
+    for text, act in choices:
+        actions[box.addButton(text, QMessageBox.ButtonRole.AcceptRole)] = act
+    box.setDefaultButton(next(iter(actions)))
+
+    def finished() -> None:
+        act = actions.get(box.clickedButton())  # type: ignore[call-overload]
+        if act is not None:
+            act()
+
+    box.finished.connect(finished)
+    box.open()
+    return box
+
+
+def ask_for_project(window: QWidget, folder: str) -> Path | None:
+    """Let a person choose a project to open."""
+    file, _ = QFileDialog.getOpenFileName(window, "Open a project", folder, f"{FILTER};;All files (*)")
+    return Path(file) if file else None
+
+
+def ask_for_place(window: QWidget, title: str, proposal: Path) -> Path | None:
+    """Let a person say where to put a project."""
+    file, _ = QFileDialog.getSaveFileName(window, title, str(proposal), FILTER)
+    if not file:
+        return None
+    path = Path(file)
+    return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)

@@ -1,0 +1,338 @@
+"""Projects as a person meets them: nothing asks, nothing is lost, and every trouble has a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from nanoai_gui.core.editing.patches import with_packed_labels
+from nanoai_gui.core.jobs import WorkerPool
+from nanoai_gui.core.project.opening import open_project, read_project
+from nanoai_gui.core.project.schema import FORMAT
+from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.calibration import Calibration
+from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
+from nanoai_gui.gui.app import Application, create_app
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.main_window import MainWindow
+from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
+from nanoai_gui.gui.settings import SettingsStore
+from tests.core.test_plain import assert_same
+
+SOON = 20_000
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small images."""
+    import tifffile
+
+    made = tmp_path_factory.mktemp("Bilder ü")
+    for i in (1, 2):
+        pixels = make_image(SynthesisSpec(width_px=200, height_px=200, gmd_px=16), i).micrograph.pixels
+        tifffile.imwrite(made / f"field {i}.tif", pixels, resolution=(2e7, 2e7), resolutionunit=3)
+    return made
+
+
+@pytest.fixture
+def start(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWindow]]:
+    """Start the program as a person does, each time with the settings of the last."""
+    made: list[Application] = []
+    palette = qapp.palette()
+
+    def begin(*files: Path) -> MainWindow:
+        application = create_app(
+            store=SettingsStore(tmp_path / "settings" / "settings.json"),
+            runner=JobRunner(WorkerPool(2, reserve=1)),
+            install_hooks=False,
+            with_log=False,
+        )
+        made.append(application)
+        application.window.show()
+        qtbot.waitExposed(application.window)
+        application.window.begin(files)
+        return application.window
+
+    yield begin
+    for application in made:
+        application.window.projects.may_close()
+        application.window.close()
+        application.close()
+        application.theme.deleteLater()
+        application.window.deleteLater()
+    qapp.setPalette(palette)
+
+
+def measure(window: MainWindow, qtbot: QtBot) -> dict[int, ImageAnalysis]:
+    """Measure everything; gives the results."""
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        window.batch.start(window.session.keys())
+    return results(window)
+
+
+def results(window: MainWindow) -> dict[int, ImageAnalysis]:
+    """What was measured, as it is now."""
+    return {e.key: with_packed_labels(e.analysis) for e in window.session.entries() if e.analysis is not None}
+
+
+def names(window: MainWindow) -> list[str]:
+    return [entry.path.name for entry in window.session.entries()]
+
+
+def question(window: MainWindow, qtbot: QtBot) -> QMessageBox:
+    def asked() -> list[QMessageBox]:
+        return [box for box in window.findChildren(QMessageBox) if box.isVisible()]
+
+    qtbot.waitUntil(lambda: len(asked()) == 1, timeout=SOON)
+    return asked()[0]
+
+
+def answer(window: MainWindow, qtbot: QtBot, text: str) -> None:
+    box = question(window, qtbot)
+    (button,) = [b for b in box.buttons() if b.text().replace("&", "") == text]
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+# ---------------------------------------------------------------------- nothing is lost, nothing asks
+
+
+def test_work_without_a_name_is_there_at_the_next_start(
+    start: Callable[..., MainWindow], images: Path, qtbot: QtBot
+) -> None:
+    window = start(images)
+    before = measure(window, qtbot)
+    assert len(before) == 2
+    key = window.session.keys()[1]
+    window.session.set_calibration(key, Calibration.typed(0.25))
+    window.session.set_data_bar(window.session.keys()[0], 150)
+    window.session.set_settings(replace(window.session.settings, methods=("hough", "watershed")))
+    window.session.set_current(key)
+    qtbot.waitUntil(lambda: window.session.current == key, timeout=SOON)
+    kept = results(window)
+    states = [entry.state for entry in window.session.entries()]
+    assert window.close()
+    assert not window.findChildren(QMessageBox)
+    (file,) = list_unnamed()
+    assert [p.name for p in unnamed_folder().iterdir()] == [file.name]
+
+    again = start()
+    qtbot.waitUntil(lambda: len(again.session) == 2, timeout=SOON)
+    assert_same(results(again), kept)
+    assert [entry.state for entry in again.session.entries()] == states
+    assert again.session.entry(key).calibration == Calibration.typed(0.25)
+    assert again.session.entry(again.session.keys()[0]).data_bar_top == 150
+    assert again.session.settings.methods == ("hough", "watershed")
+    qtbot.waitUntil(lambda: again.session.current == key, timeout=SOON)
+    qtbot.waitUntil(lambda: again.session.labels is not None, timeout=SOON)
+    assert any("is here as you left it" in text for text in again.notices.texts)
+    again.projects.new()
+    assert names(again) == []
+    assert len(list_unnamed()) == 1  # begun anew, and still not lost
+
+
+def test_an_empty_window_leaves_no_file(start: Callable[..., MainWindow], images: Path, qtbot: QtBot) -> None:
+    window = start()
+    window.session.set_settings(replace(window.session.settings, methods=("hough",)))
+    window.projects.flush()
+    assert not unnamed_folder().exists()
+    window.open_paths([images])
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    window.projects.flush()
+    assert len(list_unnamed()) == 1
+    window.session.remove(window.session.keys())
+    window.close()
+    assert list_unnamed() == []
+
+
+def test_what_a_killed_batch_did_not_measure_is_measured_at_the_next_start(
+    start: Callable[..., MainWindow], images: Path, qtbot: QtBot
+) -> None:
+    window = start(images)
+    first, second = None, None
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    first, second = window.session.keys()
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        window.batch.start([first])
+    measured = results(window)[first]
+    window.batch.start([second])
+    window.projects.flush()
+    window.close()  # while it runs
+    assert [i.is_pending for i in read_project(list_unnamed()[0]).content.images] == [False, True]
+
+    again = start()
+    with qtbot.waitSignal(again.batch.finished, timeout=60_000):
+        qtbot.waitUntil(lambda: len(again.session) == 2, timeout=SOON)
+    assert_same(results(again)[first], measured)
+    assert again.session.entry(second).analysis is not None
+    assert any("Going on where the analysis was stopped: 1 image" in text for text in again.notices.texts)
+
+
+# ---------------------------------------------------------------------- names
+
+
+def test_a_project_is_named_duplicated_and_opened_by_drop(
+    start: Callable[..., MainWindow],
+    images: Path,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = start(images / "field 1.tif")
+    measured = measure(window, qtbot)
+    target = tmp_path / "Probe ü 1.nanoai"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target.with_suffix("")), ""))
+    window.actions_by_key["save_project"].trigger()  # without a name it asks for one
+    qtbot.waitUntil(lambda: window.windowTitle() == "field 1.tif - Probe ü 1 - NanoAI", timeout=SOON)
+    assert list_unnamed() == []
+    window.open_paths([images / "field 2.tif"])
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    window.actions_by_key["save_project"].trigger()
+    assert any("Probe ü 1.nanoai is saved" in text for text in window.notices.texts)
+    assert len(read_project(target).content.images) == 2
+
+    copy = tmp_path / "copy.nanoai"
+    window.projects.duplicate(copy)
+    qtbot.waitUntil(copy.exists, timeout=SOON)
+    qtbot.waitUntil(lambda: any("A copy is in" in text for text in window.notices.texts), timeout=SOON)
+    window.session.remove(window.session.keys()[1:])
+    assert window.projects.path == target
+
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(copy))])
+    drop = QDropEvent(
+        QPointF(300, 300), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    window.dropEvent(drop)
+    qtbot.waitUntil(lambda: window.projects.path == copy, timeout=SOON)
+    assert names(window) == ["field 1.tif", "field 2.tif"]
+    assert_same(results(window), measured)
+    assert [i.facts.path.name for i in read_project(target).content.images] == ["field 1.tif"]
+
+    window.recent_projects.menu.aboutToShow.emit()
+    assert [a.data() for a in window.recent_projects.menu.actions()] == [str(copy), str(target)]
+    window.recent_projects.menu.actions()[1].trigger()
+    qtbot.waitUntil(lambda: window.projects.path == target, timeout=SOON)
+    assert names(window) == ["field 1.tif"]
+
+
+# ---------------------------------------------------------------------- trouble
+
+
+@pytest.fixture
+def project(start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path: Path) -> Path:
+    """A project of two images that no window has open."""
+    window = start(images)
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    path = tmp_path / "kept" / "kept.nanoai"
+    path.parent.mkdir()
+    window.projects.save_as(path)
+    qtbot.waitUntil(lambda: window.projects.path == path, timeout=SOON)
+    window.projects.new()
+    window.close()
+    return path
+
+
+def test_a_project_in_use_is_read_and_changes_go_into_a_copy(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot
+) -> None:
+    other = open_project(project)
+    assert other.store is not None
+    window = start(project)
+    assert "is open in another window of NanoAI" in question(window, qtbot).text()
+    answer(window, qtbot, "Open for reading")
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    assert window.projects.title == "kept (read only)"
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    window.session.set_current(window.session.keys()[1])
+    window.projects.flush()
+    assert list_unnamed() == []
+    window.session.set_calibration(window.session.keys(), Calibration.typed(3.0))
+    window.projects.flush()
+    assert window.projects.title == ""
+    assert any("your changes go into a copy" in text for text in window.notices.texts)
+    content = read_project(list_unnamed()[0]).content
+    assert [i.facts.calibration for i in content.images] == [Calibration.typed(3.0)] * 2
+    assert [i.facts.calibration for i in other.store.read().images] == [None, None]
+    other.store.close()
+
+
+def test_a_project_in_use_can_be_copied_or_left(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = open_project(project)
+    assert other.store is not None
+    window = start(project)
+    answer(window, qtbot, "Cancel")
+    assert names(window) == []
+    copy = project.with_name("another.nanoai")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(copy), ""))
+    window.projects.open(project)
+    answer(window, qtbot, "Work on a copy...")
+    qtbot.waitUntil(lambda: window.projects.path == copy, timeout=SOON)
+    assert len(window.session) == 2
+    other.store.close()
+
+
+def test_a_damaged_project_is_saved_as_far_as_it_can_be_read(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot
+) -> None:
+    with project.open("rb+") as stream:
+        stream.write(b"\0" * 100)
+    damaged = project.read_bytes()
+    window = start(project)
+    assert "kept.nanoai is damaged" in question(window, qtbot).text()
+    answer(window, qtbot, "Save what can be read")
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    assert window.projects.path == project.with_name("kept (recovered).nanoai")
+    assert any("2 images of kept.nanoai could be read" in text for text in window.notices.texts)
+    assert project.read_bytes() == damaged
+
+
+def test_a_newer_project_and_something_else_are_refused_in_a_sentence(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(project)
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.close()
+    window = start(project)
+    qtbot.waitUntil(lambda: any("a newer NanoAI" in text for text in window.notices.texts), timeout=SOON)
+    window.projects.open(tmp_path / "gone.nanoai")
+    qtbot.waitUntil(lambda: any("gone.nanoai is not there" in t for t in window.notices.texts), timeout=SOON)
+    assert names(window) == [] and window.projects.path is None
+
+
+def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = start(project)
+    qtbot.waitUntil(lambda: window.projects.path == project, timeout=SOON)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    writer = window.projects._writer
+    assert writer is not None
+    limit = writer.call(lambda s: s._connection.execute("PRAGMA page_count").fetchone()[0])
+    writer.call(lambda s: s._connection.execute(f"PRAGMA max_page_count = {limit}"))
+    measure(window, qtbot)
+    qtbot.waitUntil(lambda: any("The disk is full" in text for text in window.notices.texts), timeout=SOON)
+    assert window.windowTitle() == "field 1.tif - kept (not saved) - NanoAI"
+    assert not window.close()
+    assert "The disk is full" in question(window, qtbot).text()
+    answer(window, qtbot, "Cancel")
+    assert window.isVisible()
+    elsewhere = tmp_path / "elsewhere.nanoai"
+    window.projects.save_as(elsewhere)
+    qtbot.waitUntil(lambda: window.projects.path == elsewhere, timeout=SOON)
+    assert window.windowTitle() == "field 1.tif - elsewhere - NanoAI"
+    assert sum(i.analysis is not None for i in read_project(elsewhere).content.images) == 2
+    assert window.close()
