@@ -113,6 +113,8 @@ class JobRunner(QObject):
         shown can only be what was asked for last.
         """
         made = self._begin(key)
+        if self._is_closed:
+            return made  # the window is closing, and some timer has come too late
 
         def ended(job: Job[Any]) -> None:
             if job.state is JobState.DONE:

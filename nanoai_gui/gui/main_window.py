@@ -48,6 +48,7 @@ from nanoai_gui.gui.opening import Opening
 from nanoai_gui.gui.placing import place, place_of
 from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.projects import Projects
+from nanoai_gui.gui.projects.sources import SourceKeeper
 from nanoai_gui.gui.projects.starting import go_on
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
         self.projects = Projects(self.session, self.batch, runner, store, self.notices, reporter, self)
         self.recent_projects = RecentProjects(self.projects, store, self)
+        self.sources = SourceKeeper(self.projects, self.session, runner, self.notices, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
         self.exchange = Exchange(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)

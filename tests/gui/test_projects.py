@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.patches import with_packed_labels
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_project
@@ -336,3 +338,112 @@ def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
     assert window.windowTitle() == "field 1.tif - elsewhere - NanoAI"
     assert sum(i.analysis is not None for i in read_project(elsewhere).content.images) == 2
     assert window.close()
+
+
+# ---------------------------------------------------------------------- the images themselves
+
+
+@pytest.fixture
+def moved(start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path: Path) -> Path:
+    """A project beside its two measured images, with their checksums; no window has it open."""
+    folder = tmp_path / "one"
+    shutil.copytree(images, folder)
+    window = start(folder)
+    measure(window, qtbot)
+    path = folder / "a.nanoai"
+    window.projects.save_as(path)
+    qtbot.waitUntil(lambda: window.projects.path == path, timeout=SOON)
+    qtbot.waitUntil(lambda: len(window.sources._known) == 2, timeout=SOON)
+    window.close()
+    assert all(i.source.fingerprint is not None for i in read_project(path).content.images)
+    return path
+
+
+def test_the_images_of_a_project_that_moved_with_them_are_found(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
+) -> None:
+    before = {i.number: i.analysis for i in read_project(moved).content.images}
+    folder = moved.parent.parent / "two"
+    moved.parent.rename(folder)
+    window = start(folder / "a.nanoai")
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    assert {entry.path for entry in window.session.entries()} == set(folder.glob("*.tif"))
+    assert [entry.state.name for entry in window.session.entries()] == ["DONE", "DONE"]
+    assert {k: a.results.keys() for k, a in results(window).items()} == {
+        k: a.results.keys() for k, a in before.items() if a is not None
+    }
+    window.close()
+    assert {i.facts.path for i in read_project(folder / "a.nanoai").content.images} == set(
+        folder.glob("*.tif")
+    )
+
+
+def test_lost_and_changed_images_are_named_and_lost_ones_found_again(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = moved.parent
+    elsewhere = folder.parent / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    (folder / "field 1.tif").rename(elsewhere / "field 1.tif")
+    whole = (folder / "field 2.tif").read_bytes()
+    (folder / "field 2.tif").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    window = start(moved)
+    qtbot.waitUntil(lambda: any("field 2.tif has changed" in t for t in window.notices.texts), timeout=SOON)
+    qtbot.waitUntil(lambda: any("field 1.tif is no longer" in t for t in window.notices.texts), timeout=SOON)
+    assert [entry.state.name for entry in window.session.entries()] == ["FAILED", "OUTDATED"]
+    assert len(results(window)) == 2
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(elsewhere.parent))
+    window.sources.ask_for_folder()
+    qtbot.waitUntil(lambda: window.session.entries()[0].path == elsewhere / "field 1.tif", timeout=SOON)
+    assert window.session.entries()[0].state.name == "DONE"
+    assert any("1 image found again" in text for text in window.notices.texts)
+    measure(window, qtbot)
+    assert [entry.state.name for entry in window.session.entries()] == ["DONE", "DONE"]
+    qtbot.waitUntil(lambda: folder / "field 2.tif" in window.sources._known, timeout=SOON)
+    window.close()
+    again = start(moved)
+    qtbot.waitUntil(lambda: len(again.session) == 2, timeout=SOON)
+    qtbot.waitUntil(lambda: again.session.micrograph is not None, timeout=SOON)
+    assert [entry.state.name for entry in again.session.entries()] == ["DONE", "DONE"]
+
+
+# ---------------------------------------------------------------------- edits
+
+
+def test_edits_are_undone_after_a_restart_and_what_was_taken_off_comes_back(
+    start: Callable[..., MainWindow], images: Path, qtbot: QtBot
+) -> None:
+    window = start(images)
+    measure(window, qtbot)
+    session, key = window.session, window.session.keys()[0]
+    states = [session.entry(key).document.state_bytes()]
+    for n in range(4):
+        document = session.entry(key).document
+        ids = document.table.ids.tolist()
+        session.commit(key, labels.delete(document, ids[:1]) if n % 2 else labels.grow(document, ids[-2:]))
+        states.append(session.entry(key).document.state_bytes())
+    assert len(set(states)) == 5
+    session.undo(key)
+    window.close()
+
+    again = start()
+    qtbot.waitUntil(lambda: len(again.session) == 2, timeout=SOON)
+    session = again.session
+    history = session.history(key)
+    assert (len(history.edits), history.position) == (4, 3)
+    assert session.entry(key).document.state_bytes() == states[3]
+    session.redo(key)
+    assert session.entry(key).document.state_bytes() == states[4]
+    session.remove([key])
+    assert key not in session
+    (notice,) = [n for n in again.notices._shown() if "1 measured image was taken off" in n.label.text()]
+    button = next(b for b in notice.findChildren(QPushButton) if b.text() == "Put back")
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: key in session, timeout=SOON)
+    for n in (3, 2, 1, 0):
+        session.undo(key)
+        assert session.entry(key).document.state_bytes() == states[n]
+    again.close()
+    content = read_project(list_unnamed()[0])
+    assert [i.number for i in content.content.images] == [key, key + 1]
+    assert content.content.images[0].position == 0

@@ -111,6 +111,11 @@ class Projects(QObject):
         return name
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether it was opened for reading, and nothing has been changed since."""
+        return self._is_read_only
+
+    @property
     def has_trouble(self) -> bool:
         """Whether writing fails just now."""
         return self._writer is not None and self._writer.trouble is not None

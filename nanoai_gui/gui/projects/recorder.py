@@ -303,8 +303,10 @@ class TemRecorder(QObject):
         for image in images:
             entry = entry_of(image, histories.get(image.number))
             stored = self._stored[image.number] = _Stored()
-            if not image.is_removed:
+            if not image.is_removed and entry.path == image.facts.path:
                 stored.facts = facts_of(entry), image.is_pending
+            else:
+                self._images[image.number] = None
             stored.analysis = entry.analysis
             stored.labels = None if entry.analysis is None else entry.analysis.labels
             stored.edits, stored.position = entry.history.edits, entry.history.position
@@ -372,10 +374,10 @@ def facts_of(entry: ImageEntry) -> ImageFacts:
 
 
 def entry_of(image: StoredImage, history: History | None) -> ImageEntry:
-    """Make the entry of the list that a project remembers."""
+    """Make the entry of the list that a project remembers; its file is where it was found."""
     facts = image.facts
     return ImageEntry(
-        image.number, facts.path, facts.frame, facts.calibration, facts.data_bar_top, facts.generation,
+        image.number, image.source.path, facts.frame, facts.calibration, facts.data_bar_top, facts.generation,
         analysis=image.analysis, error="" if facts.is_unreadable else facts.error, title=facts.title,
         file_calibration=facts.file_calibration, file_data_bar_top=facts.file_data_bar_top,
         n_frames=facts.n_frames, shape=facts.shape, values=facts.values, history=history,

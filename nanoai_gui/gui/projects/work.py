@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanoai_gui.core.editing.history import History
@@ -22,6 +22,7 @@ from nanoai_gui.core.project.opening import (
     settle_copy,
 )
 from nanoai_gui.core.project.records import StoredImage
+from nanoai_gui.core.project.sources import locate
 from nanoai_gui.core.project.store import ProjectStore, trouble
 from nanoai_gui.core.project.writer import ProjectWriter, Write
 
@@ -41,6 +42,9 @@ def try_open(path: Path, read_only: bool) -> Prepared | NanoAIError:
         found = read_project(path) if read_only else open_project(path)
     except NanoAIError as error:
         return error
+    # A project that was moved together with its images finds them before anybody sees that they were gone.
+    images = tuple(replace(image, source=locate(image.source, found.path)) for image in found.content.images)
+    found = replace(found, content=replace(found.content, images=images))
     problems = list(found.content.problems)
     return Prepared(found, read_histories(found.content.images, problems), tuple(problems))
 

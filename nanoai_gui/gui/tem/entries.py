@@ -46,6 +46,8 @@ class ImageEntry:
         measuring.
     title, file_calibration, file_data_bar_top, n_frames, shape
         What was found when the file was read (``None`` before); ``shape`` is height and width in px.
+    has_changed
+        Whether the file is another one than the one that was measured.
     values, history
         What a person set by edits, and the steps that can be undone.
     """
@@ -82,6 +84,7 @@ class ImageEntry:
         self.file_data_bar_top = file_data_bar_top
         self.n_frames = n_frames
         self.shape = shape
+        self.has_changed = False
         self.document = ImageDocument(analysis)
         self.document.values.update(values or {})
         self.document.set_value(CALIBRATION, calibration)
@@ -110,9 +113,10 @@ class ImageEntry:
     @property
     def is_fresh(self) -> bool:
         """Whether the analysis is one of the image as it is set up now."""
-        if self.analysis is None:
+        if self.analysis is None or self.has_changed:
             return False
-        return replace(self.analysis.request, generation=self.generation) == self.request()
+        # Where the file lies is no property of the image.
+        return replace(self.analysis.request, generation=self.generation, path=self.path) == self.request()
 
     def follow_calibration(self) -> None:
         """Give the results the pixel size that holds now; nothing needs to be measured again."""

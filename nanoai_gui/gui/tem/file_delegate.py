@@ -37,6 +37,8 @@ def state_in_words(entry: ImageEntry, method: str) -> str:
         if result is not None:
             n = len(result.particles)
             return "1 particle" if n == 1 else f"{n} particles"
+    if entry.state is ImageState.OUTDATED and entry.has_changed:
+        return "the file has changed since"
     return WORDS[entry.state]
 
 

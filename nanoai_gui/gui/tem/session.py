@@ -147,6 +147,27 @@ class TemSession(ImageEdits):
         """Give no new image a key below ``next_key``: a project keeps what was taken off the list."""
         self._next_key = max(self._next_key, next_key)
 
+    def set_path(self, key: int, path: Path) -> None:
+        """Find an image elsewhere from now on: its file was moved."""
+        entry = self._entries[key]
+        self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
+        entry.path = path
+        self._by_source[os.path.normcase(path), entry.frame] = key
+        if entry.is_unreadable:
+            entry.error, entry.is_unreadable = "", False
+            entry.state = self._settled_state(entry)
+        self.entry_changed.emit(key)
+        if key == self._wanted != self._current:
+            self.wanted_changed.emit()
+
+    def mark_changed(self, key: int) -> None:
+        """Note that the file of an image is another one than the one that was measured."""
+        entry = self._entries[key]
+        entry.has_changed = True
+        if entry.state not in (ImageState.QUEUED, ImageState.RUNNING):
+            entry.state = self._settled_state(entry)
+        self.entry_changed.emit(key)
+
     def remove(self, keys: Iterable[int]) -> None:
         """Take images off the list (the files stay); the next one is shown if the current one goes."""
         gone = [key for key in keys if key in self._entries]
@@ -385,7 +406,7 @@ class TemSession(ImageEdits):
         if labels is not None:
             entry.document.attach_labels(labels)
         entry.shape = analysis.shape
-        entry.error, entry.is_unreadable = "", False
+        entry.error, entry.is_unreadable, entry.has_changed = "", False, False
         entry.title = analysis.name
         if entry.file_calibration is None and entry.calibration is None:
             entry.file_calibration = analysis.calibration
