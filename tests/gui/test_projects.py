@@ -421,6 +421,8 @@ def test_edits_are_undone_after_a_restart_and_what_was_taken_off_comes_back(
         document = session.entry(key).document
         ids = document.table.ids.tolist()
         session.commit(key, labels.delete(document, ids[:1]) if n % 2 else labels.grow(document, ids[-2:]))
+        # What was touched is measured again, which completes the edit.
+        qtbot.waitUntil(lambda d=document: not d.stale(), timeout=SOON)  # type: ignore[misc]
         states.append(session.entry(key).document.state_bytes())
     assert len(set(states)) == 5
     session.undo(key)

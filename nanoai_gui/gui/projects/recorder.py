@@ -65,7 +65,7 @@ class TemRecorder(QObject):
         self._hand_over = hand_over
         self._is_muted = 0
         self._is_held = False
-        self._images: dict[int, None] = {}
+        self._images: dict[int, ImageEntry] = {}
         self._has_facts = False
         self._stored: dict[int, _Stored] = {}
         self._writes: list[Write] = []
@@ -115,8 +115,8 @@ class TemRecorder(QObject):
             return
         for key in keys:
             if key in self._session:
-                self._images[key] = None
-                self._take_labels(self._session.entry(key))
+                self._images[key] = entry = self._session.entry(key)
+                self._take_labels(entry)
         self._begin()
 
     def _take_labels(self, entry: ImageEntry) -> None:
@@ -147,7 +147,10 @@ class TemRecorder(QObject):
             return
         gone, worth = tuple(keys), []
         for key in keys:
-            self._images.pop(key, None)
+            entry = self._images.pop(key, None)
+            if entry is not None:
+                # What was done to it a moment before goes into the file too: it may be put back.
+                self._writes += self._image_writes(entry)[0]
             stored = self._stored.pop(key, None)
             if stored is not None and stored.analysis is not None:
                 worth.append(key)
@@ -179,8 +182,8 @@ class TemRecorder(QObject):
         if self._is_held:
             return
         self._timer.stop()
-        keys, self._images = list(self._images), {}
-        found = [self._image_writes(key) for key in keys if key in self._session]
+        entries, self._images = list(self._images.values()), {}
+        found = [self._image_writes(entry) for entry in entries]
         is_work = bool(self._writes) or any(is_own for _, is_own in found)
         writes, self._writes = [*self._writes, *(write for some, _ in found for write in some)], []
         if self._has_facts:
@@ -196,12 +199,12 @@ class TemRecorder(QObject):
         writes: list[Write] = []
         for entry in self._session.entries():
             self._take_labels(entry)
-            writes += self._image_writes(entry.key)[0]
+            writes += self._image_writes(entry)[0]
         return _together([*writes, self._facts_write()])
 
-    def _image_writes(self, key: int) -> tuple[list[Write], bool]:
+    def _image_writes(self, entry: ImageEntry) -> tuple[list[Write], bool]:
         """Give what brings the project up to date with an image, and whether a person has done any of it."""
-        entry = self._session.entry(key)
+        key = entry.key
         stored = self._stored.setdefault(key, _Stored())
         facts = facts_of(entry), entry.state in (ImageState.QUEUED, ImageState.RUNNING)
         writes: list[Write] = []
@@ -306,7 +309,7 @@ class TemRecorder(QObject):
             if not image.is_removed and entry.path == image.facts.path:
                 stored.facts = facts_of(entry), image.is_pending
             else:
-                self._images[image.number] = None
+                self._images[image.number] = entry
             stored.analysis = entry.analysis
             stored.labels = None if entry.analysis is None else entry.analysis.labels
             stored.edits, stored.position = entry.history.edits, entry.history.position

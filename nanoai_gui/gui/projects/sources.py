@@ -27,7 +27,7 @@ PAUSE_MS = 500
 
 
 class SourceKeeper(QObject):
-    """Takes checksums of the images of a project, compares them when it is opened, and searches for lost ones.
+    """Takes checksums of images, compares them when a project is opened, and searches for lost ones.
 
     Parameters
     ----------
