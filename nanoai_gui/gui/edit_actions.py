@@ -98,7 +98,7 @@ EDIT_ACTIONS: tuple[ActionInfo, ...] = (
         when=When.SELECTED, tab="tem",
     ),
     ActionInfo(
-        "reject", "Re&ject particles", "edit", 5, ("R",), "", 0, "", "Take the selected particles away",
+        "reject", "Re&ject particles", "edit", 5, ("K",), "", 0, "", "Take the selected particles away",
         when=When.SELECTED, tab="tem",
     ),
     ActionInfo(
