@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ class HistogramPanel(QWidget):
         self._is_computing = False
         self._is_blind = False
         self._is_stale = False
+        self._submitted = 0.0
         self._epoch = 0
         self._least_score = 0.0
         self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
@@ -134,9 +136,10 @@ class HistogramPanel(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Compute and draw soon: within a tenth of a second, and never more often."""
+        """Compute and draw: at once after a pause, else a tenth of a second after the last time."""
         if not self._timer.isActive():
-            self._timer.start()
+            passed = 1000 * (time.monotonic() - self._submitted)
+            self._timer.start(max(0, round(THROTTLE_MS - passed)))
 
     def _make_controls(self) -> QHBoxLayout:
         line = row(spacing=GRID)
@@ -216,6 +219,7 @@ class HistogramPanel(QWidget):
             self._is_stale = True
             return
         self._is_stale = False
+        self._submitted = time.monotonic()
         request = self._request()
         if not request.images:
             self._empty.setText(NOTHING[self.scope])

@@ -18,6 +18,9 @@ from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay
 from nanoai_gui.gui.tem.session import TemSession
 
+AFTER_EDIT_MS = 60
+"""Outlines of what was edited wait so long: the numbers come first, and a series of edits is drawn once."""
+
 
 class OverlayFeed(QObject):
     """Prepares the overlay of the image and method shown, and hands it to the canvas.
@@ -42,6 +45,10 @@ class OverlayFeed(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._prepare)
+        self._edit_timer = QTimer(self)
+        self._edit_timer.setSingleShot(True)
+        self._edit_timer.setInterval(AFTER_EDIT_MS)
+        self._edit_timer.timeout.connect(self._prepare)
         session.labels_changed.connect(self._timer.start)
         session.shown_method_changed.connect(self._timer.start)
         session.current_changed.connect(self._timer.start)
@@ -59,7 +66,8 @@ class OverlayFeed(QObject):
         replaced = any(isinstance(patch, ResultPatch) for patch in edit.patches)
         if labels is not None and box is not None and labels is self._labels and not replaced:
             self._canvas.refill(box, labels[box.slices])
-        self._timer.start()
+        if not self._edit_timer.isActive():
+            self._edit_timer.start()
 
     def set_least_score(self, least: float) -> None:
         """Draw only particles of which the method is so sure, and those without a score."""
