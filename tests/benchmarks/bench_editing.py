@@ -1,7 +1,7 @@
 """What editing costs: ``python -m tests.benchmarks.bench_editing [--side 4096] [--agglomerates 1000]``.
 
 Prints, for an image of 1000 agglomerates in the real TEM tab (off screen): the time from an edit to the new
-table, and to the new histogram, GMD and GSD, what was touched having been measured again in a worker; the time
+table and to the new histogram, GMD and GSD, what was touched having been measured again in a worker; the time
 of a frame of a brush stroke; and the bytes of a stroke in memory and in a project file.
 
 The clock of a machine that does other work says little: beside it stands the processor time of the window's

@@ -133,7 +133,7 @@ def _fit_circle(xy: NDArray[np.float64]) -> Ellipse:
     radius2 = r + (p * p + q * q) / 4
     size = float(np.abs(xy - middle).max())
     # Points on a line make a circle of any size.
-    if singular[1] < 1e-6 * singular[0] or radius2 <= 0 or math.sqrt(radius2) > 100 * max(size, 1e-9):
+    if singular[-1] < 1e-6 * singular[0] or radius2 <= 0 or math.sqrt(radius2) > 100 * max(size, 1e-9):
         raise ParameterError("The points lie on a line.", "Click places all around the edge.")
     radius = math.sqrt(radius2)
     return Ellipse(float(middle[0] + p / 2), float(middle[1] + q / 2), radius, radius)

@@ -73,6 +73,8 @@ class ImageDocument:
         self.values: dict[str, Any] = {}
         self.revision = 0
         """Counts up with every change of labels or results."""
+        self.labels_revision = 0
+        """Counts up with every change of labels."""
         self._labels: NDArray[np.int32] | None = None
         self._packed: PackedLabels | None = None
         self._last_agglomerate = 0
@@ -216,6 +218,7 @@ class ImageDocument:
             self.count_hand_edit(1 if forward else -1)
         if any(isinstance(patch, LabelPatch) for patch in patches):
             self._packed = None
+            self.labels_revision += 1
         return edit.box
 
     def count_hand_edit(self, by: int) -> None:
@@ -253,6 +256,7 @@ class ImageDocument:
     def replace_analysis(self, analysis: ImageAnalysis | None) -> None:
         """Take a whole new analysis, labels included; ``None``: the image is not measured."""
         self.revision += 1
+        self.labels_revision += 1
         self._labels = None
         if analysis is None:
             self.analysis, self._packed = None, None

@@ -52,7 +52,7 @@ class Stroke:
     ) -> None:
         self._labels = document.labels
         self._document = document
-        self._revision = document.revision
+        self._revision = document.labels_revision
         self._tiles: dict[tuple[int, int], NDArray[np.int32]] = {}
         self._protect = protect
         self._only = frozenset(only)
@@ -131,7 +131,7 @@ class Stroke:
         ValueError
             If the document was changed since the stroke began.
         """
-        if self._document.revision != self._revision or self._document.labels is not self._labels:
+        if self._document.labels_revision != self._revision or self._document.labels is not self._labels:
             raise ValueError("the labels changed during the stroke")
         pixels = Pixels.joined(
             [

@@ -157,6 +157,8 @@ class MicrographCanvas(CanvasEvents):
             self.update()  # only calibration or data bar differ
             return
         self.cancel_gesture()
+        if self.editing is not None:
+            self.editing.tool_changed()
         self._line = None
         self._preview.set_levels(())
         self._residual.set_levels(())

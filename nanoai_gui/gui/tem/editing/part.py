@@ -9,6 +9,8 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog, QWidget
 
 from nanoai_gui.core.editing import labels
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.history import Direction
 from nanoai_gui.core.editing.resegment import segment_box, surroundings
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
@@ -17,6 +19,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.editing.box_dialog import BoxDialog
 from nanoai_gui.gui.tem.editing.canvas_editing import CanvasEditing
+from nanoai_gui.gui.tem.editing.drafts import CutProposal
 from nanoai_gui.gui.tem.editing.editor import Editor
 from nanoai_gui.gui.tem.editing.remeasuring import Remeasuring
 from nanoai_gui.gui.tem.editing.tool_bar import EditBar
@@ -71,7 +74,7 @@ class EditingPart(QObject):
         self.on_canvas.hint_changed.connect(self.hint_changed)
         self.on_canvas.box_drawn.connect(self._ask_for_box)
         canvas.tool_left.connect(self._show_tool)
-        session.edited.connect(self._show_steps)
+        session.edited.connect(self._on_edit)
         session.current_changed.connect(self._show_steps)
 
     # ------------------------------------------------------------------ commands
@@ -166,6 +169,14 @@ class EditingPart(QObject):
         dialog.open()
 
     # ------------------------------------------------------------------ steps
+
+    def _on_edit(self, key: int, edit: Edit, direction: Direction) -> None:
+        # What is drawn on labels that are no longer there (undo by key, with the button held) is given up.
+        if key == self._session.current and direction is not Direction.AMENDED:
+            self._canvas.cancel_gesture()
+            if isinstance(self.on_canvas.draft, CutProposal):
+                self.on_canvas.drop_draft()
+        self._show_steps()
 
     def open_steps(self) -> None:
         """Show the list of steps."""

@@ -1,0 +1,253 @@
+"""Edits of primary particles, and fitting circles and ellipses to clicked points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from nanoai_gui.core.editing import circles, labels
+from nanoai_gui.core.editing.circles import Ellipse
+from nanoai_gui.core.editing.document import ImageDocument
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.history import History
+from nanoai_gui.core.editing.remeasure import amendment, held_particles, measure, remeasurement
+from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.tem.particles import Particles, Status
+from tests.core.edited import Made, do, id_at, made
+
+METHOD = "watershed"
+
+
+@pytest.fixture
+def document() -> ImageDocument:
+    """The discs of the made micrograph."""
+    return made().document()
+
+
+def particles(document: ImageDocument) -> Particles:
+    return document.results[METHOD].particles
+
+
+def test_three_points_make_the_circle_through_them() -> None:
+    angle = np.array([0.3, 2.0, 4.0])
+    points = np.stack([50 + 12 * np.cos(angle), 40 + 12 * np.sin(angle)], axis=1)
+    shape = circles.fit_points(points)
+    assert shape.is_circle
+    assert (shape.x, shape.y, shape.a) == pytest.approx((50, 40, 12))
+
+
+def test_points_all_around_make_the_ellipse_through_them() -> None:
+    wanted = Ellipse(80, 60, 20, 11, 0.7)
+    shape = circles.fit_points(wanted.outline(9).astype(np.float64))
+    grow = math.sqrt(2 * np.pi / 9 / math.sin(2 * np.pi / 9))
+    assert (shape.x, shape.y) == pytest.approx((80, 60), abs=1e-3)
+    assert (shape.a, shape.b) == pytest.approx((20 * grow, 11 * grow), rel=1e-3)
+    assert math.tan(shape.angle) == pytest.approx(math.tan(0.7), rel=1e-3)
+
+
+def test_noisy_points_on_a_short_arc_do_not_make_a_long_ellipse() -> None:
+    rng = np.random.default_rng(1)
+    angle = np.linspace(0, 0.9, 7)
+    points = np.stack([50 + 20 * np.cos(angle), 40 + 20 * np.sin(angle)], axis=1) + rng.normal(0, 0.2, (7, 2))
+    shape = circles.fit_points(points)
+    assert max(shape.a, shape.b) < 4 * min(shape.a, shape.b)
+
+
+@pytest.mark.parametrize("points", [[[0, 0], [5, 5]], [[0, 0], [5, 5], [10, 10]], [[3, 3]] * 4])
+def test_points_that_make_no_circle_are_refused(points: list[list[float]]) -> None:
+    with pytest.raises(ParameterError):
+        circles.fit_points(np.array(points, dtype=float))
+
+
+def test_an_outline_of_an_ellipse_has_its_area_and_gives_it_back(document: ImageDocument) -> None:
+    wanted = Ellipse(150, 150, 12, 7, 0.5)
+    do(document, circles.add(document, METHOD, wanted))
+    row = len(particles(document)) - 1
+    x, y = particles(document).outlines[row].T.astype(float)
+    area = abs(np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y)) / 2
+    assert area == pytest.approx(wanted.area_px, rel=1e-4)
+    found = circles.ellipse_of(particles(document), row)
+    assert (found.a, found.b, found.angle) == pytest.approx((12, 7, 0.5), rel=1e-3)
+
+
+def test_an_added_circle_belongs_to_the_agglomerate_under_it(document: ImageDocument) -> None:
+    n = len(particles(document))
+    edit = do(document, circles.add(document, METHOD, Ellipse(150, 150, 8, 8)))
+    assert len(particles(document)) == n + 1
+    assert particles(document).agglomerate[-1] == id_at(document, 150, 150)
+    assert particles(document).status[-1] == Status.ADDED
+    assert document.stale() == {}
+    document.apply(edit, forward=False)
+    assert len(particles(document)) == n
+
+
+def test_adding_to_a_method_that_has_not_measured_makes_it_and_undo_removes_it(
+    document: ImageDocument,
+) -> None:
+    edit = do(document, circles.add(document, "manual", Ellipse(150, 150, 8, 8)))
+    assert len(document.results["manual"].particles) == 1
+    document.apply(edit, forward=False)
+    assert set(document.results) == {METHOD}
+
+
+def test_moving_resizing_and_assigning_keep_the_id_and_mark_it(document: ImageDocument) -> None:
+    first = int(particles(document).ids[0])
+    area = float(particles(document).area_px[0])
+    do(document, circles.move(document, METHOD, [first], 2.0, -1.0))
+    do(document, circles.resize(document, METHOD, [first], 1.1))
+    other = id_at(document, 150, 150)
+    do(document, circles.assign(document, METHOD, [first], other))
+    assert particles(document).ids[0] == first
+    assert particles(document).area_px[0] == pytest.approx(1.21 * area)
+    assert particles(document).agglomerate[0] == other
+    assert particles(document).status[0] == Status.EDITED
+
+
+def test_a_particle_is_not_made_smaller_than_a_pixel(document: ImageDocument) -> None:
+    first = int(particles(document).ids[0])
+    assert circles.resize(document, METHOD, [first], 0.01) is None
+    assert circles.add(document, METHOD, Ellipse(10, 10, 0.2, 0.2)) is None
+
+
+def test_deleting_one_particle_leaves_the_ids_of_the_others(document: ImageDocument) -> None:
+    ids = particles(document).ids.tolist()
+    do(document, circles.delete(document, METHOD, [ids[1]]))
+    assert particles(document).ids.tolist() == ids[:1] + ids[2:]
+
+
+def again(document: ImageDocument, base: Made) -> None:
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    document.apply(Edit("", amendment(document, measure(task))))
+
+
+@pytest.mark.parametrize(
+    ("method", "n"),
+    [
+        ("watershed", 1),
+        ("watershed", 2),
+        ("watershed", 4),
+        ("ultimate-erosion", 2),
+        ("ultimate-erosion", 4),
+        ("hough", 1),
+        ("hough", 2),
+        ("ann", 2),
+        ("ann", 5),
+        ("ann-rich", 4),
+    ],
+)
+def test_a_count_set_by_hand_is_what_the_method_finds(method: str, n: int) -> None:
+    base = made((method,))
+    document = base.document()
+    ident = id_at(document, 146, 54)
+    do(document, labels.set_count(document, ident, n))
+    again(document, base)
+    result = document.results[method]
+    found = int(result.n_particles[result.agglomerate_ids == ident].sum())
+    assert found == n
+
+
+def test_a_held_particle_stays_when_its_agglomerate_is_measured_again() -> None:
+    base = made()
+    document = base.document()
+    ident = id_at(document, 146, 54)
+    own = particles(document).ids[particles(document).agglomerate == ident].tolist()
+    do(document, circles.move(document, METHOD, own[:1], 1.5, 0.0))
+    do(document, circles.accept(document, METHOD, own[1:2]))
+    held = held_particles(document, METHOD, frozenset({ident}))
+    assert held.ids.tolist() == own[:2]
+    kept = particles(document).select(np.isin(particles(document).ids, own[:2]))
+    do(document, labels.grow(document, [ident]))
+    again(document, base)
+    after = particles(document).select(np.isin(particles(document).ids, own[:2]))
+    assert np.array_equal(after.x, kept.x)
+    assert np.array_equal(after.area_px, kept.area_px)
+    mine = particles(document).agglomerate == ident
+    assert int(mine.sum()) == len(own)  # what they cover was not found a second time
+
+
+@pytest.mark.parametrize("method", ["watershed", "ultimate-erosion", "hough", "ann", "ann-rich"])
+def test_a_part_of_the_image_is_measured_like_the_whole(method: str) -> None:
+    base = made((method,))
+    document = base.document()
+    before = document.results[method]
+    measured = [int(i) for i, why in zip(before.agglomerate_ids, before.excluded, strict=True) if not why]
+    edit = Edit("again", tuple(labels.measure_again(document, measured[1:4])))
+    document.apply(edit)
+    assert document.stale() == {method: frozenset(measured[1:4])}
+    again(document, base)
+    after = document.results[method]
+    assert after.particles.ids.tolist() == before.particles.ids.tolist()
+    assert after.particles.x == pytest.approx(before.particles.x, abs=1e-6)
+    assert after.particles.area_px == pytest.approx(before.particles.area_px, rel=1e-6)
+    assert after.probabilities == pytest.approx(before.probabilities, nan_ok=True)
+
+
+def test_new_measurements_complete_the_edit_that_made_them_necessary() -> None:
+    base = made()
+    document, history = base.document(), History()
+    at_first = document.state_bytes()
+    history.push(do(document, labels.grow(document, [id_at(document, 146, 54)])))
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    patches = amendment(document, measure(task))
+    document.apply(Edit("", patches, is_by_hand=False))
+    (amended,) = history.amend(patches)
+    measured = document.state_bytes()
+    assert amended.uid == history.edits[0].uid
+    document.apply(amended, forward=False)
+    assert document.state_bytes() == at_first
+    document.apply(amended)
+    assert document.state_bytes() == measured
+
+
+def test_measurements_between_an_edit_and_one_undone_after_it_fit_both() -> None:
+    """Two quick edits of one agglomerate, one undone before it was measured: redo must still fit."""
+    base = made()
+    document, history = base.document(), History()
+    ident = id_at(document, 146, 54)
+    history.push(do(document, labels.grow(document, [ident])))
+    history.push(do(document, labels.grow(document, [ident])))
+    both = document.state_bytes()
+    undone = history.undo()
+    assert undone is not None
+    document.apply(undone, forward=False)
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    patches = amendment(document, measure(task))
+    document.apply(Edit("", patches, is_by_hand=False))
+    assert len(history.amend(patches)) == 2
+    redone = history.redo()
+    assert redone is not None
+    document.apply(redone)
+    assert document.state_bytes() == both
+
+
+def test_a_result_that_comes_too_late_is_dropped() -> None:
+    base = made()
+    document = base.document()
+    do(document, labels.grow(document, [id_at(document, 146, 54)]))
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    found = measure(task)
+    do(document, labels.grow(document, [id_at(document, 146, 54)]))
+    assert amendment(document, found) == ()
+
+
+def test_a_history_forgets_the_oldest_and_knows_what_was_saved() -> None:
+    document = made().document()
+    history = History(most_steps=100)
+    for i in range(130):
+        edit = circles.move(document, METHOD, [int(particles(document).ids[i % 5])], 0.5, 0)
+        assert edit is not None
+        document.apply(edit)
+        history.push(Edit(edit.title, edit.patches))
+        if i == 60:
+            history.mark_saved()
+    assert len(history.edits) == 100
+    assert not history.is_saved
+    for edit, forward in history.jump(31):
+        document.apply(edit, forward)
+    assert history.is_saved

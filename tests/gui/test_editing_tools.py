@@ -1,0 +1,477 @@
+"""The tools that edit, used with mouse and keys; and the failures of other programs that must not happen."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from nanoai_gui.core.editing.document import ImageDocument
+from nanoai_gui.core.editing.patches import ParticlePatch
+from nanoai_gui.core.editing.rows import take_result
+from nanoai_gui.core.jobs import WorkerPool
+from nanoai_gui.core.tem.particles import Particles, Status
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.editing.drafts import CutProposal
+from nanoai_gui.gui.tem.entries import Selection
+from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.tem.tem_tab import TemTab
+from nanoai_gui.gui.tem.thumbnails import Thumbnails
+from nanoai_gui.gui.tem.tools import Tool
+from nanoai_gui.gui.tem.view import View
+from tests.gui.made import analyse_image, show_image
+
+NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+Keys = Qt.KeyboardModifier
+SCALE = 3.0
+
+
+@pytest.fixture
+def tab(qtbot: QtBot) -> Iterator[TemTab]:
+    """The tab with 41 squares of 16 px, 20 px apart, each measured as two circles; 3 screen px a pixel."""
+    session = TemSession()
+    jobs = JobRunner(WorkerPool(1))
+    tab = TemTab(session, jobs, Thumbnails(jobs))
+    qtbot.addWidget(tab)
+    tab.resize(1400, 900)
+    tab.show()
+    key = show_image(session)
+    analyse_image(session, key)
+    qtbot.waitUntil(lambda: tab.canvas.picture is not None, timeout=10_000)
+    tab.canvas.set_view(View(SCALE, 70, 50))
+    tab.canvas.setFocus()
+    yield tab
+    tab.shut_down()
+    jobs.close()
+
+
+def document(tab: TemTab) -> ImageDocument:
+    found = tab.editing.editor.document
+    assert found is not None
+    return found
+
+
+def particles(tab: TemTab) -> Particles:
+    return document(tab).results["watershed"].particles
+
+
+def place(tab: TemTab, x: float, y: float) -> QPoint:
+    at = tab.canvas.view.to_screen(x, y, tab.canvas.size_f)
+    return QPoint(round(at[0]), round(at[1]))
+
+
+def send(
+    tab: TemTab, kind: QEvent.Type, x: float, y: float, button: Qt.MouseButton = LEFT, keys: Keys = NONE,
+    is_held: bool = True,
+) -> None:  # fmt: skip
+    at = QPointF(place(tab, x, y))
+    none = Qt.MouseButton.NoButton
+    pressed = button if is_held and kind is not QEvent.Type.MouseButtonRelease else none
+    changed = none if kind is QEvent.Type.MouseMove else button
+    event = QMouseEvent(kind, at, tab.canvas.mapToGlobal(at), changed, pressed, keys)
+    QApplication.sendEvent(tab.canvas, event)
+
+
+def press(tab: TemTab, x: float, y: float, button: Qt.MouseButton = LEFT, keys: Keys = NONE) -> None:
+    send(tab, QEvent.Type.MouseButtonPress, x, y, button, keys)
+
+
+def move(tab: TemTab, x: float, y: float, keys: Keys = NONE, is_held: bool = True) -> None:
+    send(tab, QEvent.Type.MouseMove, x, y, LEFT, keys, is_held)
+
+
+def release(tab: TemTab, x: float, y: float, button: Qt.MouseButton = LEFT, keys: Keys = NONE) -> None:
+    send(tab, QEvent.Type.MouseButtonRelease, x, y, button, keys)
+
+
+def click(tab: TemTab, x: float, y: float, keys: Keys = NONE, button: Qt.MouseButton = LEFT) -> None:
+    press(tab, x, y, button, keys)
+    release(tab, x, y, button, keys)
+
+
+def drag(tab: TemTab, *points: tuple[float, float], keys: Keys = NONE) -> None:
+    press(tab, *points[0], keys=keys)
+    for before, after in itertools.pairwise(points):
+        for share in np.linspace(0, 1, 6)[1:]:
+            x, y = (1 - share) * np.array(before) + share * np.array(after)
+            move(tab, float(x), float(y), keys)
+    release(tab, *points[-1], keys=keys)
+
+
+def use(tab: TemTab, tool: Tool) -> None:
+    tab.editing.set_tool(tool)
+
+
+def key(tab: TemTab, what: Qt.Key, keys: Keys = NONE) -> None:
+    QTest.keyClick(tab.canvas, what, keys)
+
+
+def select(tab: TemTab, *ids: int) -> None:
+    tab._session.select(Selection(frozenset(ids)))
+
+
+def is_drawing(tab: TemTab) -> bool:
+    return tab.editing.on_canvas.draft is not None
+
+
+def test_ctrl_click_deletes_the_agglomerate_and_no_other(tab: TemTab) -> None:
+    click(tab, 27, 7, CONTROL)
+    assert 2 not in document(tab).table.ids
+    assert len(document(tab).table.ids) == 40
+    tab.editing.editor.undo()
+    assert document(tab).labels[7, 27] == 2
+
+
+def test_ctrl_drag_deletes_all_in_the_rectangle_in_one_step(tab: TemTab) -> None:
+    drag(tab, (18.0, -1.0), (58.0, 18.0), keys=CONTROL)
+    assert not {2, 3} & set(document(tab).table.ids.tolist())
+    assert 1 in document(tab).table.ids and 4 in document(tab).table.ids
+    assert len(tab._session.history(1).edits) == 1
+
+
+def test_delete_takes_the_particle_chosen_by_itself_and_else_the_agglomerate(tab: TemTab) -> None:
+    click(tab, 2, 7)  # one of the two circles of agglomerate 1
+    n = len(particles(tab))
+    tab.editing.delete()
+    assert len(particles(tab)) == n - 1
+    assert 1 in document(tab).table.ids
+    send(tab, QEvent.Type.MouseButtonDblClick, 27, 7)
+    release(tab, 27, 7)
+    tab.editing.delete()
+    assert 2 not in document(tab).table.ids
+
+
+def test_alt_click_merges_with_what_is_selected(tab: TemTab) -> None:
+    select(tab, 1)
+    click(tab, 27, 7, ALT)
+    assert document(tab).labels[7, 27] == document(tab).labels[7, 7]
+    assert tab._session.selection.agglomerates == {int(document(tab).labels[7, 7])}
+
+
+def test_a_particle_is_given_to_another_agglomerate_by_alt_click(tab: TemTab) -> None:
+    click(tab, 2, 7)
+    (ident,) = tab._session.selection.particles
+    click(tab, 27, 7, ALT)
+    row = int(np.flatnonzero(particles(tab).ids == ident)[0])
+    assert particles(tab).agglomerate[row] == 2
+    assert particles(tab).status[row] == Status.EDITED
+
+
+def test_the_brush_goes_on_with_the_agglomerate_under_it_and_spares_the_next(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    tab.editing.editor.set_brush_radius(4)
+    drag(tab, (7, 12), (30, 12))
+    assert document(tab).labels[12, 17] == 1  # the gap between both
+    assert document(tab).labels[12, 24] == 2
+    assert len(tab._session.history(1).edits) == 1  # a stroke of many moves is one step
+
+
+def test_the_brush_makes_a_new_agglomerate_on_the_background_and_goes_on_with_it(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    drag(tab, (60, 100), (80, 100))
+    drag(tab, (80, 100), (80, 115))
+    new = int(document(tab).labels[100, 60])
+    assert new == 42 == document(tab).labels[113, 80]
+    assert tab._session.selection.agglomerates == {42}
+
+
+def test_alt_turns_the_brush_into_an_eraser_and_back(tab: TemTab) -> None:
+    tab.editing.editor.set_brush_radius(3)
+    use(tab, Tool.BRUSH)
+    drag(tab, (7, 7), (9, 7), keys=ALT)
+    assert document(tab).labels[7, 8] == 0
+    use(tab, Tool.ERASER)
+    select(tab, 1)
+    drag(tab, (7, 7), (9, 7), keys=ALT)
+    assert document(tab).labels[7, 8] == 1
+
+
+def test_an_eraser_that_begins_on_one_agglomerate_spares_the_next(tab: TemTab) -> None:
+    use(tab, Tool.ERASER)
+    tab.editing.editor.set_brush_radius(3)
+    drag(tab, (7, 7), (30, 7))
+    assert document(tab).labels[7, 7] == 0
+    assert document(tab).labels[7, 27] == 2
+
+
+def test_escape_gives_a_stroke_up_and_nothing_is_left(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    before, fill = document(tab).state_bytes(), tab.canvas.picture
+    assert fill is not None
+    shown = fill.fill[0].copy()
+    press(tab, 60, 100)
+    move(tab, 80, 100)
+    assert (fill.fill[0] != shown).any()  # it is seen while it is drawn
+    key(tab, Qt.Key.Key_Escape)
+    assert document(tab).state_bytes() == before
+    assert np.array_equal(fill.fill[0], shown)
+    move(tab, 90, 110)
+    release(tab, 90, 110)
+    assert document(tab).state_bytes() == before
+    drag(tab, (60, 100), (80, 100))  # and the next stroke is not stuck
+    assert document(tab).labels[100, 70] == 42
+
+
+def test_another_tool_or_image_ends_what_is_being_drawn(tab: TemTab) -> None:
+    use(tab, Tool.LASSO)
+    click(tab, 60, 100)
+    click(tab, 80, 100)
+    assert is_drawing(tab)
+    use(tab, Tool.CUT)
+    assert not is_drawing(tab)
+    click(tab, 60, 100)
+    show_image(tab._session, "b.tif")
+    assert not is_drawing(tab)
+
+
+def test_undo_during_a_stroke_gives_the_stroke_up(tab: TemTab) -> None:
+    click(tab, 27, 7, CONTROL)
+    use(tab, Tool.BRUSH)
+    press(tab, 60, 100)
+    move(tab, 80, 100)
+    tab.editing.editor.undo()
+    release(tab, 80, 100)
+    assert document(tab).labels[100, 70] == 0
+    assert document(tab).labels[7, 27] == 2
+
+
+def test_results_that_come_during_a_stroke_do_not_spoil_it(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    press(tab, 60, 100)
+    move(tab, 80, 100)
+    found = document(tab).results["watershed"]
+    rows = take_result(found, [1])
+    tab._session.amend(1, [ParticlePatch("watershed", rows, rows)])
+    release(tab, 80, 100)
+    assert document(tab).labels[100, 70] == 42
+
+
+def test_brackets_and_alt_wheel_size_the_brush(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    radius = tab.editing.editor.brush_radius
+    key(tab, Qt.Key.Key_BracketRight)
+    assert tab.editing.editor.brush_radius > radius
+    key(tab, Qt.Key.Key_BracketLeft)
+    scale = tab.canvas.view.scale
+    at = QPointF(place(tab, 60, 100))
+    turn = QWheelEvent(at, at, QPoint(), QPoint(120, 0), Qt.MouseButton.NoButton, ALT,
+                       Qt.ScrollPhase.NoScrollPhase, False)  # fmt: skip
+    QApplication.sendEvent(tab.canvas, turn)
+    assert tab.editing.editor.brush_radius > radius
+    assert tab.canvas.view.scale == scale
+
+
+def test_a_polygon_of_clicks_closes_with_enter_and_backspace_takes_a_corner_back(tab: TemTab) -> None:
+    use(tab, Tool.LASSO)
+    for x, y in ((60, 95), (80, 95), (20, 30)):
+        click(tab, x, y)
+    key(tab, Qt.Key.Key_Backspace)
+    click(tab, 80, 110)
+    click(tab, 60, 110)
+    key(tab, Qt.Key.Key_Return)
+    new = document(tab).labels == 42
+    assert int(new.sum()) == pytest.approx(300, abs=40)
+    assert document(tab).labels[7, 27] == 2
+
+
+def test_a_polygon_closes_on_its_start(tab: TemTab) -> None:
+    use(tab, Tool.LASSO)
+    for x, y in ((60, 95), (80, 95), (80, 110), (60, 110), (60, 95)):
+        click(tab, x, y)
+    assert document(tab).labels[102, 70] == 42
+    assert tab.editing.on_canvas.draft is None
+
+
+def test_a_lasso_drawn_in_one_go_closes_when_it_is_let_go(tab: TemTab) -> None:
+    use(tab, Tool.LASSO)
+    drag(tab, (60, 95), (80, 95), (80, 110), (62, 110))
+    assert document(tab).labels[100, 72] == 42
+
+
+def test_right_click_follows_the_mouse_and_closes_back_at_the_start(tab: TemTab) -> None:
+    click(tab, 60, 95, button=RIGHT)  # also with the tool Select
+    for x, y in ((70, 95), (80, 95), (80, 105), (80, 112), (70, 112), (60, 112), (60, 103), (60, 96)):
+        move(tab, x, y, is_held=False)
+    assert document(tab).labels[102, 70] == 42
+    assert tab.editing.on_canvas.draft is None
+
+
+def test_a_cut_is_drawn_by_hand_or_by_two_clicks(tab: TemTab) -> None:
+    use(tab, Tool.CUT)
+    drag(tab, (7, -2), (7, 20))
+    assert document(tab).labels[7, 3] != document(tab).labels[7, 12]
+    click(tab, 27, -2)
+    move(tab, 27, 10, is_held=False)
+    click(tab, 27, 20)
+    assert document(tab).labels[7, 23] != document(tab).labels[7, 32]
+    assert len(tab._session.history(1).edits) == 2
+
+
+def test_a_cut_through_nothing_says_so(tab: TemTab, qtbot: QtBot) -> None:
+    use(tab, Tool.CUT)
+    with qtbot.waitSignal(tab.editing.told) as told:
+        drag(tab, (60, 100), (80, 100))
+    assert "cuts no agglomerate" in told.args[0]
+
+
+def test_a_proposed_cut_is_accepted_by_enter_and_dropped_by_escape(tab: TemTab) -> None:
+    use(tab, Tool.BRUSH)
+    tab.editing.editor.set_brush_radius(2)
+    drag(tab, (7, 7), (30, 7))  # a bridge between 1 and 2 ...
+    tab._session.select(Selection(frozenset({1, 2})))
+    tab.editing.editor.merge()  # ... makes one with a neck
+    use(tab, Tool.SELECT)
+    n = len(document(tab).table.ids)
+    tab.editing.on_canvas.propose_cut()
+    assert isinstance(tab.editing.on_canvas.draft, CutProposal)
+    key(tab, Qt.Key.Key_Escape)
+    assert len(document(tab).table.ids) == n
+    tab.editing.on_canvas.propose_cut()
+    key(tab, Qt.Key.Key_Return)
+    assert len(document(tab).table.ids) == n + 1
+    assert document(tab).labels[7, 3] != document(tab).labels[7, 32]
+
+
+def test_a_circle_is_dragged_from_edge_to_edge(tab: TemTab) -> None:
+    use(tab, Tool.CIRCLE)
+    drag(tab, (60, 100), (80, 100))
+    row = len(particles(tab)) - 1
+    assert (particles(tab).x[row], particles(tab).y[row]) == pytest.approx((70, 100), abs=0.5)
+    assert particles(tab).diameter_px[row] == pytest.approx(20, abs=0.7)
+    assert particles(tab).status[row] == Status.ADDED
+    assert tab._session.selection.particles == {int(particles(tab).ids[row])}
+
+
+def test_three_clicks_on_the_edge_and_enter_add_a_circle(tab: TemTab) -> None:
+    use(tab, Tool.CIRCLE)
+    n = len(particles(tab))
+    for angle in (0.0, 2.1, 4.2):
+        click(tab, 70 + 12 * np.cos(angle), 100 + 12 * np.sin(angle))
+    assert len(particles(tab)) == n
+    key(tab, Qt.Key.Key_Return)
+    assert len(particles(tab)) == n + 1
+    assert particles(tab).diameter_px[-1] == pytest.approx(24, abs=1.0)
+
+
+def test_handles_move_and_resize_the_selected_particle(tab: TemTab) -> None:
+    use(tab, Tool.CIRCLE)
+    drag(tab, (60, 100), (80, 100))
+    drag(tab, (70, 100), (75, 103))  # the middle
+    assert (particles(tab).x[-1], particles(tab).y[-1]) == pytest.approx((75, 103), abs=0.7)
+    drag(tab, (85, 103), (90, 103))  # the right edge
+    assert particles(tab).diameter_px[-1] == pytest.approx(30, abs=1.2)
+    drag(tab, (90, 103), (84, 103), keys=SHIFT)  # one axis only
+    assert len(particles(tab).outlines[-1]) > 2
+    assert particles(tab).status[-1] == Status.ADDED
+
+
+def test_keys_move_and_resize_the_selected_particle_in_one_step_each(tab: TemTab) -> None:
+    click(tab, 2, 7)
+    (ident,) = tab._session.selection.particles
+    row = int(np.flatnonzero(particles(tab).ids == ident)[0])
+    x, area = float(particles(tab).x[row]), float(particles(tab).area_px[row])
+    for _ in range(3):
+        key(tab, Qt.Key.Key_Right, CONTROL)
+    key(tab, Qt.Key.Key_BracketRight)
+    assert particles(tab).x[row] == pytest.approx(x + 3)
+    assert particles(tab).area_px[row] > area
+    assert len(tab._session.history(1).edits) == 2
+
+
+def test_a_press_on_a_handle_and_escape_leave_the_particle(tab: TemTab) -> None:
+    use(tab, Tool.CIRCLE)
+    drag(tab, (60, 100), (80, 100))
+    before = document(tab).state_bytes()
+    press(tab, 70, 100)
+    move(tab, 90, 110)
+    key(tab, Qt.Key.Key_Escape)
+    release(tab, 90, 110)
+    assert document(tab).state_bytes() == before
+
+
+def test_enter_accepts_what_is_selected(tab: TemTab) -> None:
+    click(tab, 2, 7)
+    key(tab, Qt.Key.Key_Return)
+    assert document(tab).accepted("watershed") == tab._session.selection.particles
+    select(tab, 3)
+    key(tab, Qt.Key.Key_Return)
+    assert document(tab).reviewed() == {3}
+
+
+def test_the_view_goes_to_what_is_undone(tab: TemTab) -> None:
+    click(tab, 27, 7, CONTROL)
+    tab.canvas.set_view(View(8.0, 300, 240))
+    tab.editing.editor.undo()
+    left, top, right, bottom = tab.canvas.view.visible(tab.canvas.size_f)
+    assert left <= 20 and right >= 36 and top <= 0 and bottom >= 16
+
+
+def test_space_and_the_middle_button_move_the_image_in_every_tool(tab: TemTab) -> None:
+    for tool in (Tool.BRUSH, Tool.ERASER, Tool.LASSO, Tool.CUT, Tool.CIRCLE, Tool.BOX):
+        use(tab, tool)
+        before, view = document(tab).state_bytes(), tab.canvas.view
+        press(tab, 60, 60, Qt.MouseButton.MiddleButton)
+        move(tab, 70, 70)
+        release(tab, 70, 70, Qt.MouseButton.MiddleButton)
+        assert tab.canvas.view != view
+        assert document(tab).state_bytes() == before
+
+
+def test_without_an_analysis_tools_say_what_to_do(tab: TemTab, qtbot: QtBot) -> None:
+    show_image(tab._session, "b.tif")
+    use(tab, Tool.BRUSH)
+    with qtbot.waitSignal(tab.editing.told) as told:
+        press(tab, 60, 60)
+    assert "Analyse this image" in told.args[0]
+    release(tab, 60, 60)
+
+
+def test_the_overlay_follows_an_edit_without_being_made_anew(tab: TemTab, qtbot: QtBot) -> None:
+    picture = tab.canvas.picture
+    assert picture is not None
+    click(tab, 27, 7, CONTROL)
+    assert picture.fill[0][7, 27] == 0  # its colour goes at once
+    qtbot.waitUntil(lambda: tab.canvas.picture is not picture, timeout=10_000)
+    now = tab.canvas.picture
+    assert now is not None
+    assert 2 not in now.agglomerates.owners
+    assert now.fill is picture.fill
+    assert now.hit(27, 7).agglomerate == 0
+    use(tab, Tool.BRUSH)
+    drag(tab, (60, 100), (80, 100))
+    qtbot.waitUntil(
+        lambda: tab.canvas.picture is not None and 42 in tab.canvas.picture.drawn_edited.levels[0].owners,
+        timeout=10_000,
+    )
+
+
+def test_the_list_of_steps_jumps(tab: TemTab, qtbot: QtBot) -> None:
+    click(tab, 27, 7, CONTROL)
+    click(tab, 47, 7, CONTROL)
+    tab.editing.open_steps()
+    steps = tab.editing._steps
+    assert steps is not None
+    assert [steps.view.item(i).text()[-6:] for i in range(3)] == [" found", "merate", "merate"]
+    steps.view.itemClicked.emit(steps.view.item(0))
+    assert {2, 3} <= set(document(tab).table.ids.tolist())
+    steps.view.itemClicked.emit(steps.view.item(2))
+    assert not {2, 3} & set(document(tab).table.ids.tolist())
+    assert steps.view.item(2).font().bold()
+    steps.close()
+
+
+def test_the_tool_bar_shows_the_size_of_the_brush_where_it_matters(tab: TemTab) -> None:
+    assert not tab.editing.bar.brush.isVisible()
+    use(tab, Tool.BRUSH)
+    assert tab.editing.bar.brush.isVisible()
+    tab.editing.bar.brush.setValue(30)
+    assert tab.editing.editor.brush_radius == 15
