@@ -172,9 +172,6 @@ class JobRunner(QObject):
         if self._is_closed:
             return made  # the window is closing, and some timer has come too late
         self._in_threads.add(made)
-        if self._is_closed:
-            made.is_wanted = False
-            return made
         if self._threads is None:
             self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="nanoai-window")
         self._threads.submit(work)
