@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from nanoai_gui.gui.app import Application, create_app
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tabs import TEM
+from nanoai_gui.gui.tem.entries import Selection
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 FOLDER = RESOURCES / "guide"
@@ -30,7 +31,13 @@ PATIENCE = 180.0
 
 
 def main() -> None:
-    pictures = {"window": window, "outlines": outlines, "histogram": histogram, "spectra": spectra}
+    pictures = {
+        "window": window,
+        "outlines": outlines,
+        "editing": editing,
+        "histogram": histogram,
+        "spectra": spectra,
+    }
     wanted = sys.argv[1:] or list(pictures)
     for mode in ("light", "dark"):
         with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +77,21 @@ def outlines(application: Application) -> QPixmap:
     wait_a_moment(0.5)
     picture = part(canvas)
     canvas.fit()
+    return picture
+
+
+def editing(application: Application) -> QPixmap:
+    """The tools, and an agglomerate of several particles selected, as a double click does."""
+    window = application.window
+    analysis = window.session.current_analysis
+    assert analysis is not None
+    a = analysis.agglomerates
+    largest = int(a.ids[max(range(len(a.ids)), key=lambda i: a.area_px[i] if not a.excluded[i] else 0)])
+    window.session.select(Selection(agglomerates=frozenset({largest})))
+    wait_a_moment(0.5)
+    canvas = window.tab.canvas
+    picture = part(canvas.parentWidget() or canvas)
+    window.session.select(Selection())
     return picture
 
 

@@ -6,7 +6,14 @@ import re
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QImage, QTextDocument
+from PySide6.QtGui import (
+    QColor,
+    QDesktopServices,
+    QImage,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+)
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
@@ -22,6 +29,10 @@ from nanoai_gui.gui.theme import tokens
 from nanoai_gui.gui.widgets.layout import GRID
 
 FOLDER = "guide"
+LINE_HEIGHT = 125
+"""Percent."""
+OBJECT = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""What stands in a text for a picture."""
 WIDEST_PICTURE = 640
 """Pictures are drawn no wider than this, in px that do not depend on the screen."""
 
@@ -47,17 +58,34 @@ class GuideBrowser(QTextBrowser):
     def show_page(self, path: Path) -> None:
         """Show a page from its beginning."""
         self.page = path
-        theme = tokens(self.palette())
-        document = QTextDocument()
-        document.setMarkdown(path.read_text(encoding="utf-8"))
-        # Qt gives its HTML fixed margins and no style of ours; both are easier to set in the text itself.
-        body = document.toHtml()
-        style = (
-            f"<style>h1, h2, h3 {{ color: {theme.accent}; }} a {{ color: {theme.accent}; }} "
-            f"td, th {{ padding: 4px 10px; border-bottom: 1px solid {theme.line}; }}</style>"
-        )
-        self.setHtml(body.replace("</head>", f"{style}</head>", 1))
+        self.setMarkdown(path.read_text(encoding="utf-8"))
+        self._set_type()
         self.verticalScrollBar().setValue(0)
+
+    def _set_type(self) -> None:
+        """Give the text air and the theme's colours, for which Qt's reader of Markdown has no means."""
+        accent = QColor(tokens(self.palette()).accent)
+        document = self.document()
+        document.setDocumentMargin(2 * GRID)
+        cursor = QTextCursor(document)
+        block = document.begin()
+        while block.isValid():
+            cursor.setPosition(block.position())
+            layout = QTextBlockFormat()
+            # The height of a line with a picture in it is that of the picture.
+            height = 100 if OBJECT in block.text() else LINE_HEIGHT
+            layout.setLineHeight(height, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+            level = block.blockFormat().headingLevel()
+            in_table = cursor.currentTable() is not None
+            layout.setTopMargin(2 * GRID if level > 1 else (GRID // 2 if in_table else 0))
+            layout.setBottomMargin(GRID // 2 if level or in_table or block.textList() else GRID)
+            cursor.mergeBlockFormat(layout)
+            if level:
+                cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)
+                colour = QTextCharFormat()
+                colour.setForeground(accent)
+                cursor.mergeCharFormat(colour)
+            block = block.next()
 
     def loadResource(self, kind: int, name: QUrl | str) -> object:
         """Give the pictures of a page; nothing is ever fetched from elsewhere."""
@@ -89,6 +117,7 @@ class GuideWindow(QDialog):
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint, True)
         self.contents = QListWidget()
         self.contents.setAccessibleName("Contents")
+        self.contents.setSpacing(GRID // 4)
         self.browser = GuideBrowser()
         for title, path in pages():
             item = QListWidgetItem(title)
