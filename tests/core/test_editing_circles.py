@@ -15,6 +15,7 @@ from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.editing.remeasure import amendment, held_particles, measure, remeasurement
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.tem.particles import Particles, Status
+from nanoai_gui.core.tem.report import ImageRecord, summarise
 from tests.core.edited import Made, do, id_at, made
 
 METHOD = "watershed"
@@ -251,3 +252,15 @@ def test_a_history_forgets_the_oldest_and_knows_what_was_saved() -> None:
     for edit, forward in history.jump(31):
         document.apply(edit, forward)
     assert history.is_saved
+
+
+def test_the_summary_tells_of_corrections_by_hand() -> None:
+    document = made().document()
+    do(document, labels.delete(document, [id_at(document, 150, 150)]))
+    do(document, circles.add(document, METHOD, Ellipse(146, 54, 8, 8)))
+    assert document.analysis is not None
+    record = ImageRecord.of("made.tif", document.analysis)
+    summary = summarise([record], [], document.analysis.settings)
+    pooled = summary["methods"][METHOD]["pooled"]
+    assert (pooled["n_hand_edits"], pooled["n_edited"]) == (2, 1)
+    assert "2 corrections by hand in made.tif." in summary["notes"]

@@ -475,3 +475,24 @@ def test_the_tool_bar_shows_the_size_of_the_brush_where_it_matters(tab: TemTab) 
     assert tab.editing.bar.brush.isVisible()
     tab.editing.bar.brush.setValue(30)
     assert tab.editing.editor.brush_radius == 15
+
+
+def test_corrections_are_counted_where_the_numbers_are(tab: TemTab, qtbot: QtBot) -> None:
+    click(tab, 27, 7, CONTROL)
+    use(tab, Tool.CIRCLE)
+    drag(tab, (60, 100), (80, 100))
+    select(tab)
+    facts = tab.result.facts()
+    assert facts["Corrections by hand"] == "2"
+    assert facts["Particles edited or added"] == "1"
+    shown = tab.histogram.statistics.by_hand
+    qtbot.waitUntil(lambda: "2 steps in 1 image" in shown.text(), timeout=10_000)
+
+
+def test_an_analysis_that_replaces_corrections_says_so(tab: TemTab, qtbot: QtBot) -> None:
+    click(tab, 27, 7, CONTROL)
+    with qtbot.waitSignal(tab.editing.told) as told:
+        analyse_image(tab._session, 1, seed=4)
+    assert "replaced 1 correction by hand" in told.args[0]
+    tab.editing.editor.undo()
+    assert 2 not in tab._session.entry(1).document.table.ids

@@ -34,7 +34,7 @@ class ImageRecord:
 
     ``samples``, ``seconds``, ``edits`` (particles a person edited or added) and ``models`` (which trained one
     measured) are per method; samples are in px. ``settings`` are those it was measured with, as they stand
-    in the summary.
+    in the summary. ``n_hand_edits`` counts the corrections to the image, of whatever kind.
     """
 
     image: str
@@ -50,6 +50,7 @@ class ImageRecord:
     edits: Mapping[str, int]
     models: Mapping[str, str]
     settings: Mapping[str, Any]
+    n_hand_edits: int = 0
 
     @classmethod
     def of(cls, image: str, analysis: ImageAnalysis) -> ImageRecord:
@@ -71,6 +72,7 @@ class ImageRecord:
             },
             models={method: result.model for method, result in analysis.results.items() if result.model},
             settings=_settings(analysis.settings, analysis.results),
+            n_hand_edits=analysis.n_hand_edits,
         )
 
 
@@ -122,6 +124,9 @@ def notes(records: Sequence[ImageRecord]) -> list[str]:
         )
     if doubtful := [r.image for r in records if r.warnings]:
         found.append(f'There are warnings about {_some(doubtful)}: see "images" in the summary.')
+    if corrected := [r.image for r in records if r.n_hand_edits]:
+        n = sum(r.n_hand_edits for r in records)
+        found.append(f"{n} correction{'s' if n > 1 else ''} by hand in {_some(corrected)}.")
     if len(sizes) > 1:
         found.append("The pixel sizes of the images differ, so pooled values in px mix different scales.")
     return found
@@ -179,6 +184,7 @@ def _statistics(method: str, records: Sequence[ImageRecord]) -> dict[str, Any]:
         "unit": used.unit,
         **_further(d),
         "n_edited": sum(r.edits[method] for r in records),
+        "n_hand_edits": sum(r.n_hand_edits for r in records),
     }
     if models := sorted({r.models[method] for r in records if method in r.models}):
         values["model"] = ", ".join(models)

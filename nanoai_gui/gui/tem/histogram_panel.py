@@ -240,6 +240,8 @@ class HistogramPanel(QWidget):
             None if curve is None else curve.distribution,
             get_method(shown).TITLE if len(state.curves) > 1 else "",
         )
+        corrected = [analysis.n_hand_edits for _, analysis in state.request.images if analysis.n_hand_edits]
+        self.statistics.show_corrections(sum(corrected), len(corrected))
         self._show_legend(state)
         self._stack.setCurrentIndex(1)
         self._show_selection()

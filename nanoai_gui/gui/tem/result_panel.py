@@ -116,6 +116,7 @@ def _of_image(analysis: ImageAnalysis, result: SizingResult) -> tuple[str, list[
         ("Primary particles", grouped(len(result.particles))),
         *((f"Left out: {reason}", grouped(n)) for reason, n in sorted(reasons.items())),
         *_fit_facts(analysis, result),
+        *_corrections(analysis, result),
         *((("Model", result.model.partition(" (")[0]),) if result.model else ()),
         ("Time", f"{significant(analysis.seconds[result.method], 2)} s"),
     ]
@@ -138,6 +139,17 @@ def _fit_facts(analysis: ImageAnalysis, result: SizingResult) -> list[tuple[str,
         ("To check", grouped(n)),
         ("Smallest measurable", limit),
     ]
+
+
+def _corrections(analysis: ImageAnalysis, result: SizingResult) -> list[tuple[str, str]]:
+    """Say what a person did, if anything."""
+    n, n_particles = analysis.n_hand_edits, int(np.count_nonzero(result.particles.status != Status.AUTO))
+    facts = []
+    if n:
+        facts.append(("Corrections by hand", grouped(n)))
+    if n_particles:
+        facts.append(("Particles edited or added", grouped(n_particles)))
+    return facts
 
 
 def _of_selection(

@@ -65,6 +65,11 @@ class StatisticsPanel(QScrollArea):
         self._excluded.setObjectName("excluded")
         self._excluded.setWordWrap(True)
         layout.addWidget(self._excluded)
+        self.by_hand = QLabel()
+        self.by_hand.setObjectName("byHand")
+        self.by_hand.setWordWrap(True)
+        self.by_hand.hide()
+        layout.addWidget(self.by_hand)
         layout.addStretch(1)
         self.setWidget(content)
         # Wide enough for usual numbers, so that the plot does not change its width with every result.
@@ -115,6 +120,12 @@ class StatisticsPanel(QScrollArea):
         self._excluded.setText("" if distribution is None else excluded_text(distribution))
         self._excluded.setVisible(bool(self._excluded.text()))
         self._show_needed()
+
+    def show_corrections(self, n: int, n_images: int) -> None:
+        """Say how many corrections by hand the numbers rest on, and in how many images."""
+        of = count(n_images, "image")
+        self.by_hand.setText(f"Corrected by hand: {count(n, 'step')} in {of}" if n else "")
+        self.by_hand.setVisible(n > 0)
 
     def _make_planner(self) -> QGridLayout:
         """One line: particles for ± [5 %]: 340."""

@@ -90,7 +90,8 @@ class Editor(QObject):
 
     def tell_if_nothing(self) -> bool:
         """Say what to do if the image was not measured; whether that is so."""
-        if self.document is None and self._session.current is not None:
+        entry = self._session.current_entry
+        if entry is not None and not entry.document.is_measured:
             self.told.emit(NOTHING_TO_EDIT)
         return self.document is None
 

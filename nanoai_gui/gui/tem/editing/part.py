@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QWidget
 from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.history import Direction
+from nanoai_gui.core.editing.patches import ResultPatch
 from nanoai_gui.core.editing.resegment import segment_box, surroundings
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
@@ -26,6 +27,7 @@ from nanoai_gui.gui.tem.editing.tool_bar import EditBar
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tools import EDITING, Tool
 from nanoai_gui.gui.undo import StepsDialog
+from nanoai_gui.gui.widgets.numbers import count
 
 TOOLS = {
     "tool_select": Tool.SELECT,
@@ -176,7 +178,16 @@ class EditingPart(QObject):
             self._canvas.cancel_gesture()
             if isinstance(self.on_canvas.draft, CutProposal):
                 self.on_canvas.drop_draft()
+            self._tell_of_replaced(edit, direction)
         self._show_steps()
+
+    def _tell_of_replaced(self, edit: Edit, direction: Direction) -> None:
+        """Say that a new analysis took corrections with it: nobody should have to find out."""
+        for patch in edit.patches:
+            before = patch.before if isinstance(patch, ResultPatch) else None
+            if before is not None and before.n_hand_edits and direction is Direction.DONE:
+                n = count(before.n_hand_edits, "correction")
+                self.told.emit(f"The new analysis replaced {n} by hand. Undo (Ctrl+Z) brings them back.")
 
     def open_steps(self) -> None:
         """Show the list of steps."""
