@@ -37,8 +37,8 @@ def add_train_spectra(kinds: argparse._SubParsersAction[argparse.ArgumentParser]
     how = spectra.add_mutually_exclusive_group()
     how.add_argument(
         "--preset", action="append", metavar="NAME", dest="presets",
-        help="preprocessing, such as swcnt-cells, fingerprint, biofluid, none; may be given several times "
-        "(default: swcnt-cells where the spectra reach that far, else biofluid)",
+        help="preprocessing, such as swcnt-cells, fingerprint, biofluid, derivative, none; may be given several "
+        "times (default: swcnt-cells where the spectra reach that far, else biofluid)",
     )  # fmt: skip
     how.add_argument(
         "--preprocessing", type=Path, metavar="FILE.json", help="preprocessing as saved by the window"
@@ -46,6 +46,15 @@ def add_train_spectra(kinds: argparse._SubParsersAction[argparse.ArgumentParser]
     spectra.add_argument(
         "--components", type=int, default=0, metavar="M",
         help="a fixed number of principal components (default: as many as hold 95 %% of the variance)",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--networks", type=int, default=3, metavar="N",
+        help="networks whose probabilities are averaged (default: 3)",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--averages", type=float, default=0.0, metavar="X",
+        help="for every spectrum, learn from so many averages of a few spectra of its group too, which "
+        "helps to know new patients; needs --group (default: 0)",
     )  # fmt: skip
     spectra.add_argument(
         "--permutations", type=int, default=99, metavar="N",
@@ -72,7 +81,12 @@ def _run(options: argparse.Namespace) -> int:
     try:
         for name in options.presets or ():
             get_preset(name)
-        classifier = ClassifierSettings(n_components=options.components, seed=options.seed)
+        classifier = ClassifierSettings(
+            n_components=options.components,
+            members=options.networks,
+            averages=options.averages,
+            seed=options.seed,
+        )
         validation = ValidationSettings(
             n_folds=options.folds,
             n_permutations=options.permutations,

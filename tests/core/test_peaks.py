@@ -163,9 +163,9 @@ def test_fitted_numbers_of_maps() -> None:
     axis = np.arange(1250.0, 1800.0)
     reach = {band.title: band.reach(axis) for bands in FITTED_BANDS.values() for band in bands}
     assert {title for title, (can, _) in reach.items() if can} == {
-        "D/G⁺", "G⁺", "G⁻", "D", "D/G of graphene", "D of graphene", "G of graphene",
+        "D/G⁺", "G⁺", "G⁻", "D", "Graphene D/G", "Graphene D", "Graphene G",
     }  # fmt: skip
-    assert "2D lies between" in reach["2D/G of graphene"][1] and not reach["G⁺"][1]
+    assert "2D lies between" in reach["Graphene 2D/G"][1] and not reach["G⁺"][1]
     fits = fit_bands(spectra)
     ratio, band = find_band("D/G⁺"), find_band("G⁺")
     assert ratio is not None and band is not None and find_band("X") is None

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from nanoai_gui.core.files.spectra_table import write_table
+from nanoai_gui.core.spectra.model import load_spectra_model
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from tests.core.made_spectra import AXIS, CLASSES, made_set
 
@@ -35,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = run(
         "train", "spectra", folder / "spectra.csv", "--label", "label", "--group", "dish", "--folds", "4",
         "--out", folder / "made.model", "--report", folder / "report.json", "--permutations", "19",
-        "--preset", "none",
+        "--preset", "none", "--averages", "1", "--networks", "2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -55,6 +56,8 @@ def test_training_reports_what_the_contract_promises(trained: dict[str, Any]) ->
     assert {"ece", "brier"} <= set(report["calibration"])
     assert report["classes"] == list(CLASSES)
     assert "grouped folds: balanced accuracy" in trained["printed"]
+    chosen = load_spectra_model(trained["model"]).card["settings"]["classifier"]
+    assert (chosen["averages"], chosen["members"]) == (1.0, 2)
 
 
 def test_classification_writes_a_row_for_every_spectrum(trained: dict[str, Any], tmp_path: Path) -> None:
@@ -131,6 +134,8 @@ def test_wrong_usage_is_said(tmp_path: Path) -> None:
     words = ("train", "spectra", tmp_path / "a.csv", "--label", "label", "--out", tmp_path / "a.model")
     assert run(*words, "--folds", "1").returncode == 2
     assert run(*words, "--preset", "magic").returncode == 2
+    assert run(*words, "--averages", "-1").returncode == 2
+    assert run(*words, "--networks", "0").returncode == 2
     assert run("train", "spectra", tmp_path / "a.csv").returncode == 2
     assert run("classify", tmp_path / "a.csv").returncode == 2
     for command in (("classify",), ("train", "spectra")):

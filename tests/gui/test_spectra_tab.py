@@ -344,16 +344,16 @@ def test_fitted_bands_colour_the_map_where_the_spectra_reach(tab: SpectraTab, qt
     assert boxes.isVisible() and not bar.low.isVisible()
     place = {boxes.band.itemText(i): i for i in range(boxes.band.count())}
     can = {title for title, i in place.items() if boxes.band.model().item(i).isEnabled()}  # type: ignore[attr-defined]
-    assert {"D/G⁺", "G⁺", "G of graphene"} <= can and not {"RBM", "G′", "2D of graphene"} & can
+    assert {"D/G⁺", "G⁺", "Graphene G"} <= can and not {"RBM", "G′", "Graphene 2D"} & can
     why = boxes.band.itemData(place["RBM"], Qt.ItemDataRole.ToolTipRole)
     assert "the spectra reach from 800 to 1800 cm⁻¹" in why
     assert not boxes.quantity.isVisible(), "a ratio has no width"
     boxes.band.setFocus()
-    boxes.band.setCurrentIndex(place["G of graphene"])
+    boxes.band.setCurrentIndex(place["Graphene G"])
     boxes.quantity.setCurrentText("position")
     boxes.changed.emit()
     qtbot.waitUntil(
-        lambda: tab.map.scale.scale is not None and tab.map.scale.scale.title == "G of graphene position",
+        lambda: tab.map.scale.scale is not None and tab.map.scale.scale.title == "Graphene G position",
         timeout=SOON,
     )
     assert tab.map.values is not None and np.nanmedian(tab.map.values) == pytest.approx(1590, abs=0.5)

@@ -66,11 +66,11 @@ FITTED_BANDS: dict[str, tuple[FittedBand, ...]] = {
         FittedBand("RBM 267/234", NANOTUBE_WINDOWS, "RBM high", "RBM"),
     ),
     GRAPHENE: (
-        FittedBand("D/G of graphene", GRAPHENE_WINDOWS, "D", "G"),
-        FittedBand("2D/G of graphene", GRAPHENE_WINDOWS, "2D", "G"),
-        FittedBand("D of graphene", GRAPHENE_WINDOWS, "D"),
-        FittedBand("G of graphene", GRAPHENE_WINDOWS, "G"),
-        FittedBand("2D of graphene", GRAPHENE_WINDOWS, "2D"),
+        FittedBand("Graphene D/G", GRAPHENE_WINDOWS, "D", "G"),
+        FittedBand("Graphene 2D/G", GRAPHENE_WINDOWS, "2D", "G"),
+        FittedBand("Graphene D", GRAPHENE_WINDOWS, "D"),
+        FittedBand("Graphene G", GRAPHENE_WINDOWS, "G"),
+        FittedBand("Graphene 2D", GRAPHENE_WINDOWS, "2D"),
     ),
 }
 """By material; the first one that the spectra reach is offered first."""

@@ -256,8 +256,9 @@ class MapPanel(QWidget):
         grid, image = spectra.grid, spectra.image if self.bar.photo.isChecked() else None
         table: dict[str, NDArray[Any]] = {"x_um": spectra.x_um, "y_um": spectra.y_um}
         predictions = self._session.predictions(key)
+        title = f"{scale.title} ({scale.unit})" if scale.unit else scale.title
         if self._values is not None:
-            table[f"{scale.title} [{scale.unit}]" if scale.unit else scale.title] = self._values
+            table[title] = self._values
         elif self.bar.what == CLASSES and predictions is not None:
             named = np.array(predictions.classes)[predictions.best]
             table["class"] = np.where(predictions.rejected, NOT_CLASSIFIED_NAME, named)
@@ -267,7 +268,7 @@ class MapPanel(QWidget):
         return MapChart(
             grid.picture(self._rgba, missing=np.uint8(0)).astype(np.uint8),
             grid.extent,
-            scale.title,
+            title,
             scale.low,
             scale.high,
             scale.colours,

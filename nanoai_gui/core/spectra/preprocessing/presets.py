@@ -55,6 +55,16 @@ PRESETS: tuple[Preset, ...] = (
         ),
     ),
     Preset(
+        "derivative",
+        "Dried body fluids, derivative",
+        "First derivative over 25 points, vector norm: no baseline needs to be guessed.",
+        Pipeline.of(
+            "despike",
+            ("derivative", {"derivative": 1, "window": 25, "order": 2}),
+            ("normalise", {"method": "vector"}),
+        ),
+    ),
+    Preset(
         "carbon",
         "Graphene and carbon films",
         "Spikes and baseline only; intensities stay in counts, for D/G and 2D/G.",
