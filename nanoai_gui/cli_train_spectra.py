@@ -37,8 +37,8 @@ def add_train_spectra(kinds: argparse._SubParsersAction[argparse.ArgumentParser]
     how = spectra.add_mutually_exclusive_group()
     how.add_argument(
         "--preset", action="append", metavar="NAME", dest="presets",
-        help="preprocessing, such as swcnt-cells, fingerprint, biofluid, derivative, none; may be given several "
-        "times (default: swcnt-cells where the spectra reach that far, else biofluid)",
+        help="preprocessing, such as swcnt-cells, fingerprint, biofluid, derivative, none; may be given "
+        "several times (default: swcnt-cells where the spectra reach that far, else biofluid)",
     )  # fmt: skip
     how.add_argument(
         "--preprocessing", type=Path, metavar="FILE.json", help="preprocessing as saved by the window"
