@@ -46,9 +46,7 @@ from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.opening import Opening
 from nanoai_gui.gui.placing import place, place_of
-from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.projects import Projects
-from nanoai_gui.gui.projects.sources import SourceKeeper
 from nanoai_gui.gui.projects.starting import go_on
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
@@ -105,8 +103,6 @@ class MainWindow(QMainWindow):
         self.helping = Helping(store, self.notices, self)
         self.opening = Opening(store, runner, lambda: self.tabs.is_spectra, self)
         self.projects = Projects(self.session, self.batch, runner, store, self.notices, reporter, self)
-        self.recent_projects = RecentProjects(self.projects, store, self)
-        self.sources = SourceKeeper(self.projects, self.session, runner, self.notices, self)
         self.exports = Exports(self.session, runner, store, self.notices, self)
         self.exchange = Exchange(self.session, runner, store, self.notices, self)
         self.model_tools = ModelTools(self.session, runner, store, self.notices, self.open_paths, self)
@@ -180,7 +176,7 @@ class MainWindow(QMainWindow):
         menus["spectra"].insertSeparator(first)
         menus["file"].insertMenu(self.actions_by_key["new_project"], self.opening.recent_menu)
         menus["file"].insertSeparator(self.actions_by_key["new_project"])
-        menus["file"].insertMenu(self.actions_by_key["save_project"], self.recent_projects.menu)
+        menus["file"].insertMenu(self.actions_by_key["save_project"], self.projects.recent.menu)
         toolbar = self._toolbar = QToolBar("Commands", self)
         toolbar.setObjectName("toolbar")
         toolbar.setMovable(False)
@@ -229,6 +225,9 @@ class MainWindow(QMainWindow):
             lambda path, others: self.projects.open(path, then=lambda: self.open_paths(others))
         )
         self.projects.changed.connect(self._update_title)
+        self.projects.opened.connect(
+            lambda content: self.tabs.show_page(SPECTRA if content.is_only_spectra else TEM)
+        )
         self.opening.remembered.connect(self._save_timer.start)
 
     # ------------------------------------------------------------------ the two tabs
@@ -244,6 +243,7 @@ class MainWindow(QMainWindow):
             self.spectra.session.current_changed.connect(self._update_title)
             self.spectra.loader.busy_changed.connect(self._on_reading)
             self.spectra.tab.restore_layout(self._saved_layout())
+            self.projects.attach_spectra(self.spectra.session)
             self.statusBar().insertWidget(1, self.spectra.tab.readout, 3)
         return self.spectra
 

@@ -16,9 +16,11 @@ from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.patches import with_packed_labels
+from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_project
 from nanoai_gui.core.project.schema import FORMAT
+from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
@@ -28,6 +30,7 @@ from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.settings import SettingsStore
 from tests.core.test_plain import assert_same
+from tests.gui.test_spectra_tab import map_of
 
 SOON = 20_000
 
@@ -220,9 +223,9 @@ def test_a_project_is_named_duplicated_and_opened_by_drop(
     assert_same(results(window), measured)
     assert [i.facts.path.name for i in read_project(target).content.images] == ["field 1.tif"]
 
-    window.recent_projects.menu.aboutToShow.emit()
-    assert [a.data() for a in window.recent_projects.menu.actions()] == [str(copy), str(target)]
-    window.recent_projects.menu.actions()[1].trigger()
+    window.projects.recent.menu.aboutToShow.emit()
+    assert [a.data() for a in window.projects.recent.menu.actions()] == [str(copy), str(target)]
+    window.projects.recent.menu.actions()[1].trigger()
     qtbot.waitUntil(lambda: window.projects.path == target, timeout=SOON)
     assert names(window) == ["field 1.tif"]
 
@@ -353,7 +356,7 @@ def moved(start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path
     path = folder / "a.nanoai"
     window.projects.save_as(path)
     qtbot.waitUntil(lambda: window.projects.path == path, timeout=SOON)
-    qtbot.waitUntil(lambda: len(window.sources._known) == 2, timeout=SOON)
+    qtbot.waitUntil(lambda: len(window.projects.sources._known) == 2, timeout=SOON)
     window.close()
     assert all(i.source.fingerprint is not None for i in read_project(path).content.images)
     return path
@@ -393,13 +396,13 @@ def test_lost_and_changed_images_are_named_and_lost_ones_found_again(
     assert [entry.state.name for entry in window.session.entries()] == ["FAILED", "OUTDATED"]
     assert len(results(window)) == 2
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(elsewhere.parent))
-    window.sources.ask_for_folder()
+    window.projects.sources.ask_for_folder()
     qtbot.waitUntil(lambda: window.session.entries()[0].path == elsewhere / "field 1.tif", timeout=SOON)
     assert window.session.entries()[0].state.name == "DONE"
     assert any("1 image found again" in text for text in window.notices.texts)
     measure(window, qtbot)
     assert [entry.state.name for entry in window.session.entries()] == ["DONE", "DONE"]
-    qtbot.waitUntil(lambda: folder / "field 2.tif" in window.sources._known, timeout=SOON)
+    qtbot.waitUntil(lambda: folder / "field 2.tif" in window.projects.sources._known, timeout=SOON)
     window.close()
     again = start(moved)
     qtbot.waitUntil(lambda: len(again.session) == 2, timeout=SOON)
@@ -449,3 +452,61 @@ def test_edits_are_undone_after_a_restart_and_what_was_taken_off_comes_back(
     content = read_project(list_unnamed()[0])
     assert [i.number for i in content.content.images] == [key, key + 1]
     assert content.content.images[0].position == 0
+
+
+# ---------------------------------------------------------------------- spectra
+
+
+def n_read(window: MainWindow) -> int:
+    return 0 if window.spectra is None else len(window.spectra.session.ready())
+
+
+def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    files = [tmp_path / "cells.csv", tmp_path / "series.csv"]
+    write_table(files[0], map_of())
+    write_table(files[1], map_of("series"))
+    window = start(*files)
+    qtbot.waitUntil(
+        lambda: window.spectra is not None and len(window.spectra.session.ready()) == 2, timeout=SOON
+    )
+    assert window.spectra is not None
+    session = window.spectra.session
+    key = session.keys()[0]
+    session.set_current(key)
+    qtbot.waitUntil(lambda: session.current == key, timeout=SOON)
+    session.add_region([0, 1, 2], label="early")
+    session.set_column(key, [4, 5], "label", "late")
+    session.set_pipeline(Pipeline())
+    content = session.entry(key).content
+    window.close()
+
+    again = start()
+    qtbot.waitUntil(
+        lambda: again.spectra is not None and len(again.spectra.session.ready()) == 2, timeout=SOON
+    )
+    assert again.tabs.is_spectra
+    assert again.spectra is not None and content is not None
+    session = again.spectra.session
+    assert [entry.path for entry in session.entries()] == files
+    qtbot.waitUntil(lambda: session.current == key, timeout=SOON)
+    found = session.entry(key).content
+    assert found is not None
+    assert [(r.label, r.rows.tolist()) for r in found.rois] == [("early", [0, 1, 2])]
+    assert found.spectra.text("label").tolist() == content.spectra.text("label").tolist()
+    assert session.pipeline == Pipeline()
+    again.projects.new()
+    assert len(session) == 0
+    assert len(list_unnamed()) == 1
+    files[0].unlink()  # what was marked is not lost with the file
+    again.projects.open(list_unnamed()[0])
+    qtbot.waitUntil(lambda: len(session.ready()) == 1, timeout=SOON)
+    again.projects.flush()
+    parts = read_project(list_unnamed()[0]).content.spectra
+    assert f"rois/0/{files[0]}" in parts and f"set/0/{files[0]}" in parts
+    write_table(files[0], map_of())
+    again.projects.new()
+    again.projects.open(list_unnamed()[0])
+    qtbot.waitUntil(lambda: len(session.ready()) == 2, timeout=SOON)
+    assert len(session.entry(session.keys()[0]).rois) == 1

@@ -100,6 +100,11 @@ class ProjectContent:
     problems: tuple[str, ...] = ()
     next_number: int = 1
 
+    @property
+    def is_only_spectra(self) -> bool:
+        """Whether there are spectra and no images."""
+        return bool(self.spectra) and not self.images
+
 
 NO_LABELS = PackedLabels((0, 0), b"")
 

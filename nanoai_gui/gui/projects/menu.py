@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QMenu, QWidget
 
 from nanoai_gui.gui.projects.places import list_unnamed, title_of
-from nanoai_gui.gui.projects.projects import Projects
 from nanoai_gui.gui.settings import SettingsStore
+
+if TYPE_CHECKING:
+    from nanoai_gui.gui.projects.projects import Projects
 
 MOST_UNNAMED = 8
 

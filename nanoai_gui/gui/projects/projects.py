@@ -16,9 +16,11 @@ from PySide6.QtWidgets import QWidget
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.gui.errors import ErrorReporter
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.places import SUFFIX, is_unnamed, new_unnamed, title_of
 from nanoai_gui.gui.projects.questions import Choice, ask, ask_for_place, ask_for_project
 from nanoai_gui.gui.projects.recorder import TemRecorder
+from nanoai_gui.gui.projects.sources import SourceKeeper
 from nanoai_gui.gui.projects.ways_out import WaysOut
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.batch import Batch
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from nanoai_gui.core.project.records import StoredImage
     from nanoai_gui.core.project.store import ProjectStore
     from nanoai_gui.core.project.writer import ProjectWriter, Write
+    from nanoai_gui.gui.projects.spectra import SpectraRecorder
     from nanoai_gui.gui.projects.work import Prepared
+    from nanoai_gui.gui.spectra.session import SpectraSession
 
 SAVED = "Everything is saved again."
 LAST_TRY_SECONDS = 2.0
@@ -85,6 +89,10 @@ class Projects(QObject):
         self._ways_out = WaysOut(self, runner, notices, window)
         self.recorder = TemRecorder(session, self.write, self)
         self.recorder.removed.connect(self._offer_to_put_back)
+        self.spectra: SpectraRecorder | None = None
+        self._spectra_parts: dict[str, bytes] = {}
+        self.recent = RecentProjects(self, store, window)
+        self.sources = SourceKeeper(self, session, runner, notices, window)
         self._trouble.connect(self._on_trouble)
         self._defect.connect(reporter.report_error)
 
@@ -173,8 +181,24 @@ class Projects(QObject):
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Write now what has changed; false if that fails."""
-        self.recorder.flush()
+        self._hand_over_all()
         return self._writer is None or self._writer.flush(timeout)
+
+    def _hand_over_all(self) -> None:
+        self.recorder.flush()
+        if self.spectra is not None:
+            self.spectra.flush()
+
+    def attach_spectra(self, session: SpectraSession) -> None:
+        """Look after the Spectra tab too, from now on, and fill it with what the project holds for it."""
+        from nanoai_gui.gui.projects.spectra import SpectraRecorder
+
+        self.spectra = SpectraRecorder(
+            session, self.write, lambda: str(self._path or ""), self._notices, self
+        )
+        parts, self._spectra_parts = self._spectra_parts, {}
+        if parts and self._path is not None:
+            self.spectra.install(parts, self._path)
 
     def _on_trouble(self, error: NanoAIError | None) -> None:
         self._notices.remove(self._told)
@@ -257,6 +281,11 @@ class Projects(QObject):
         content = found.content
         self._session.reserve_keys(content.next_number)
         pending = self.recorder.install(content.images, prepared.histories, content.facts.get("tem"))
+        if self.spectra is not None:
+            self.spectra.install(content.spectra, found.path)
+        else:
+            # The tab, with all it needs, is made when it is first looked at.
+            self._spectra_parts = dict(content.spectra)
         self.opened.emit(content, found.path)
         for sentence in prepared.problems:
             self._notices.show(sentence, Kind.WARNING)
@@ -318,7 +347,7 @@ class Projects(QObject):
             self.save()
             return
         self._is_busy = True
-        self.recorder.flush()
+        self._hand_over_all()
         if self._writer is None:
             self._make_unnamed()
         writer = self._writer
@@ -328,7 +357,7 @@ class Projects(QObject):
         def done(found: ProjectStore | NanoAIError | None) -> None:
             if found is None:
                 # The file cannot even be read: what the window holds is all there is.
-                everything = self.recorder.everything()
+                everything = self._everything()
                 self._runner.run_in_thread(write_anew, everything, path, on_done=done)
                 return
             self._is_busy = False
@@ -355,7 +384,7 @@ class Projects(QObject):
         if path == self._path:
             self._notices.show("A copy needs another name.", Kind.WARNING)
             return
-        self.recorder.flush()
+        self._hand_over_all()
 
         def done(error: NanoAIError | None) -> None:
             if error is not None:
@@ -418,13 +447,29 @@ class Projects(QObject):
         self.recorder.mute()
         self._batch.cancel()
         self._session.remove(self._session.keys())
+        self._spectra_parts = {}
+        if self.spectra is not None:
+            self.spectra.clear()
         self.emptied.emit()
         self.recorder.listen()
         self.recorder.forget()
 
     def has_spectra(self) -> bool:
-        """Whether the project holds spectra (the Spectra tab says so, once it is there)."""
-        return False
+        """Whether the project holds spectra."""
+        return bool(self._spectra_parts) or (self.spectra is not None and self.spectra.has_sets)
+
+    def _everything(self) -> Write:
+        """Give what writes all there is into an empty project."""
+        images, parts = self.recorder.everything(), dict(self._spectra_parts)
+        spectra = None if self.spectra is None else self.spectra.everything()
+
+        def write(store: ProjectStore) -> None:
+            images(store)
+            store.put_spectra(parts)
+            if spectra is not None:
+                spectra(store)
+
+        return write
 
     def may_close(self) -> bool:
         """Write the last changes before the window closes; false, and a question, if that fails."""

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from nanoai_gui.core.jobs import Priority
 from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.projects.projects import Projects
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from nanoai_gui.core.project.records import ProjectContent
     from nanoai_gui.core.project.sources import Fingerprint, Source, SourceCheck
     from nanoai_gui.core.project.store import ProjectStore
+    from nanoai_gui.gui.projects.projects import Projects
 
 AT_A_TIME = 4
 PAUSE_MS = 500

@@ -1,0 +1,304 @@
+"""The Spectra tab in the project: sets with labels and regions, predictions, preprocessing, model.
+
+The intensities stay in their files and are read again; what a person made of them is put on once they are
+there. What cannot be put on, since the file holds other spectra now, is kept in the project under another
+name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer
+
+from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.spectra.state import (
+    model_from_bytes,
+    model_to_bytes,
+    pipeline_from_bytes,
+    pipeline_to_bytes,
+    predictions_from_bytes,
+    predictions_to_bytes,
+    rois_from_bytes,
+    rois_to_bytes,
+    set_from_bytes,
+    set_to_bytes,
+)
+from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
+from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.project.store import ProjectStore
+    from nanoai_gui.core.project.writer import Write
+
+DELAY_MS = 250
+LIST = "list"
+KEPT = "kept/"
+"""Before the name of a part that could not be put on."""
+Place = tuple[str, int]
+"""Path of a file, and which map of it."""
+
+
+class SpectraRecorder(QObject):
+    """Follows the session of the Spectra tab, and fills it again.
+
+    Parameters
+    ----------
+    hand_over
+        Takes what is to be written, and whether that is work.
+    project
+        Gives the path of the project.
+    """
+
+    def __init__(
+        self,
+        session: SpectraSession,
+        hand_over: Callable[[Write, bool], None],
+        project: Callable[[], str],
+        notices: NoticeArea,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._hand_over = hand_over
+        self._project = project
+        self._notices = notices
+        self._is_muted = False
+        self._waiting: dict[Place, dict[str, bytes]] = {}
+        self._stored: dict[str, object] = {}
+        self._kept: dict[str, None] = {}
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
+        self._timer.timeout.connect(self.flush)
+        session.set_changed.connect(self._put_on)
+        for signal in (
+            session.sets_added, session.sets_removed, session.set_changed, session.wanted_changed,
+            session.pipeline_changed, session.model_changed, session.predictions_changed,
+        ):  # fmt: skip
+            signal.connect(self._begin)
+
+    def _begin(self) -> None:
+        if not self._is_muted and not self._timer.isActive():
+            self._timer.start()
+
+    # ------------------------------------------------------------------ handing over
+
+    def flush(self) -> None:
+        """Hand over now what has changed."""
+        self._timer.stop()
+        write = self._write()
+        if write is not None:
+            self._hand_over(write, self.has_sets)
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether there are spectra."""
+        return len(self._session) > 0
+
+    def _write(self) -> Write | None:
+        session = self._session
+        new: dict[str, Callable[[], bytes]] = {}
+        listed: list[list[object]] = []
+        order = [LIST, "pipeline", "model"]
+        for entry in session.entries():
+            place = str(entry.path), entry.number
+            listed.append([entry.key, *place, entry.title, entry.laser_nm])
+            order += _names(place)
+            if entry.content is None:
+                continue
+            of_set, of_rois, of_predictions = _names(place)
+            spectra, rois = entry.content.spectra, entry.content.rois
+            self._note(new, of_set, spectra, partial(set_to_bytes, spectra, with_intensities=False))
+            self._note(new, of_rois, rois, partial(rois_to_bytes, rois))
+            found = session.predictions(entry.key)
+            if found is not None:
+                self._note(new, of_predictions, found, partial(predictions_to_bytes, found))
+            elif self._stored.pop(of_predictions, None) is not None:
+                order.remove(of_predictions)
+        for place, kept in self._waiting.items():
+            # Of a file that has not been read, or cannot be just now.
+            if [*place] not in [line[1:3] for line in listed]:
+                listed.append([0, *place, "", None])
+                order += _names(place)
+            for name in _names(place):
+                if name in kept and name not in self._stored:
+                    self._note(new, name, kept[name], partial(bytes, kept[name]))
+        pipeline, model = session.pipeline, session.model
+        self._note(new, "pipeline", pipeline, lambda: pipeline_to_bytes(pipeline))
+        if model is not None:
+            self._note(new, "model", model, lambda: model_to_bytes(model))
+        else:
+            self._stored.pop("model", None)
+            order.remove("model")
+        # With the place of the project: where both were moved together, the files are found from there.
+        head = json.dumps({"sets": listed, "shown": session.wanted, "project": self._project()}).encode()
+        if head != self._stored.get(LIST):
+            self._stored[LIST] = head
+            new[LIST] = lambda: head
+        places = {name: i for i, name in enumerate([*order, *self._kept])}
+        is_order_new = self._stored.get("order") != tuple(places)
+        if not new and not is_order_new:
+            return None
+        self._stored["order"] = tuple(places)
+
+        def write(store: ProjectStore) -> None:
+            store.put_spectra({name: make() for name, make in new.items()}, places)
+
+        return write
+
+    def _note(
+        self, new: dict[str, Callable[[], bytes]], name: str, value: object, make: Callable[[], bytes]
+    ) -> None:
+        # By identity: what is changed is replaced by another.
+        if self._stored.get(name) is not value:
+            self._stored[name] = value
+            new[name] = make
+
+    def everything(self) -> Write | None:
+        """Give what writes all there is into an empty project."""
+        self._stored.clear()
+        return self._write()
+
+    # ------------------------------------------------------------------ what comes from the file
+
+    def clear(self) -> None:
+        """Empty the tab."""
+        self._is_muted = True
+        try:
+            self._waiting.clear()
+            self._kept.clear()
+            self._session.set_model(None)
+            self._session.remove(self._session.keys())
+            self._session.set_pipeline(type(self._session.pipeline)())
+        finally:
+            self._timer.stop()
+            self._stored.clear()
+            self._is_muted = False
+
+    def install(self, parts: Mapping[str, bytes], project: Path) -> None:
+        """Fill the (empty) tab with what a project holds."""
+        self._is_muted = True
+        try:
+            head = _head(parts.get(LIST))
+            self._kept = {name: None for name in parts if name.startswith(KEPT)}
+            if "pipeline" in parts:
+                data = parts["pipeline"]
+                self._try("preprocessing", lambda: self._session.set_pipeline(pipeline_from_bytes(data)))
+            if "model" in parts:
+                self._try("model", lambda: self._session.set_model(model_from_bytes(parts["model"])))
+            entries: dict[str, SetEntry] = {}
+            for key, text, number, title, laser_nm in head[0]:
+                path = _find(Path(text), head[2], project)
+                place = str(path), number
+                # Under the names of the place where the file is now.
+                self._waiting[place] = {
+                    now: parts[then]
+                    for now, then in zip(_names(place), _names((text, number)), strict=True)
+                    if then in parts
+                }
+                if path == Path(text):
+                    self._stored.update(self._waiting[place])
+                # One entry reads the file, and its further maps come by themselves.
+                if str(path) not in entries:
+                    entries[str(path)] = SetEntry(
+                        key, path, SetState.READING, title if number == 0 else "", laser_nm=laser_nm
+                    )
+            self._session.restore_entries(entries.values(), {}, head[1])
+        finally:
+            self._is_muted = False
+
+    def _put_on(self, key: int) -> None:
+        """Put labels, regions and predictions on a set that was just read."""
+        entry = self._session.entry(key) if key in self._session else None
+        if entry is None or entry.content is None or not self._waiting:
+            return
+        path = str(entry.path)
+        mine = [e for e in self._session.entries() if str(e.path) == path and e.content is not None]
+        places = {place for place in self._waiting if place[0] == path}
+        if not places:
+            return
+        unwanted = []
+        for one in mine:
+            kept = self._waiting.pop((path, one.number), None)
+            if kept is None:
+                unwanted.append(one.key)
+            else:
+                self._put_on_one(one, kept)
+        for place in places:
+            self._waiting.pop(place, None)
+        if unwanted:
+            self._session.remove(unwanted)
+
+    def _put_on_one(self, entry: SetEntry, kept: Mapping[str, bytes]) -> None:
+        content = entry.content
+        assert content is not None
+        try:
+            spectra, rois = content.spectra, content.rois
+            of_set, of_rois, of_predictions = _names((str(entry.path), entry.number))
+            if of_set in kept:
+                spectra = set_from_bytes(kept[of_set], spectra)
+            if of_rois in kept:
+                rois = rois_from_bytes(kept[of_rois], spectra.n_spectra)
+            self._session.restore({entry.key: SetContent(spectra, rois)})
+            if of_predictions in kept:
+                data = kept[of_predictions]
+                self._session.set_predictions(entry.key, predictions_from_bytes(data, spectra.n_spectra))
+        except (NanoAIError, ValueError) as error:
+            self._keep(kept)
+            self._notices.show(
+                f"{entry.name} is not as it was: {error} What you had marked in it is kept in the project.",
+                Kind.WARNING,
+            )
+
+    def _keep(self, parts: Mapping[str, bytes]) -> None:
+        named = {f"{KEPT}{name}": data for name, data in parts.items()}
+        self._kept.update(dict.fromkeys(named))
+        self._hand_over(lambda store: store.put_spectra(named), True)
+
+    def _try(self, what: str, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except NanoAIError as error:
+            self._notices.show(f"The {what} of the project could not be read. {error}", Kind.WARNING)
+
+
+def _names(place: Place) -> tuple[str, str, str]:
+    """Name the parts of a set: what is known of its spectra, its regions, its predictions."""
+    path, number = place
+    return f"set/{number}/{path}", f"rois/{number}/{path}", f"predictions/{number}/{path}"
+
+
+def _find(path: Path, before: str, project: Path) -> Path:
+    """Look for a file where it was, or as seen from where the project was and is now."""
+    if path.exists() or not before:
+        return path
+    try:
+        beside = project.parent / os.path.relpath(path, Path(before).parent)
+    except ValueError:  # from one drive to another
+        return path
+    return Path(os.path.normpath(beside)) if beside.exists() else path
+
+
+def _head(data: bytes | None) -> tuple[list[tuple[int, str, int, str, float | None]], int | None, str]:
+    """Read the list of sets, which is shown, and where the project was; what cannot be is passed over."""
+    if data is None:
+        return [], None, ""
+    try:
+        head = json.loads(data)
+        lines, shown, project = list(head["sets"]), head["shown"], str(head["project"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return [], None, ""
+    good = []
+    for line in lines:
+        match line:
+            case [int() as key, str() as path, int() as number, str() as title, laser]:
+                known = float(laser) if isinstance(laser, int | float) else None
+                good.append((key, path, number, title, known))
+    return good, shown if isinstance(shown, int) else None, project
