@@ -77,17 +77,17 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Save the size distribution as PNG or SVG", when=When.MEASURED, tab="tem",
     ),
     ActionInfo(
-        "import_outlines", "&Import outlines...", "file", 1, ("Ctrl+Shift+I",), "", 0, "",
+        "import_outlines", "&Import outlines...", "file", 2, ("Ctrl+Shift+I",), "", 0, "",
         "Take agglomerates or particles from a label image, ImageJ regions or COCO annotations",
         when=When.SHOWN, tab="tem",
     ),
     ActionInfo(
-        "export_outlines", "Export out&lines...", "file", 1, (), "", 0, "",
+        "export_outlines", "Export out&lines...", "file", 2, (), "", 0, "",
         "Write agglomerates and particles as ImageJ regions, COCO annotations or label image",
         when=When.SHOWN_MEASURED, tab="tem",
     ),
     ActionInfo(
-        "export_corrections", "Export &corrected agglomerates...", "file", 1, (), "", 0, "",
+        "export_corrections", "Export &corrected agglomerates...", "file", 2, (), "", 0, "",
         "Write what you have put right as samples to train networks with", when=When.MEASURED, tab="tem",
     ),
     ActionInfo("quit", "&Quit", "file", 9, ("Ctrl+Q",), tooltip="Close NanoAI"),

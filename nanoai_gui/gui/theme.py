@@ -25,6 +25,7 @@ YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
+GREY = "#8A8A8A"
 
 
 @dataclass(frozen=True)

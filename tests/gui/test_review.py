@@ -153,7 +153,12 @@ def test_other_images_are_shown_when_their_turn_comes(tab: TemTab, qtbot: QtBot)
     seen = set()
     for left in (5, 4, 3, 2, 1, 0):
         assert tab.reviewing.place is not None
-        assert tab._session.current == tab.reviewing.place[0]
+        key, ident = tab.reviewing.place
+        assert tab._session.current == key
+        table = tab._session.entry(key).document.table
+        row = int(np.flatnonzero(table.ids == ident)[0])
+        centre = pytest.approx((table.x[row], table.y[row]), abs=1)
+        qtbot.waitUntil(lambda: (tab.canvas.view.x, tab.canvas.view.y) == centre, timeout=SOON)  # noqa: B023
         seen.add(tab.reviewing.place)
         QTest.mouseClick(tab.review.accept_button, LEFT)
         ready(tab, qtbot, left)

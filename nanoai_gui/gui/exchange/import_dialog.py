@@ -94,7 +94,6 @@ class ImportDialog(QDialog):
         self.notes.setVisible(bool(outlines.notes))
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.accept_button = self.buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.accept_button.setDefault(True)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         layout = column(self, spacing=GRID, margin=2 * GRID)
@@ -103,6 +102,8 @@ class ImportDialog(QDialog):
         layout.addWidget(self.notes)
         layout.addStretch(1)
         layout.addWidget(self.buttons)
+        # Only now, as a part of the dialog, can it be the default.
+        self.accept_button.setDefault(True)
         for box in (self.agglomerates, self.particles):
             box.toggled.connect(self._update)
         self.role.currentIndexChanged.connect(self._update)

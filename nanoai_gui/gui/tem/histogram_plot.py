@@ -12,12 +12,12 @@ from PySide6.QtGui import QColor, QMouseEvent, QPalette
 from PySide6.QtWidgets import QGraphicsRectItem, QToolTip, QWidget
 
 from nanoai_gui.gui.tem.histogram_data import HistogramState, MethodCurve
-from nanoai_gui.gui.theme import GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
+from nanoai_gui.gui.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
 from nanoai_gui.gui.widgets.diameter_axis import DiameterAxis
 from nanoai_gui.gui.widgets.layout import GRID, HALF
 from nanoai_gui.gui.widgets.numbers import count, significant
 
-METHOD_HUES = (SKY_BLUE, ORANGE, GREEN, PURPLE)
+METHOD_HUES = (SKY_BLUE, ORANGE, GREEN, PURPLE, BLUE, YELLOW, GREY)
 """Colours that colour-blind eyes tell apart too; a method keeps its own."""
 
 

@@ -122,7 +122,9 @@ class TemTab(QWidget):
     def show_review(self, is_on: bool = True) -> None:
         """Show the list of what to correct next in the place of the particles, or end it."""
         self.review.setVisible(is_on)
-        self._particle_list.setVisible(not is_on)
+        # The list needs the room, and nobody sets methods while looking at agglomerates.
+        for part in (self._particle_list, self.parameters):
+            part.setVisible(not is_on)
         self.reviewing.set_on(is_on)
         self.canvas.setFocus()
 

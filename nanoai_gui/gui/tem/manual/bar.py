@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QWidget
 
 from nanoai_gui.gui.tem.manual.measuring import ManualMeasuring
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.elided_label import ElidedLabel
-from nanoai_gui.gui.widgets.layout import GRID, HALF, row
+from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count, significant
+
+HINT = "Drag across each particle, edge to edge, or click 3 places on its edge and press Enter; Del deletes."
 
 
 class ManualBar(QFrame):
@@ -35,8 +38,13 @@ class ManualBar(QFrame):
         self.next_button.clicked.connect(lambda: session.step(1))
         self.finish_button = _button("Finish", "End measuring by hand; everything is kept")
         self.finish_button.clicked.connect(measuring.stop)
-        line = row(self, spacing=GRID)
-        line.setContentsMargins(GRID, HALF, GRID, HALF)
+        hint = ElidedLabel(HINT)
+        hint.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        both = column(self, spacing=2)
+        both.setContentsMargins(GRID, HALF, GRID, HALF)
+        line = row(spacing=GRID)
+        both.addLayout(line)
+        both.addWidget(hint)
         line.addWidget(title)
         line.addWidget(self.state, 1)
         for widget in (self.blind, self.next_button, self.finish_button):

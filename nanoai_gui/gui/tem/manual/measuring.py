@@ -72,6 +72,7 @@ class ManualMeasuring(QObject):
         self._method_before = self._session.shown_method
         self.is_on = True
         self._session.set_shown_method(NAME)
+        self._canvas.fit()
         self._hide()
         self._arrive()
 

@@ -33,7 +33,7 @@ from nanoai_gui.gui.widgets.numbers import grouped
 
 MOST_ROWS = 500
 """Nobody goes through more at a time."""
-HEADERS = ("Aggl.", "Particles", "Weight", "Why")
+HEADERS = ("Aggl.", "n", "Weight", "Why")
 TIPS = (
     "Number of the agglomerate",
     "Primary particles that the method found in it",
@@ -82,7 +82,8 @@ class CandidateModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             key = candidate.image
             name = self._session.entry(key).name if key in self._session else ""  # type: ignore[arg-type]
-            return f"Agglomerate {candidate.agglomerate} of {name}"
+            why = ", ".join(candidate.reasons)
+            return f"Agglomerate {candidate.agglomerate} of {name}" + (f"\n{why}" if why else "")
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() < 3:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -130,6 +131,7 @@ class ReviewPanel(QWidget):
         title.setFont(font)
         self.state = QLabel()
         self.state.setObjectName("state")
+        self.state.setWordWrap(True)
         self.close_button = flat_button("✕", "Close the list; what was accepted stays so", name="close")
         self.close_button.clicked.connect(self.closed)
         head = row(spacing=HALF)
@@ -190,8 +192,8 @@ class ReviewPanel(QWidget):
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
         metrics = header.fontMetrics()
-        for i, name in enumerate(HEADERS[:3]):
-            view.setColumnWidth(i, metrics.horizontalAdvance(name) + 3 * GRID)
+        for i, sample in enumerate(("88888", "88", "Weight")):
+            view.setColumnWidth(i, metrics.horizontalAdvance(sample) + 2 * GRID)
         keep_navigation_keys(view)
         return view
 

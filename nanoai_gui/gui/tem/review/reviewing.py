@@ -51,8 +51,12 @@ class Reviewing(QObject):
         session.edited.connect(self._timer_start)
         session.entries_removed.connect(self._timer_start)
         session.shown_method_changed.connect(self._other_method)
-        session.labels_changed.connect(self._arrived)
-        session.current_changed.connect(self._arrived)
+        # After everything else that follows another image: showing it whole is one of these.
+        self._arrival = QTimer(self)
+        self._arrival.setSingleShot(True)
+        self._arrival.timeout.connect(self._arrived)
+        session.labels_changed.connect(self._arrival.start)
+        session.current_changed.connect(self._arrival.start)
 
     # ------------------------------------------------------------------ on and off
 
@@ -69,6 +73,7 @@ class Reviewing(QObject):
             self._ask()
         else:
             self._timer.stop()
+            self._arrival.stop()
             self._jobs.cancel(self)
             self.candidates, self.is_listed = [], False
             self._cache.clear()
