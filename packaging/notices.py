@@ -98,6 +98,8 @@ def _distribution(found: importlib.metadata.Distribution, files: set[Path]) -> P
 def _licence(found: importlib.metadata.Distribution) -> str:
     """Give the licence as the distribution states it: an expression, else a classifier, else free text."""
     metadata = found.metadata
+    if metadata["Name"].lower() == "pyinstaller":  # whose metadata cannot say this shortly
+        return "GPL-2.0-or-later WITH Bootloader-exception"
     expressions = metadata.get_all("License-Expression")
     if expressions:
         return str(expressions[0])
@@ -108,7 +110,7 @@ def _licence(found: importlib.metadata.Distribution) -> str:
     ]
     free = str((metadata.get_all("License") or [""])[0]).strip()
     if free and "\n" not in free and len(free) < 60:  # some put the whole text there
-        return free
+        return _CLASSIFIERS.get(free, free)
     return " OR ".join(_CLASSIFIERS.get(name, name) for name in named) or "see notice"
 
 
@@ -247,7 +249,7 @@ def _licence_entry(licence: str) -> dict[str, object]:
 
 def _is_spdx(word: str) -> bool:
     known = {
-        "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "GPL-2.0-only",
+        "0BSD", "Bootloader-exception", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "GPL-2.0-only",
         "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "HPND", "ISC", "LGPL-2.1-or-later",
         "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0",
         "Unlicense", "Zlib", "FTL", "OFL-1.1", "GCC-exception-3.1", "libpng-2.0",
