@@ -125,7 +125,8 @@ def report(folder: Path, archives: list[Path]) -> int:
         say(f"Needs glibc {glibc} or newer, and of the system: {' '.join(sorted(libraries))}")
     if too_large:
         say("FAILED: larger than it may be")
-    return 1 if too_large else 0
+    # The limits were set on Linux; elsewhere Qt and Python come in other pieces.
+    return 1 if too_large and sys.platform == "linux" else 0
 
 
 def test(folder: Path, archives: list[Path]) -> int:

@@ -249,8 +249,9 @@ def _licence_entry(licence: str) -> dict[str, object]:
 
 def _is_spdx(word: str) -> bool:
     known = {
-        "0BSD", "Bootloader-exception", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "GPL-2.0-only",
-        "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "HPND", "ISC", "LGPL-2.1-or-later",
+        "0BSD", "Bootloader-exception", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0",
+        "CC0-1.0", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "HPND", "ISC",
+        "LGPL-2.1-or-later",
         "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0",
         "Unlicense", "Zlib", "FTL", "OFL-1.1", "GCC-exception-3.1", "libpng-2.0",
     }  # fmt: skip

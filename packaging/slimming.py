@@ -59,6 +59,8 @@ def slim(entries: Sequence[Entry], folder: Path) -> list[Entry]:
 
 def without_orphans(entries: Sequence[Entry]) -> list[Entry]:
     """Leave out system libraries that nothing in the bundle asks for any more."""
+    if not sys.platform.startswith("linux"):
+        return list(entries)
     from PyInstaller.depend.bindepend import get_imports
 
     by_name = {Path(name).name: (name, source, kind) for name, source, kind in entries}

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QSettings, Qt, QTimer
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QEvent, QObject, QSettings, Qt, QTimer, Signal
+from PySide6.QtGui import QFileOpenEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 import nanoai_gui
@@ -72,6 +72,8 @@ class Application:
             self.runner.warm_up()
             self.window.begin(wanted)
 
+        if isinstance(self.qt, QtApplication):
+            self.qt.file_wanted.connect(lambda name: self.window.open_paths([Path(name)]))
         self._first_paint = FirstPaint(self.window, begin)
         self.window.show()
 
@@ -82,6 +84,19 @@ class Application:
             self._hooks.remove()
         if self._stop_logging is not None:
             self._stop_logging()
+
+
+class QtApplication(QApplication):
+    """Opens what the system asks a running program to open, as macOS does after a double click."""
+
+    file_wanted = Signal(str)
+
+    def event(self, event: QEvent) -> bool:
+        """Take such requests; only what is sent to the application itself comes here."""
+        if isinstance(event, QFileOpenEvent) and event.file():
+            self.file_wanted.emit(event.file())
+            return True
+        return super().event(event)
 
 
 class FirstPaint(QObject):
@@ -128,7 +143,7 @@ def create_app(
     else:
         # Screens set to 125 or 150 % get exactly that; only possible before the application is made.
         QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
-        qt = QApplication(list(arguments) or ["nanoai-gui"])
+        qt = QtApplication(list(arguments) or ["nanoai-gui"])
     qt.setApplicationName("nanoai-gui")
     qt.setApplicationDisplayName("NanoAI")
     qt.setApplicationVersion(nanoai_gui.__version__)

@@ -177,6 +177,23 @@ def test_frames_are_drawn(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_running_program_opens_what_the_system_asks_for(tmp_path: Path) -> None:
+    """As macOS does after a double click on a file; in a process of its own, which has one application."""
+    program = (
+        "import sys\n"
+        "from PySide6.QtCore import QUrl\n"
+        "from PySide6.QtGui import QFileOpenEvent\n"
+        "from nanoai_gui.gui.app import QtApplication\n"
+        "qt = QtApplication(['x', '-platform', 'offscreen'])\n"
+        "qt.file_wanted.connect(print)\n"
+        "qt.sendEvent(qt, QFileOpenEvent(QUrl.fromLocalFile('/a/b.nanoai')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "/a/b.nanoai"
+
+
 @pytest.mark.parametrize("arguments", [["--no"], ["a", "b"]])
 def test_wrong_usage_of_the_self_test(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     from nanoai_gui.gui.selftest import main
