@@ -63,7 +63,7 @@ EDIT_ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo(
         "merge", "&Merge", "edit", 3, ("M",), "merge", 0, "",
-        "Merge the selected agglomerates; with fewer than two, the next stroke makes a new one",
+        "Merge the selected agglomerates; with fewer than two, the next outline makes a new one",
         when=When.SHOWN_MEASURED, tab="tem", tools=4,
     ),
     ActionInfo(

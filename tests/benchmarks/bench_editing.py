@@ -5,7 +5,7 @@ table and to the new histogram, GMD and GSD, what was touched having been measur
 of a frame of a brush stroke; and the bytes of a stroke in memory and in a project file.
 
 The clock of a machine that does other work says little: beside it stands the processor time of the window's
-thread, and a fixed piece of arithmetic is timed by both, whose ratio says how much of a core was to be had.
+thread (of the whole window for edits, painting included), and a fixed piece of arithmetic is timed by both, whose ratio says how much of a core was to be had.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def measure_stroke(window: Window) -> None:
         QApplication.processEvents()
         canvas.repaint()
         w, h = canvas.width(), canvas.height()
-        stroke = editing.editor.begin_stroke(0, erases=False)
+        stroke = editing.editor.begin_stroke(*canvas.to_image(QPointF(0.1 * w, 0.1 * h)), erases=False)
         assert stroke is not None
         at = QPointF(0.1 * w, 0.1 * h)
         gesture = PaintStroke(canvas, at, editing.on_canvas, stroke)

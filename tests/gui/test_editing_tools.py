@@ -184,14 +184,25 @@ def test_the_brush_makes_a_new_agglomerate_on_the_background_and_goes_on_with_it
     assert tab._session.selection.agglomerates == {42}
 
 
+def test_the_brush_begins_a_new_agglomerate_beside_one_that_is_selected(tab: TemTab) -> None:
+    select(tab, 1)
+    use(tab, Tool.BRUSH)
+    tab.editing.editor.set_brush_radius(3)
+    drag(tab, (60, 100), (80, 100))
+    assert document(tab).labels[100, 70] == 42
+    select(tab, 2)
+    tab.editing.editor.set_brush_radius(8)
+    drag(tab, (15, 7), (16, 7))  # covers more of 1, but touches the selected one
+    assert document(tab).labels[7, 18] == 2
+
+
 def test_alt_turns_the_brush_into_an_eraser_and_back(tab: TemTab) -> None:
     tab.editing.editor.set_brush_radius(3)
     use(tab, Tool.BRUSH)
     drag(tab, (7, 7), (9, 7), keys=ALT)
     assert document(tab).labels[7, 8] == 0
     use(tab, Tool.ERASER)
-    select(tab, 1)
-    drag(tab, (7, 7), (9, 7), keys=ALT)
+    drag(tab, (4, 7), (9, 7), keys=ALT)
     assert document(tab).labels[7, 8] == 1
 
 

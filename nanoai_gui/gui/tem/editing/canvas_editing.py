@@ -48,8 +48,8 @@ _ARROWS = {
 _BRUSHES = (Tool.BRUSH, Tool.ERASER)
 _RIGHT_CLICK = (Tool.SELECT, Tool.BRUSH, Tool.ERASER, Tool.LASSO)
 _HINTS = {
-    Tool.BRUSH: "Paint on the selected agglomerate, else on the one under the brush. Alt erases, [ ] size.",
-    Tool.ERASER: "Erase the selected agglomerate, else the one under the eraser. Alt paints, [ ] size.",
+    Tool.BRUSH: "Begin on an agglomerate to extend it, beside all for a new one. Alt erases, [ ] size.",
+    Tool.ERASER: "Erase the agglomerate you begin on; others are spared. Alt paints, [ ] size.",
     Tool.LASSO: OutlineDraft.hint,
     Tool.CUT: CutDraft.hint,
     Tool.CIRCLE: "Drag across a particle, edge to edge (Shift: ellipse), or click its edge 3 times or more.",
@@ -111,7 +111,7 @@ class CanvasEditing(QObject):
             swapped = bool(modifiers & Qt.KeyboardModifier.AltModifier)
             erases = (tool is Tool.ERASER) != swapped
             canvas.set_masks_visible(True)
-            stroke = self.editor.begin_stroke(self._agglomerate_at(at), erases)
+            stroke = self.editor.begin_stroke(*canvas.to_image(at), erases)
             return None if stroke is None else PaintStroke(canvas, at, self, stroke)
         if tool is Tool.LASSO:
             return DrawOutline(canvas, at, self)
@@ -120,15 +120,6 @@ class CanvasEditing(QObject):
         if tool is Tool.CIRCLE:
             return DrawCircle(canvas, at, self)
         return DrawBox(canvas, at, self)
-
-    def _agglomerate_at(self, at: QPointF) -> int:
-        document = self.editor.document
-        x, y = self.canvas.to_image(at)
-        column, line = math.floor(x + 0.5), math.floor(y + 0.5)
-        height, width = self.canvas.image_shape
-        if document is None or not (0 <= line < height and 0 <= column < width):
-            return 0
-        return int(document.labels[line, column])
 
     def hover(self, at: QPointF, is_pressed: bool) -> None:
         """Follow the mouse."""

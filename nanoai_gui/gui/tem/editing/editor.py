@@ -6,6 +6,7 @@ gestures (:mod:`nanoai_gui.gui.tem.editing.gestures`), and what an edit means to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,8 +16,10 @@ from PySide6.QtCore import QObject, Signal
 from nanoai_gui.core.editing import circles, labels
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
-from nanoai_gui.core.editing.strokes import Stroke
+from nanoai_gui.core.editing.regions import clip
+from nanoai_gui.core.editing.strokes import Stroke, capsule
 from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
@@ -190,7 +193,7 @@ class Editor(QObject):
     def begin_new(self) -> None:
         """Select nothing, so that brush and lasso make a new agglomerate."""
         self._session.select(Selection())
-        self.told.emit("Brush and lasso now make a new agglomerate.")
+        self.told.emit("The next outline makes a new agglomerate; the brush does so on the background.")
 
     def take_new_id(self) -> None:
         """Give the one agglomerate selected a new id."""
@@ -273,26 +276,43 @@ class Editor(QObject):
             self.protects = protects
             self.options_changed.emit()
 
-    def target_at(self, agglomerate: int) -> int | None:
-        """Say what brush and lasso add to: the one selected, else what lies under them; ``None`` is new."""
-        selected = self.selection.agglomerates - {0}
-        if len(selected) == 1:
-            return next(iter(selected))
-        return agglomerate or None
+    def under_brush(self, x: float, y: float) -> int:
+        """Find the agglomerate that a stroke from here is about; 0 if there is none under the brush.
 
-    def begin_stroke(self, agglomerate: int, erases: bool) -> Stroke | None:
-        """Begin a stroke of the brush or eraser over an agglomerate (0: background)."""
+        A selected one, if the brush touches it; else the one in its middle; else the one it covers most of.
+        """
+        document = self.document
+        if document is None:
+            return 0
+        r = self.brush_radius
+        box = clip(
+            Box(math.floor(y - r), math.floor(x - r), math.ceil(y + r) + 1, math.ceil(x + r) + 1),
+            document.labels.shape,
+        )
+        under = document.labels[box.slices][capsule(box, x, y, x, y, r)]
+        ids, areas = np.unique(under[under > 0], return_counts=True)
+        if not len(ids):
+            return 0
+        for ident in sorted(self.selection.agglomerates & set(ids.tolist())):
+            return ident
+        line, column = math.floor(y + 0.5), math.floor(x + 0.5)
+        height, width = document.labels.shape
+        middle = int(document.labels[line, column]) if 0 <= line < height and 0 <= column < width else 0
+        return middle or int(ids[int(np.argmax(areas))])
+
+    def begin_stroke(self, x: float, y: float, erases: bool) -> Stroke | None:
+        """Begin a stroke of the brush or eraser; on the background, a brush begins a new agglomerate."""
         document = self.document
         if document is None:
             self.tell_if_nothing()
             return None
+        agglomerate = self.under_brush(x, y)
         if erases:
-            selected = self.selection.agglomerates - {0}
-            only = selected or ({agglomerate} if agglomerate else set())
+            only = {agglomerate} if agglomerate else set(self.selection.agglomerates)
             return Stroke(
                 document, 0, self.brush_radius, only=only if self.protects else (), protect=self.protects
             )
-        target = self.target_at(agglomerate)
+        target = agglomerate or None
         ident = document.next_agglomerate() if target is None else target
         return Stroke(document, ident, self.brush_radius, protect=self.protects, is_new=target is None)
 
