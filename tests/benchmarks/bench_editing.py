@@ -5,8 +5,8 @@ table and to the new histogram, GMD and GSD, what was touched having been measur
 of a frame of a brush stroke; and the bytes of a stroke in memory and in a project file.
 
 The clock of a machine that does other work says little: beside it stands the processor time (of the window's
-thread for frames; of the whole window for edits, painting included), and a fixed piece of arithmetic is timed by
-both, whose ratio says how much of a core was to be had.
+thread for frames; of the whole window for edits, painting included), and a fixed piece of arithmetic is
+timed by both, whose ratio says how much of a core was to be had.
 """
 
 from __future__ import annotations
