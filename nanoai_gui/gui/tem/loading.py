@@ -38,7 +38,12 @@ class ImageLoader(QObject):
             self._runner.cancel(IMAGE)
             self.busy_changed.emit(False)
             return
-        entry = self._session.entry(key)
+        entry, shown = self._session.entry(key), self._session.micrograph
+        if key == self._session.current and shown is not None and entry.frame in (None, shown.frame):
+            # Back before another one came: it is there still, with its overlay and place.
+            self._runner.cancel(IMAGE)
+            self.busy_changed.emit(False)
+            return
         self.busy_changed.emit(True)
 
         def done(micrograph: object) -> None:

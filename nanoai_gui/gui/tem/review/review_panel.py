@@ -259,6 +259,9 @@ class ReviewPanel(QWidget):
             Qt.Key.Key_Escape: self._reviewing.skip,
             Qt.Key.Key_N: self._reviewing.next,
         }.get(Qt.Key(event.key()))
+        if act is not None and self._reviewing.is_coming:
+            event.accept()
+            return True
         if act is None or (watched is self._canvas and self._is_busy(Qt.Key(event.key()))):
             return False
         event.accept()

@@ -126,6 +126,11 @@ class Reviewing(QObject):
 
     # ------------------------------------------------------------------ going through it
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether what is to be looked at is not to be seen yet: nobody can judge it."""
+        return self._waits_for is not None
+
     def go(self, row: int) -> None:
         """Look at the agglomerate in a row of the list."""
         if 0 <= row < len(self.candidates):
@@ -137,7 +142,7 @@ class Reviewing(QObject):
 
     def accept(self) -> None:
         """Mark the agglomerate as found right, and go on."""
-        if self.place is None or self.place[0] not in self._session:
+        if self.place is None or self.is_coming or self.place[0] not in self._session:
             return
         key, ident = self.place
         document = self._session.entry(key).document
@@ -147,7 +152,7 @@ class Reviewing(QObject):
 
     def skip(self) -> None:
         """Put the agglomerate at the end of the list, and go on."""
-        if self.place is None:
+        if self.place is None or self.is_coming:
             return
         self._skipped.pop(self.place, None)
         self._skipped[self.place] = None
