@@ -61,7 +61,7 @@ def choose(box: QComboBox, text: str) -> None:
 
 
 def refreshed(qtbot: QtBot, panel: TrainingPanel, text: str) -> None:
-    qtbot.waitUntil(lambda: text in panel.data_words.text())
+    qtbot.waitUntil(lambda: text in panel.what.summary.text())
 
 
 def train(qtbot: QtBot, panel: TrainingPanel) -> None:
@@ -73,7 +73,7 @@ def test_says_what_to_do_when_nothing_is_labelled(
     qtbot: QtBot, session: SpectraSession, panel: TrainingPanel
 ) -> None:
     assert not panel.train_button.isEnabled()
-    assert "No spectrum has a label yet" in panel.data_words.text()
+    assert "No spectrum has a label yet" in panel.what.summary.text()
     add_set(session, map_set(), "map.csv")
     qtbot.wait(250)
     assert not panel.train_button.isEnabled()
@@ -84,11 +84,11 @@ def test_proposes_the_group_that_every_class_has_several_of(
 ) -> None:
     add_set(session, labelled_set(), "a.csv")
     refreshed(qtbot, panel, "32 spectra of 2 classes: early 16, late 16; 4 groups (dish)")
-    assert panel.group == "dish"
+    assert panel.what.group == "dish"
     assert panel.train_button.isEnabled()
-    choose(panel.group_box, "(n")
-    assert panel.group == ""
-    assert "recognising dishes" in panel.doubts.text()
+    choose(panel.what.group_box, "(n")
+    assert panel.what.group == ""
+    assert "recognising dishes" in panel.what.doubts.text()
 
 
 def test_regions_marked_in_a_map_are_learned_from(
@@ -97,7 +97,7 @@ def test_regions_marked_in_a_map_are_learned_from(
     add_set(session, map_set(), "map.csv")
     session.add_region(np.arange(5), "soot")
     refreshed(qtbot, panel, "5 spectra of 1 class: soot 5")
-    assert "only one class (soot)" in panel.doubts.text()
+    assert "only one class (soot)" in panel.what.doubts.text()
     train(qtbot, panel)
     assert panel.problem.text().startswith("There is only one class (soot)")
     assert session.model is None
@@ -162,7 +162,7 @@ def test_fewer_groups_than_folds_are_named_before_and_after(
 ) -> None:
     add_set(session, labelled_set(n_dishes=2, per_class=6), "a.csv")
     refreshed(qtbot, panel, "24 spectra")
-    assert "'early' comes from 2 groups only" in panel.doubts.text()
+    assert "'early' comes from 2 groups only" in panel.what.doubts.text()
     train(qtbot, panel)
     assert "2 folds instead of 3" in panel.validation.notes.text()
 
@@ -211,11 +211,11 @@ def test_steps_that_suit_the_range_are_suggested_until_a_person_chooses(
 ) -> None:
     add_set(session, labelled_set(), "a.csv")
     qtbot.waitUntil(panel.train_button.isEnabled)
-    assert panel.steps_box.currentData() == "biofluid"
+    assert panel.what.steps_box.currentData() == "biofluid"
     session.set_pipeline(Pipeline.of("despike"))
-    qtbot.waitUntil(lambda: panel.steps_box.currentText() == "The step of the list")
-    panel.steps_box.setCurrentIndex(panel.steps_box.findData("none"))
-    panel.steps_box.activated.emit(panel.steps_box.currentIndex())
+    qtbot.waitUntil(lambda: panel.what.steps_box.currentText() == "The step of the list")
+    panel.what.steps_box.setCurrentIndex(panel.what.steps_box.findData("none"))
+    panel.what.steps_box.activated.emit(panel.what.steps_box.currentIndex())
     session.set_pipeline(Pipeline())
     qtbot.wait(300)
-    assert panel.steps_box.currentData() == "none"
+    assert panel.what.steps_box.currentData() == "none"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
 from nanoai_gui.core.files.spectra_figures import LoadingsChart, ScoresChart, ScreeChart
 from nanoai_gui.core.spectra.model import SpectraModel
@@ -19,6 +19,7 @@ from nanoai_gui.gui.spectra.figures import Figures, figure_button
 from nanoai_gui.gui.spectra.pca_plots import SHARE, LoadingsPlot, ScorePlot, ScreePlot
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_data import TrainingParts
+from nanoai_gui.gui.spectra.words import choice_box
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import count
 from nanoai_gui.gui.widgets.section import Section
@@ -47,9 +48,9 @@ class PcaView(QWidget):
         self.scree = ScreePlot()
         self.scores = ScorePlot()
         self.loadings = LoadingsPlot()
-        self.across = _box("across", "Component along the horizontal axis")
-        self.up = _box("up", "Component along the vertical axis")
-        self.colour_box = _box("colourBy", "What the colours of the points mean")
+        self.across = choice_box("across", "Component along the horizontal axis", 5)
+        self.up = choice_box("up", "Component along the vertical axis", 5)
+        self.colour_box = choice_box("colourBy", "What the colours of the points mean", 5)
         self.hint = QLabel()
         self.hint.setWordWrap(True)
         self.hint.setEnabled(False)
@@ -261,15 +262,6 @@ class PcaView(QWidget):
         if n:
             beyond = f"{count(n, 'point')} outside; double-click to see all"
             self.hint.setText(" – ".join(text for text in (self.hint.text(), beyond) if text))
-
-
-def _box(name: str, tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setObjectName(name)
-    box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(5)
-    return box
 
 
 def _legend() -> QLabel:

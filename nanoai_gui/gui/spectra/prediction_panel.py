@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFrame,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -44,6 +43,7 @@ from nanoai_gui.gui.spectra.prediction_charts import ClassProbabilities, Fractio
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.text_table import TableColumn, TextTable
 from nanoai_gui.gui.spectra.threshold_form import ThresholdForm
+from nanoai_gui.gui.spectra.words import wordy_label
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.section import Section
 from nanoai_gui.gui.widgets.warning import set_warning
@@ -129,7 +129,7 @@ class PredictionPanel(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
         self.bar.hide()
-        self.message = _words()
+        self.message = wordy_label()
         self.message.hide()
         layout = column(whole, spacing=HALF)
         layout.addLayout(buttons)
@@ -139,7 +139,7 @@ class PredictionPanel(QWidget):
 
     def _make_spectrum(self) -> QWidget:
         whole = QWidget()
-        self.spectrum_words = _words()
+        self.spectrum_words = wordy_label()
         self.bars = ClassProbabilities()
         layout = column(whole, spacing=HALF)
         layout.addWidget(self.spectrum_words)
@@ -176,7 +176,7 @@ class PredictionPanel(QWidget):
         line.addWidget(self.group_box, 1)
         line.addWidget(self.tables_button)
         line.addWidget(self.chart_button)
-        self.export_words = _words()
+        self.export_words = wordy_label()
         self.export_words.hide()
         layout = column(whole, spacing=HALF)
         layout.addLayout(line)
@@ -448,11 +448,3 @@ def _button(text: str, name: str, tip: str) -> QPushButton:
     button.setObjectName(name)
     button.setToolTip(tip)
     return button
-
-
-def _words() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -28,14 +23,12 @@ from nanoai_gui.core.files.atomic import write_bytes
 from nanoai_gui.core.jobs import Failure, Priority
 from nanoai_gui.core.spectra.classifier import ClassifierSettings, Method
 from nanoai_gui.core.spectra.degenerate import DegenerateRule
-from nanoai_gui.core.spectra.preprocessing import PRESETS, Pipeline
 from nanoai_gui.core.spectra.rejection import RejectionSettings
 from nanoai_gui.core.spectra.tasks import read_message, train_task
 from nanoai_gui.core.spectra.training import (
     TrainedSpectra,
     TrainingSettings,
     ValidationSettings,
-    default_preset,
 )
 from nanoai_gui.core.worker import Packed, discard
 from nanoai_gui.gui.jobs import JobRunner, Task
@@ -44,16 +37,13 @@ from nanoai_gui.gui.spectra.model_card import ModelCard
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.training_charts import LossPlot
 from nanoai_gui.gui.spectra.training_data import (
-    NO_GROUPS,
     TrainingParts,
-    best_group,
-    doubts,
     gather_parts,
     join_and_pack,
-    summary,
-    text_columns,
 )
 from nanoai_gui.gui.spectra.validation_view import ValidationView
+from nanoai_gui.gui.spectra.what_to_learn import WhatToLearn
+from nanoai_gui.gui.spectra.words import wordy_label
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 from nanoai_gui.gui.widgets.parameter_form import ParameterForm
 from nanoai_gui.gui.widgets.section import Section
@@ -62,7 +52,6 @@ from nanoai_gui.gui.widgets.warning import set_warning
 REFRESH_MS = 150
 SURE_AFTER = 0.05
 """Share of the work after which a guess of the time left is worth showing."""
-STEPS, CHOOSE = "steps", "choose"
 NETWORK_ONLY = (
     "hidden_1", "hidden_2", "members", "solver", "learning_rate", "epochs", "batch", "weight_decay",
     "averages",
@@ -88,7 +77,6 @@ class TrainingPanel(QWidget):
         self._packed: Packed | None = None
         self._began = 0.0
         self._is_stale = True
-        self._group_was_chosen = self._steps_were_chosen = False
         self.places: TrainingParts | None = None
         self._all_places: TrainingParts | None = None
         self.result: TrainedSpectra | None = None
@@ -96,12 +84,15 @@ class TrainingPanel(QWidget):
         self._timer.timeout.connect(self._refresh)
 
         layout = column(self, spacing=GRID, margin=GRID)
-        layout.addWidget(Section("What to learn", self._make_data()))
+        self.what = WhatToLearn(session)
+        self.what.changed.connect(self._describe_data)
+        self.what.described.connect(lambda can: self.train_button.setEnabled(can and self._task is None))
+        layout.addWidget(Section("What to learn", self.what))
         layout.addWidget(self._make_forms())
         layout.addLayout(self._make_buttons())
-        self.problem = _words("problem")
+        self.problem = wordy_label("problem")
         self.problem.hide()
-        self.message = _words("trainingMessage")
+        self.message = wordy_label("trainingMessage")
         # Room for the longest message, so that nothing below it jumps.
         self.message.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
         self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -127,46 +118,9 @@ class TrainingPanel(QWidget):
 
         for signal in (session.sets_added, session.sets_removed, session.set_changed):
             signal.connect(self._data_changed)
-        session.pipeline_changed.connect(self._name_steps)
         session.pipeline_changed.connect(self._data_changed)
-        self._name_steps()
 
     # ------------------------------------------------------------------ parts
-
-    def _make_data(self) -> QWidget:
-        data = QWidget()
-        form = QFormLayout(data)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setSpacing(HALF)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.label_box = _box("labelColumn", "Column that names the class of a spectrum")
-        self.group_box = _box(
-            "groupColumn",
-            "Spectra of one dish, cell or patient are never both learned from and tested on; choose the "
-            "highest level there is",
-        )
-        self.steps_box = _box(
-            "trainingSteps", "What is done to the spectra before; it is saved with the model"
-        )
-        self.steps_box.addItem("", STEPS)
-        for preset in PRESETS:
-            self.steps_box.addItem(preset.title, preset.name)
-            self.steps_box.setItemData(
-                self.steps_box.count() - 1, preset.summary, Qt.ItemDataRole.ToolTipRole
-            )
-        self.steps_box.addItem("Choose a preset within every fold", CHOOSE)
-        self.steps_box.activated.connect(lambda _: self._choose_steps())
-        self.data_words = _words("trainingData")
-        self.doubts = _words("trainingDoubts")
-        set_warning(self.doubts, True)
-        form.addRow("Class", self.label_box)
-        form.addRow("Group", self.group_box)
-        form.addRow("Steps", self.steps_box)
-        form.addRow(self.data_words)
-        form.addRow(self.doubts)
-        self.label_box.currentIndexChanged.connect(self._label_chosen)
-        self.group_box.currentIndexChanged.connect(self._group_chosen)
-        return data
 
     def _make_forms(self) -> QWidget:
         def is_network(values: ClassifierSettings) -> bool:
@@ -224,91 +178,10 @@ class TrainingPanel(QWidget):
 
     def _refresh(self) -> None:
         self._is_stale = False
-        columns = text_columns(self._session)
-        _offer(self.label_box, [(name, name) for name in columns], self.label or "label")
-        groups = [(name, name) for name in columns if name != self.label]
-        _offer(self.group_box, [(NO_GROUPS, ""), *groups], self.group)
-        self._choose_group()
-        self._describe_data()
-
-    @property
-    def label(self) -> str:
-        """The column of the classes."""
-        return str(self.label_box.currentData() or "")
-
-    @property
-    def group(self) -> str:
-        """The column of the groups, empty for none."""
-        return str(self.group_box.currentData() or "")
-
-    def _label_chosen(self) -> None:
-        self._refresh()
-
-    def _group_chosen(self) -> None:
-        self._group_was_chosen = True
-        self._describe_data()
-
-    def _choose_group(self) -> None:
-        """Until a person has chosen a group, propose the one to keep together."""
-        if self._group_was_chosen and self.group:
-            return
-        try:
-            parts = gather_parts(self._session, self.label)
-        except NanoAIError:
-            return
-        columns = [str(self.group_box.itemData(i)) for i in range(1, self.group_box.count())]
-        if not self._group_was_chosen:
-            proposed = best_group(columns, parts, self.label)
-            self.group_box.blockSignals(True)
-            self.group_box.setCurrentIndex(max(self.group_box.findData(proposed), 0))
-            self.group_box.blockSignals(False)
+        self.what.refresh()
 
     def _describe_data(self) -> None:
-        try:
-            parts = gather_parts(self._session, self.label)
-        except NanoAIError as error:
-            self.data_words.setText(str(error))
-            self.doubts.hide()
-            self.train_button.setEnabled(False)
-            return
-        self.train_button.setEnabled(self._task is None)
-        self._offer_steps(parts.parts[0].axis)
-        found = doubts(parts, self.label, self.group, self.validating.values().n_folds)
-        self.data_words.setText(summary(parts, self.label, self.group))
-        self.doubts.setText("\n".join(f"⚠ {text}" for text in found))
-        self.doubts.setVisible(bool(found))
-
-    def _choose_steps(self) -> None:
-        self._steps_were_chosen = True
-
-    def _offer_steps(self, axis: np.ndarray) -> None:
-        """Suggest the list of steps or, while it is empty, what suits the range of the spectra."""
-        if self._steps_were_chosen:
-            return
-        name = STEPS if len(self._session.pipeline) else default_preset(axis)
-        self.steps_box.setCurrentIndex(self.steps_box.findData(name))
-
-    def _name_steps(self) -> None:
-        n = len(self._session.pipeline)
-        text = (
-            f"The {n} steps of the list" if n > 1 else ("The step of the list" if n else "None (as measured)")
-        )
-        self.steps_box.setItemText(0, text)
-
-    def _pipelines(self, axis: np.ndarray) -> Mapping[str, Pipeline]:
-        chosen = self.steps_box.currentData()
-        if chosen == STEPS:
-            return {"steps of the list": self._session.pipeline}
-        if chosen != CHOOSE:
-            return {preset.title: preset.pipeline for preset in PRESETS if preset.name == chosen}
-        fitting = {}
-        for preset in PRESETS:
-            try:
-                preset.pipeline.axis_after(axis)
-            except NanoAIError:
-                continue
-            fitting[preset.title] = preset.pipeline
-        return fitting
+        self.what.describe(self.validating.values().n_folds)
 
     # ------------------------------------------------------------------ a training
 
@@ -323,9 +196,9 @@ class TrainingPanel(QWidget):
             return
         self._say_problem("")
         try:
-            parts = gather_parts(self._session, self.label)
+            parts = gather_parts(self._session, self.what.label)
             settings = TrainingSettings(
-                self._pipelines(parts.parts[0].axis),
+                self.what.pipelines(parts.parts[0].axis),
                 self.classifier.values(),
                 self.rule.values(),
                 self.rejecting.values(),
@@ -338,7 +211,7 @@ class TrainingPanel(QWidget):
         self._began = time.monotonic()
         self._show_running(True)
         self._tell_progress(0.0, "Collecting the spectra")
-        label, group = self.label, self.group or None
+        label, group = self.what.label, self.what.group or None
 
         def packed(value: Packed) -> None:
             self._packed = value
@@ -457,33 +330,3 @@ class TrainingPanel(QWidget):
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _offer(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
-    """Fill a box, and keep the choice where it is still offered."""
-    if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] == items:
-        return
-    box.blockSignals(True)
-    box.clear()
-    for text, value in items:
-        box.addItem(text, value)
-    box.setCurrentIndex(max(box.findData(chosen), 0))
-    box.blockSignals(False)
-
-
-def _box(name: str, tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setObjectName(name)
-    box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    return box
-
-
-def _words(name: str) -> QLabel:
-    label = QLabel()
-    label.setObjectName(name)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -13,6 +13,7 @@ from nanoai_gui.core.files.spectra_figures import ConfusionChart, ReliabilityCha
 from nanoai_gui.gui.spectra.figures import Figures, figure_button
 from nanoai_gui.gui.spectra.text_table import TableColumn, TextTable
 from nanoai_gui.gui.spectra.training_charts import ClassConfusion, ReliabilityPlot
+from nanoai_gui.gui.spectra.words import wordy_label
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, row
 from nanoai_gui.gui.widgets.numbers import DASH, count
 from nanoai_gui.gui.widgets.section import Section
@@ -32,12 +33,12 @@ class ValidationView(QWidget):
         super().__init__(parent)
         self._figures = figures
         self._report: Report | None = None
-        self.sentence = _words()
+        self.sentence = wordy_label()
         font = self.sentence.font()
         font.setBold(True)
         self.sentence.setFont(font)
-        self.facts = _words()
-        self.notes = _words()
+        self.facts = wordy_label()
+        self.notes = wordy_label()
         self.numbers = _NumberGrid()
         self.confusion_box = QComboBox()
         self.confusion_box.setObjectName("confusionOf")
@@ -53,14 +54,14 @@ class ValidationView(QWidget):
             lambda: figures.ask(self, "reliability", self.reliability_chart())
         )
         self.reliability: ReliabilityPlot | None = None
-        self.calibration = _words()
+        self.calibration = wordy_label()
         self._reliability_place = QWidget()
         self._reliability_layout = column(self._reliability_place, spacing=HALF)
         self._reliability_layout.addWidget(self.calibration)
         self.groups = TextTable("perGroup")
-        self.groups_title = _words()
+        self.groups_title = wordy_label()
         self.dropped = TextTable("leftOut", height=150)
-        self.dropped_title = _words()
+        self.dropped_title = wordy_label()
         self.dropped.rows_chosen.connect(self._choose_dropped)
 
         layout = column(self, spacing=GRID)
@@ -320,14 +321,6 @@ def _percent(value: float) -> str:
 
 def _range(ends: Sequence[float] | None) -> str:
     return DASH if ends is None else f"{100 * ends[0]:.1f} … {100 * ends[1]:.1f} %"
-
-
-def _words() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
 
 
 def _below(*widgets: QWidget) -> QWidget:
