@@ -73,10 +73,10 @@ class Part:
         out[:, 2] -= np.log(self.factor)
         return out
 
-    def to_image(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        """And back."""
+    def to_image(self, parameters: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+        """And back, with the shift of each."""
         out = parameters.copy()
-        out[:, :2] = (out[:, :2] - self.shift + 0.5) * self.factor - 0.5
+        out[:, :2] = (out[:, :2] - shift + 0.5) * self.factor - 0.5
         out[:, 2] += np.log(self.factor)
         return out
 

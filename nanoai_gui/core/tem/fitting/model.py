@@ -11,6 +11,7 @@ for at once.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -123,21 +124,28 @@ class Model:
         self.ground = np.bincount(self._counted_owner, squares, self.n_components) + LEVEL_SD**-2.0
         self.n_px = np.bincount(self._counted_owner, minlength=self.n_components)
 
-    def _groups(
+    def with_particles(self, component: NDArray[np.intp], prior: Prior) -> Model:
+        """Give the same scene with other particles (and no contacts)."""
+        out = copy.copy(self)
+        out.component, out.prior, out.contacts = component, prior, Contacts.none()
+        return out
+
+    def groups(
         self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics
     ) -> list[tuple[int, NDArray[np.intp]]]:
+        """Share particles out by the size of their windows: half width and rows."""
         reach = 1.5 + (2.5 * optics.blur_px)
         half = np.minimum(half_sizes(p[rows], reach), self.rim)
         return [(int(h), rows[half == h]) for h in np.unique(half)]
 
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
-        shifted = self._shifted(parameters)
+        shifted = self.shifted(parameters)
         depth = np.zeros(self.shape, dtype=np.float32)
         flat = depth.ravel()
-        for half, members in self._groups(shifted, rows, optics):
+        for half, members in self.groups(shifted, rows, optics):
             w = windows(shifted, members, half, self.kind, optics.absorption)
-            index = self._index(w.y0, w.x0, 2 * half + 1)
+            index = self.index(w.y0, w.x0, 2 * half + 1)
             if len(members) == 1:
                 flat[index.ravel()] += w.depth.ravel()
             else:
@@ -146,7 +154,7 @@ class Model:
             wanted = np.zeros(len(parameters), dtype=bool)
             wanted[rows] = True
             for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
-                index = self._index(lens.y0, lens.x0, lens.depth.shape[1])
+                index = self.index(lens.y0, lens.x0, lens.depth.shape[1])
                 flat -= np.bincount(index.ravel(), lens.depth.ravel(), flat.size).astype(np.float32)
             np.maximum(depth, 0, out=depth)
         passed = np.exp(-depth)
@@ -176,11 +184,11 @@ class Model:
     ) -> NDArray[np.float64]:
         """Cost saved by each of some pairs being in contact; ``included`` ones are so in ``state``."""
         gain = np.zeros(len(candidates.small))
-        shifted = self._shifted(state.parameters)
+        shifted = self.shifted(state.parameters)
         weighted = self.weight * state.residual
         for lens in self._lenses(shifted, candidates, optics, 1.5 + 2.5 * optics.blur_px):
             width = lens.depth.shape[1]
-            index = self._index(lens.y0, lens.x0, width)
+            index = self.index(lens.y0, lens.x0, width)
             sign = np.where(included[lens.pairs], -1, 1).astype(np.float32)[:, None, None]
             change = (
                 -np.float32(optics.amplitude)
@@ -195,14 +203,15 @@ class Model:
             gain[lens.pairs] = np.where(included[lens.pairs], product + square, product - square)
         return gain
 
-    def _shifted(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Parameters in the padded scene, windows kept inside it."""
+    def shifted(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Express parameters in px of the padded scene, windows kept inside it."""
         out = parameters.copy()
         out[:, X] = np.clip(out[:, X] + self.rim, self.rim, self.shape[1] - 1 - self.rim)
         out[:, Y] = np.clip(out[:, Y] + self.rim, self.rim, self.shape[0] - 1 - self.rim)
         return out
 
-    def _index(self, y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[np.intp]:
+    def index(self, y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[np.intp]:
+        """Places in the padded scene of the px of windows, (m, width, width)."""
         steps = np.arange(width)
         inner = steps[:, None] * self.shape[1] + steps[None, :]
         return np.asarray((y0 * self.shape[1] + x0)[:, None, None] + inner)
@@ -217,7 +226,7 @@ class Model:
     ) -> NormalEquations:
         """Build the normal equations of the particles ``rows`` (in that order) for some parameters."""
         n, p = len(rows), len(columns)
-        shifted = self._shifted(state.parameters)
+        shifted = self.shifted(state.parameters)
         place = np.full(len(state.parameters), -1, dtype=np.intp)
         place[rows] = np.arange(n)
         weighted = self.weight * state.residual
@@ -229,10 +238,10 @@ class Model:
         pooled_border = np.zeros((n, p, g))
         jacobians: list[Image] = [np.empty(0, dtype=np.float32)] * n
         corners = np.zeros((n, 3), dtype=np.intp)
-        for half, members in self._groups(shifted, rows, optics):
+        for half, members in self.groups(shifted, rows, optics):
             width = 2 * half + 1
             w = windows(shifted, members, half, self.kind, optics.absorption, columns)
-            index = self._index(w.y0, w.x0, width)
+            index = self.index(w.y0, w.x0, width)
             smooth = blur_matrix(width, optics.blur_px)
             jacobian = w.slopes
             jacobian *= state.passed.ravel()[index][:, None]

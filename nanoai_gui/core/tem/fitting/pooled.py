@@ -20,6 +20,8 @@ STRAIN_SD = (0.02, 0.3)
 """Least and greatest spread of strain (half the logarithm of the aspect ratio) expected among particles."""
 ABSORPTION_SD = (0.02, 1.0)
 """The same for the logarithm of how much a particle absorbs."""
+BEST, FEWEST = 0.6, 12
+"""Share of the handful from which the shared parameters are taken, and its least number of particles."""
 OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 """Degrees of sintering that are tried."""
 _FIRST_SD = (0.1, 0.3)
@@ -112,6 +114,18 @@ def find_physics(
     if bright:
         optics, shared = Optics(1 / (1.4 * radius), 1.5 * typical, 1.0), (0, 1, 2)
     mass = solve(model, parameters, optics, SPHERE, held, pooled=shared, most_steps=10, cancelled=cancelled)
+    part, held = _ordinary(part, mass, model, held)
+    model = Model(part.scene, part.component, Kind.MASS, free_prior, rim)
+    mass = solve(
+        model,
+        mass.state.parameters,
+        mass.optics,
+        SPHERE,
+        held,
+        pooled=shared,
+        most_steps=6,
+        cancelled=cancelled,
+    )
     flat_model = Model(part.scene, part.component, Kind.FLAT, free_prior, rim)
     flat = solve(
         flat_model, parameters, Optics(1.0, typical, 1.0), SPHERE, held, pooled=(1, 2), most_steps=10,
@@ -133,6 +147,18 @@ def find_physics(
     strain_sd, absorption_sd, fit = _spreads(part, contacts, fit, kind, held, rim, cancelled)
     optics = scaled(fit.optics, 1 / part.factor)
     return Physics(kind, optics, strain_sd, absorption_sd, overlap, _unexplained(model, fit)), fit
+
+
+def _ordinary(part: Part, fit: Fit, model: Model, held: NDArray[np.bool_]) -> tuple[Part, NDArray[np.bool_]]:
+    """Keep the components that are described best: others may lack a particle, or have one too many."""
+    cost = fit.state.cost / np.maximum(model.n_px, 1)
+    size = np.bincount(part.component, minlength=len(cost))
+    order = np.argsort(cost, kind="stable")
+    enough = np.cumsum(size[order]) >= max(BEST * len(held), min(len(held), FEWEST))
+    kept = order[: int(np.argmax(enough)) + 1]
+    gone = ~np.isin(np.arange(len(cost)), kept)
+    owner = np.where((part.scene.owner >= 0) & gone[part.scene.owner], -1, part.scene.owner)
+    return replace(part, scene=replace(part.scene, owner=owner)), held | gone[part.component]
 
 
 def _cost(fit: Fit) -> float:

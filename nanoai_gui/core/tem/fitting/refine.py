@@ -23,6 +23,7 @@ from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.report import FitReport
+from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
 from nanoai_gui.core.tem.fitting.solver import find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
@@ -80,6 +81,10 @@ class Refined:
         (m, 2): agglomerate and the level of the background there beside the flattened one.
     limit_px
         Diameter below which nothing can be measured in this image.
+    dropped
+        (n,) true for particles that are not there.
+    added, added_agglomerate, added_judgement
+        (m, 6), (m,): particles that were missing.
     """
 
     parameters: NDArray[np.float64]
@@ -87,13 +92,17 @@ class Refined:
     physics: Physics | None
     levels: NDArray[np.float64]
     limit_px: float
+    dropped: NDArray[np.bool_]
+    added: NDArray[np.float64]
+    added_agglomerate: NDArray[np.int32]
+    added_judgement: Judgement
 
     def report(self, n: int, outlines_stand: bool) -> FitReport | None:
         """Sum up the fit for the result, which holds the first ``n`` particles."""
         physics = self.physics
         if physics is None:
             return None
-        p = self.parameters[:n]
+        p = np.concatenate([self.parameters[:n], self.added])
         extra = p[:, [X, Y, H]] if physics.absorption_sd else np.empty((0, 3))
         return FitReport(
             contrast_kind=physics.kind.value,
@@ -116,8 +125,13 @@ def refine(
     starts: Starts,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
+    *,
+    change_number: bool = False,
 ) -> Refined:
     """Fit all particles of a micrograph.
+
+    With ``change_number``, particles that are clearly missing are added and such as clearly are not there
+    dropped.
 
     Raises
     ------
@@ -129,7 +143,10 @@ def refine(
     parameters[:, X], parameters[:, Y] = starts.x, starts.y
     parameters[:, LOG_R] = np.log(np.maximum(starts.radius, 0.5))
     if not n or starts.held.all():
-        return Refined(parameters, Judgement.nothing(n), None, np.empty((0, 2)), SMALLEST_PX)
+        return Refined(
+            parameters, Judgement.nothing(n), None, np.empty((0, 2)), SMALLEST_PX, np.zeros(n, dtype=bool),
+            np.empty((0, N_PARAMETERS)), np.empty(0, dtype=np.int32), Judgement.nothing(0),
+        )  # fmt: skip
     progress(0.0, "Reading the contrast")
     signal = read_signal(micrograph, agglomerates)
     checkpoint(cancelled)
@@ -143,8 +160,8 @@ def refine(
     physics, _ = find_physics(
         sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled
     )
-    judgement = Judgement.nothing(n)
-    levels: list[NDArray[np.float64]] = []
+    limit = _detection_limit(physics, signal)
+    outcome = _Outcome(parameters, Judgement.nothing(n), np.zeros(n, dtype=bool), [], [], [], [])
     done = 0
     margin = MARGIN_PX + int(np.ceil(physics.optics.blur_px))
     step = share(progress, 0.2, 1.0)
@@ -152,13 +169,37 @@ def refine(
         checkpoint(cancelled)
         step(done / n, "Fitting particles")
         piece = cut(signal, agglomerates, layout, numbers, floor, margin)
-        levels.append(
-            _fit_part(piece, parameters, starts.held, physics, judgement, agglomerates, layout, cancelled)
-        )
+        fitted = _fit_part(piece, parameters, starts.held, physics, cancelled)
+        if change_number:
+            radius = float(np.median(starts.radius)) / piece.factor
+            fitted = revise(fitted, physics, radius, 0.5 * limit / piece.factor, cancelled)
+        _collect(outcome, piece, fitted, physics, agglomerates, layout)
         done += len(piece.rows)
     progress(1.0, "Fitting particles")
-    limit = _detection_limit(physics, signal)
-    return Refined(parameters, judgement, physics, np.concatenate(levels), limit)
+    return Refined(
+        parameters=parameters,
+        judgement=outcome.judgement,
+        physics=physics,
+        levels=np.concatenate(outcome.levels),
+        limit_px=limit,
+        dropped=outcome.dropped,
+        added=np.concatenate(outcome.added),
+        added_agglomerate=np.concatenate(outcome.added_agglomerate),
+        added_judgement=Judgement.joined(outcome.added_judgement),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What comes of the scenes, one after the other."""
+
+    parameters: NDArray[np.float64]
+    judgement: Judgement
+    dropped: NDArray[np.bool_]
+    levels: list[NDArray[np.float64]]
+    added: list[NDArray[np.float64]]
+    added_agglomerate: list[NDArray[np.int32]]
+    added_judgement: list[Judgement]
 
 
 def _detection_limit(physics: Physics, signal: Signal) -> float:
@@ -186,17 +227,12 @@ def _fit_part(
     parameters: NDArray[np.float64],
     held: NDArray[np.bool_],
     physics: Physics,
-    judgement: Judgement,
-    agglomerates: Agglomerates,
-    layout: Layout,
     cancelled: Cancelled,
-) -> NDArray[np.float64]:
-    """Fit one scene; writes into ``parameters`` and ``judgement``, gives the levels of its agglomerates."""
-    rows = piece.rows
-    start = piece.to_scene(parameters[rows])
-    fixed = held[rows]
-    prior = physics.prior(len(rows))
-    model = Model(piece.scene, piece.component, physics.kind, prior, _rim(start))
+) -> Revision:
+    """Fit the particles of one scene."""
+    start = piece.to_scene(parameters[piece.rows])
+    fixed = held[piece.rows]
+    model = Model(piece.scene, piece.component, physics.kind, physics.prior(len(start)), _rim(start))
     optics = scaled(physics.optics, piece.factor)
     fit = solve(model, start, optics, physics.columns, fixed, cancelled=cancelled)
     if physics.overlap:
@@ -205,13 +241,56 @@ def _fit_part(
             fit = solve(
                 model, fit.state.parameters, optics, physics.columns, fixed, most_steps=6, cancelled=cancelled
             )
-    moved = piece.to_image(fit.state.parameters)
+    return Revision(model, fit, np.arange(len(start)), fixed)
+
+
+def _collect(
+    outcome: _Outcome,
+    piece: Part,
+    fitted: Revision,
+    physics: Physics,
+    agglomerates: Agglomerates,
+    layout: Layout,
+) -> None:
+    """Write the fit of one scene into the tables of the micrograph."""
+    judgement = judge(fitted.model, fitted.fit, physics, fitted.held)
+    p, old = fitted.fit.state.parameters, fitted.origin >= 0
+    rows = piece.rows[fitted.origin[old]]
+    free = ~fitted.held[old]
+    moved = piece.to_image(p[old], piece.shift[fitted.origin[old]])
     # What is held keeps its very numbers.
-    parameters[rows[~fixed]] = moved[~fixed]
-    judge(model, fit, physics, fixed, piece.factor).into(judgement, rows)
+    outcome.parameters[rows[free]] = moved[free]
+    judgement.select(old).into(outcome.judgement, rows)
+    outcome.dropped[np.setdiff1d(piece.rows, rows)] = True
+    # A new particle lies where the others of its component do.
+    component = fitted.model.component[~old]
+    first = np.array([int(np.flatnonzero(piece.component == c)[0]) for c in component], dtype=np.intp)
+    new = piece.to_image(p[~old], piece.shift[first])
     mine = np.flatnonzero(np.isin(layout.owner_of, piece.numbers))
     local = np.searchsorted(piece.numbers, layout.owner_of[mine])
-    return np.column_stack([agglomerates.ids[mine], fit.state.level[local]])
+    outcome.added.append(new)
+    outcome.added_agglomerate.append(
+        np.array(
+            [
+                _agglomerate_at(agglomerates, *q[:2], mine[local == c])
+                for q, c in zip(new, component, strict=True)
+            ],
+            dtype=np.int32,
+        )
+    )
+    outcome.added_judgement.append(judgement.select(~old))
+    levels = fitted.fit.state.level[local]
+    outcome.levels.append(np.column_stack([agglomerates.ids[mine], levels]))
+
+
+def _agglomerate_at(agglomerates: Agglomerates, x: float, y: float, rows: NDArray[np.intp]) -> int:
+    """Give the agglomerate at a place, or else the nearest of some."""
+    height, width = agglomerates.labels.shape
+    label = int(agglomerates.labels[int(np.clip(y, 0, height - 1)), int(np.clip(x, 0, width - 1))])
+    ids = agglomerates.ids[rows]
+    if label in ids:
+        return label
+    return int(ids[np.argmin(np.hypot(agglomerates.x[rows] - x, agglomerates.y[rows] - y))])
 
 
 def _rim(parameters: NDArray[np.float64]) -> int:

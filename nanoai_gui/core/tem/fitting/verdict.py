@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +42,22 @@ class Judgement:
         """For n particles of which nothing is known."""
         return cls(np.full(n, np.nan), np.full(n, np.nan))
 
+    @classmethod
+    def joined(cls, several: Sequence[Judgement]) -> Judgement:
+        """Put several tables one below the other."""
+        return cls(np.concatenate([j.log_r_sd for j in several]), np.concatenate([j.misfit for j in several]))
+
+    def select(self, rows: NDArray[np.bool_]) -> Judgement:
+        """Take the rows of a mask."""
+        return Judgement(self.log_r_sd[rows], self.misfit[rows])
+
     def into(self, whole: Judgement, rows: NDArray[np.intp]) -> None:
         """Write these columns into rows of a longer table."""
         whole.log_r_sd[rows] = self.log_r_sd
         whole.misfit[rows] = self.misfit
 
 
-def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_], factor: int) -> Judgement:
+def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> Judgement:
     """Judge the particles of one scene."""
     n = len(held)
     out = Judgement.nothing(n)

@@ -8,7 +8,7 @@ stands: for single particles, which are then flagged, or for all of them where t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,10 @@ _LARGEST_CHANGE = 0.35
 """A fit that changes ln r, or moves the centre (in radii), by more has found another particle ..."""
 _NETWORK_SD = 4.0
 """... unless the network itself was no surer of the radius than this many of its standard errors."""
+_SURE = 0.15
+"""Standard error of ln r above which a particle that only the fit found is not believed."""
+_ADDED_SCORE = 0.6
+"""Score of a particle that the network did not find, before its misfit is taken off."""
 _MOST_FLAGGED = 0.5
 """Where the model fails for more than this share of an image's particles, it is the wrong model for it."""
 
@@ -47,6 +51,11 @@ class FitParameters(DetectionParameters):
         True, "Physical fit",
         help="Fit spheres or ellipsoids to the grey levels where they describe the image; off: the network's "
         "outlines alone.",
+    )  # fmt: skip
+    change_number: bool = parameter(
+        True, "Find missed particles",
+        help="Add particles that the network missed, and drop such as explain nothing, where the grey levels "
+        "leave no doubt.",
     )  # fmt: skip
     largest_misfit_percent: float = parameter(
         10.0, "Largest misfit", unit="%", minimum=0.5, maximum=100, step=0.5, advanced=True,
@@ -93,7 +102,9 @@ def size(
     found = _beside(found, held)
     found = _limited(found, held, counts or {})
     fitting = part(progress, 0.4, 1.0)
-    result = measure(micrograph, agglomerates, found, parameters, held, fitting, cancelled)
+    result = measure(
+        micrograph, agglomerates, found, parameters, held, fitting, cancelled, fixed_number=bool(counts)
+    )
     return replace(result, model=describe_network(shipped_network()))
 
 
@@ -105,6 +116,8 @@ def measure(
     held: Particles,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
+    *,
+    fixed_number: bool = False,
 ) -> SizingResult:
     """Fit what was found, and take from the fit what it describes.
 
@@ -114,6 +127,8 @@ def measure(
         Particles and their outlines.
     held
         Particles that take part unchanged; they are not part of the result.
+    fixed_number
+        A person gave the number of particles: none is added or dropped.
     """
     particles = _from_network(found)
     if not len(found) or not parameters.refine:
@@ -127,14 +142,19 @@ def measure(
         np.concatenate([found.radius_px, held.diameter_px / 2]),
         np.concatenate([np.zeros(len(found), dtype=bool), np.ones(len(held), dtype=bool)]),
     )
-    refined = refine(micrograph, agglomerates, starts, progress, cancelled)
+    refined = refine(
+        micrograph, agglomerates, starts, progress, cancelled,
+        change_number=parameters.change_number and not fixed_number,
+    )  # fmt: skip
     believed = _believed(found, refined, parameters)
     stand = bool(np.mean(~believed) > _MOST_FLAGGED)
     if stand:
-        believed[:] = False
-    particles = _from_fit(particles, found, refined, believed)
-    if not stand:
-        particles = replace(particles, flagged=~believed)
+        # The model is wrong for this image: what it says of the number of particles counts for nothing.
+        return replace(
+            SizingResult.from_particles(NAME, agglomerates, particles), fit=refined.report(len(found), stand)
+        )
+    particles = replace(_from_fit(particles, found, refined, believed), flagged=~believed)
+    particles = _with_added(particles.select(~refined.dropped[: len(found)]), refined, parameters)
     result = SizingResult.from_particles(NAME, agglomerates, particles)
     return replace(result, fit=refined.report(len(found), stand))
 
@@ -184,6 +204,30 @@ def _from_fit(
         score=np.where(believed, particles.score * trust, particles.score),
         outlines=tuple(outlines),
     )
+
+
+def _with_added(particles: Particles, refined: Refined, parameters: FitParameters) -> Particles:
+    """Add what the fit found; what it does not describe well is left out again."""
+    from nanoai_gui.core.tem.fitting.report import ellipse
+
+    p, judgement = refined.added, refined.added_judgement
+    with np.errstate(invalid="ignore"):
+        good = (judgement.misfit < parameters.largest_misfit_percent / 100) & (judgement.log_r_sd < _SURE)
+    p, misfit, error = p[good], judgement.misfit[good], judgement.log_r_sd[good]
+    if not len(p):
+        return replace(particles, ids=np.arange(1, len(particles) + 1, dtype=np.int32))
+    radius = np.exp(p[:, 2])
+    new = Particles.from_areas(
+        refined.added_agglomerate[good], p[:, 0], p[:, 1], np.pi * radius**2, _ADDED_SCORE * (1 - misfit),
+        [ellipse(q[0], q[1], r, q[3], q[4]) for q, r in zip(p, radius, strict=True)], 2 * radius * error,
+    )  # fmt: skip
+    columns = {
+        f.name: np.concatenate([getattr(particles, f.name), getattr(new, f.name)])
+        for f in fields(Particles)
+        if f.name not in ("ids", "outlines")
+    }
+    ids = np.arange(1, len(particles) + len(new) + 1, dtype=np.int32)
+    return Particles(ids=ids, outlines=particles.outlines + new.outlines, **columns)
 
 
 def _beside(found: Detections, held: Particles) -> Detections:

@@ -1,0 +1,331 @@
+"""Particles that the network missed, and such as are not there: changed only on local and strong evidence.
+
+Where something is left of the contrast that looks like a particle, one is tried there; where a particle
+hardly explains anything, it is tried without. A trial is fitted with its neighbours, and stands only if the
+whole component gains by far more than three more parameters are worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoai_gui.core.callbacks import Cancelled, checkpoint
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Kind, X, Y, windows
+from nanoai_gui.core.tem.fitting.contacts import Contacts
+from nanoai_gui.core.tem.fitting.model import Model
+from nanoai_gui.core.tem.fitting.pooled import Physics
+from nanoai_gui.core.tem.fitting.scene import blur, blur_matrix
+from nanoai_gui.core.tem.fitting.solver import Fit, find_contacts, solve
+
+SEED = 8.0
+"""Standard errors by which a place must stand out to be tried."""
+WORTH = 60.0
+"""Cost (chi square) that a new particle must save."""
+WORTHLESS = 12.0
+"""Cost that a particle must save not to be given up."""
+SHARE = 0.35
+"""Share of the cost (beyond noise) around it that a new particle must take away."""
+SCALES = (0.5, 0.75, 1.1, 1.6)
+"""Radii that are looked for, in typical ones."""
+SMALLEST, LARGEST = 0.3, 2.2
+"""Radii that a new particle may end with, in typical ones."""
+ROUNDS = 3
+SPHERE_PROFILE = 0.45
+"""Width (standard deviation) of the Gaussian that resembles a sphere of radius 1 most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Revision:
+    """Particles after the revision.
+
+    Parameters
+    ----------
+    model, fit
+        With the particles as they are now.
+    origin
+        (n,) row of each before the revision, -1 for new ones.
+    held
+        (n,) as before; new ones are free.
+    """
+
+    model: Model
+    fit: Fit
+    origin: NDArray[np.intp]
+    held: NDArray[np.bool_]
+
+
+def revise(
+    revision: Revision,
+    physics: Physics,
+    typical: float,
+    smallest: float,
+    cancelled: Cancelled,
+) -> Revision:
+    """Take away what is not there, and add what is.
+
+    Parameters
+    ----------
+    revision
+        The particles as they were fitted.
+    typical
+        Radius of a typical particle, px of the scene.
+    smallest
+        Radius below which nothing is believed.
+    """
+    revision = _without_the_worthless(revision, physics, cancelled)
+    tried: list[NDArray[np.float64]] = []
+    for _ in range(ROUNDS):
+        checkpoint(cancelled)
+        places = _places(revision, typical, tried)
+        if not len(places):
+            break
+        tried.append(places[:, :3])
+        before = len(revision.origin)
+        revision = _with(revision, physics, places, typical, smallest, cancelled)
+        if len(revision.origin) == before:
+            break
+    return _without_the_worthless(revision, physics, cancelled) if tried else revision
+
+
+def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Find where particles seem to be missing, one place a component: (k, 4) component, x, y, radius."""
+    from scipy import ndimage
+
+    model, fit = revision.model, revision.fit
+    state, optics = fit.state, fit.optics
+    slope = np.float32(optics.amplitude) * state.blurred
+    if model.kind is Kind.MASS:
+        slope = slope * np.float32(optics.absorption)
+    square = model.weight * model.weight
+    left, room = square * state.residual * slope, square * slope * slope
+    best = np.zeros(model.shape, dtype=np.float32)
+    radius = np.zeros(model.shape, dtype=np.float32)
+    for share in SCALES:
+        r = max(share * typical, 1.5)
+        s = SPHERE_PROFILE * r
+        seen, known = blur(left, s), blur(room, s / np.sqrt(2))
+        found = seen / np.sqrt(np.maximum(known, 1e-12) / (4 * np.pi * s * s))
+        if model.kind is Kind.MASS:
+            # The path through the middle of a sphere is its diameter: what is too faint is something else.
+            path = 2 * seen / np.maximum(known, 1e-12)
+            found = np.where((path > 0.6 * r) & (path < 6 * r), found, 0)
+        better = found > best
+        best[better], radius[better] = found[better], r
+    top = (best > SEED) & (model.owner >= 0) & (best == ndimage.maximum_filter(best, 5))
+    y, x = np.nonzero(top)
+    order = np.argsort(-best[y, x], kind="stable")
+    taken: set[int] = set()
+    out = []
+    for k in order.tolist():
+        component = int(model.owner[y[k], x[k]])
+        at = float(x[k] - model.rim), float(y[k] - model.rim)
+        again = any(
+            (
+                (old[:, 0] == component) & (np.hypot(old[:, 1] - at[0], old[:, 2] - at[1]) < 0.5 * typical)
+            ).any()
+            for old in tried
+        )
+        if component in taken or again:
+            continue
+        taken.add(component)
+        out.append((component, *at, float(radius[y[k], x[k]])))
+    return np.array(out).reshape(-1, 4)
+
+
+def _with(
+    old: Revision,
+    physics: Physics,
+    places: NDArray[np.float64],
+    typical: float,
+    smallest: float,
+    cancelled: Cancelled,
+) -> Revision:
+    """Try one more particle in some components, and keep those that are worth it."""
+    n, m = len(old.origin), len(places)
+    new = np.zeros((m, N_PARAMETERS))
+    new[:, X], new[:, Y], new[:, LOG_R] = places[:, 1], places[:, 2], np.log(places[:, 3])
+    component = np.append(old.model.component, places[:, 0].astype(np.intp))
+    parameters = np.concatenate([old.fit.state.parameters, new])
+    touched = np.isin(component, places[:, 0].astype(np.intp))
+    held = np.append(old.held, np.zeros(m, dtype=bool))
+    model, fit = _solved(old, physics, parameters, component, held, touched, old.model.contacts, cancelled)
+    number = places[:, 0].astype(np.intp)
+    gain = old.fit.state.cost[number] - fit.state.cost[number]
+    p = fit.state.parameters[n:]
+    r = np.exp(p[:, LOG_R])
+    good = (gain > WORTH) & (r > max(SMALLEST * typical, smallest)) & (r < LARGEST * typical)
+    good &= np.hypot(p[:, X] - places[:, 1], p[:, Y] - places[:, 2]) < 1.2 * np.maximum(places[:, 3], r)
+    for k in np.flatnonzero(good):
+        good[k] = _explains(old, fit, model, p[k], float(gain[k])) and _is_apart(
+            fit.state.parameters, component, n + int(k)
+        )
+    if not good.any():
+        return old
+    # Components whose new particle is not kept go back to what they were.
+    kept = np.append(np.ones(n, dtype=bool), good)
+    back = np.isin(component[:n], number[~good])
+    parameters = fit.state.parameters.copy()
+    parameters[:n][back] = old.fit.state.parameters[back]
+    contacts = _renumbered(model.contacts, kept)
+    origin = np.append(old.origin, np.full(m, -1, dtype=np.intp))[kept]
+    return _settled(old, physics, parameters[kept], component[kept], held[kept], contacts, origin)
+
+
+def _explains(old: Revision, fit: Fit, model: Model, particle: NDArray[np.float64], gain: float) -> bool:
+    """Whether a new particle takes away most of what was wrong around it."""
+    r = float(np.exp(particle[LOG_R])) + 1.5
+    x, y = particle[X] + model.rim, particle[Y] + model.rim
+    y0, y1 = max(int(y - r), 0), int(y + r) + 2
+    x0, x1 = max(int(x - r), 0), int(x + r) + 2
+    weight = model.weight[y0:y1, x0:x1]
+    across = np.arange(x0, x0 + weight.shape[1])[None, :] - x
+    down = np.arange(y0, y0 + weight.shape[0])[:, None] - y
+    near = (across**2 + down**2 < r * r) & (weight > 0)
+    before, after = (
+        float(((weight * s.residual[y0:y1, x0:x1])[near] ** 2).sum()) for s in (old.fit.state, fit.state)
+    )
+    return before - after > SHARE * max(before - 0.5 * float(near.sum()), 0.0) and gain > 0
+
+
+def _is_apart(p: NDArray[np.float64], component: NDArray[np.intp], k: int) -> bool:
+    """Whether a particle is not simply another one over again."""
+    others = np.flatnonzero(component == component[k])
+    others = others[others != k]
+    r = np.exp(p[:, LOG_R])
+    away = np.hypot(p[others, X] - p[k, X], p[others, Y] - p[k, Y])
+    larger = np.maximum(r[others], r[k])
+    return not bool(((away < 0.3 * larger) & (np.abs(np.log(r[others] / r[k])) < 0.5)).any())
+
+
+def _without_the_worthless(old: Revision, physics: Physics, cancelled: Cancelled) -> Revision:
+    """Give up particles whose component does as well without them, one of each at a time."""
+    for _ in range(2):
+        worth = _worth(old)
+        worth[old.held] = np.inf
+        p, component = old.fit.state.parameters, old.model.component
+        suspect = (worth < 4 * WORTH) | _doubled(p, component) & ~old.held
+        number = np.bincount(component, minlength=old.model.n_components)
+        suspect &= number[component] > 1
+        worst = np.full(old.model.n_components, -1, dtype=np.intp)
+        rows = np.flatnonzero(suspect)
+        rows = rows[np.argsort(-worth[rows], kind="stable")]
+        worst[component[rows]] = rows
+        out = worst[worst >= 0]
+        if not len(out):
+            return old
+        kept = np.ones(len(p), dtype=bool)
+        kept[out] = False
+        touched = np.isin(component, component[out])
+        _, fit = _solved(
+            old, physics, p[kept], component[kept], old.held[kept], touched[kept],
+            _renumbered(old.model.contacts, kept), cancelled,
+        )  # fmt: skip
+        loss = fit.state.cost - old.fit.state.cost
+        gone = out[loss[component[out]] < WORTHLESS]
+        if not len(gone):
+            return old
+        kept = np.ones(len(p), dtype=bool)
+        kept[gone] = False
+        parameters = p.copy()
+        rest = np.ones(len(p), dtype=bool)
+        rest[out] = False
+        changed = np.isin(component, component[gone])
+        parameters[rest & changed] = fit.state.parameters[changed[rest]]
+        old = _settled(
+            old, physics, parameters[kept], component[kept], old.held[kept],
+            _renumbered(old.model.contacts, kept), old.origin[kept],
+        )  # fmt: skip
+    return old
+
+
+def _worth(revision: Revision) -> NDArray[np.float64]:
+    """Cost that each particle saves where it stands, its neighbours unmoved."""
+    model, fit = revision.model, revision.fit
+    state, optics = fit.state, fit.optics
+    rows = np.arange(len(revision.origin))
+    out = np.zeros(len(rows))
+    weighted = model.weight * state.residual
+    for half, members in model.groups(state.parameters, rows, optics):
+        w = windows(model.shifted(state.parameters), members, half, model.kind, optics.absorption)
+        index = model.index(w.y0, w.x0, 2 * half + 1)
+        smooth = blur_matrix(2 * half + 1, optics.blur_px)
+        lost = state.passed.ravel()[index] * np.expm1(np.minimum(w.depth, 20))
+        lost = np.float32(optics.amplitude) * np.matmul(np.matmul(smooth, lost), smooth)
+        lost *= model.weight.ravel()[index]
+        product = 2 * (weighted.ravel()[index] * lost).sum(axis=(1, 2))
+        out[members] = product + (lost**2).sum(axis=(1, 2))
+    return out
+
+
+def _doubled(p: NDArray[np.float64], component: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Mark the smaller of two particles that nearly coincide."""
+    from scipy.spatial import cKDTree
+
+    out = np.zeros(len(p), dtype=bool)
+    if len(p) < 2:
+        return out
+    r = np.exp(p[:, LOG_R])
+    pairs = cKDTree(p[:, [X, Y]]).query_pairs(0.5 * float(r.max()), output_type="ndarray")
+    a, b = pairs[:, 0], pairs[:, 1]
+    away = np.hypot(p[a, X] - p[b, X], p[a, Y] - p[b, Y])
+    near = (component[a] == component[b]) & (away < 0.5 * np.maximum(r[a], r[b]))
+    out[np.where(r[a] < r[b], a, b)[near]] = True
+    return out
+
+
+def _renumbered(contacts: Contacts, kept: NDArray[np.bool_]) -> Contacts:
+    """Contacts among the rows that are kept, numbered anew."""
+    number = np.cumsum(kept) - 1
+    known = np.zeros(len(kept), dtype=bool)
+    known[: len(kept)] = kept
+    inner = contacts.within(known)
+    return Contacts(number[inner.small], number[inner.large], inner.overlap)
+
+
+def _solved(
+    old: Revision,
+    physics: Physics,
+    parameters: NDArray[np.float64],
+    component: NDArray[np.intp],
+    held: NDArray[np.bool_],
+    touched: NDArray[np.bool_],
+    contacts: Contacts,
+    cancelled: Cancelled,
+) -> tuple[Model, Fit]:
+    """Fit the touched components; the others stay."""
+    model = old.model.with_particles(component, physics.prior(len(parameters)))
+    model.contacts = contacts
+    optics = old.fit.optics
+    fit = solve(
+        model, parameters, optics, physics.columns, held | ~touched, most_steps=10, cancelled=cancelled
+    )
+    if physics.overlap:
+        model.contacts = find_contacts(model, fit, physics.overlap)
+        fit = solve(
+            model, fit.state.parameters, optics, physics.columns, held | ~touched, most_steps=5,
+            cancelled=cancelled,
+        )  # fmt: skip
+    return model, fit
+
+
+def _settled(
+    old: Revision,
+    physics: Physics,
+    parameters: NDArray[np.float64],
+    component: NDArray[np.intp],
+    held: NDArray[np.bool_],
+    contacts: Contacts,
+    origin: NDArray[np.intp],
+) -> Revision:
+    """Put together what is kept, and evaluate it."""
+    model = old.model.with_particles(component, physics.prior(len(parameters)))
+    model.contacts = contacts
+    state = model.evaluate(parameters, old.fit.optics, np.arange(len(parameters)))
+    fit = replace(old.fit, state=state)
+    if physics.overlap:
+        model.contacts = find_contacts(model, fit, physics.overlap)
+        fit = replace(fit, state=model.evaluate(parameters, fit.optics, np.arange(len(parameters))))
+    return Revision(model, fit, origin, held)
