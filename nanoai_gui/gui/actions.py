@@ -183,7 +183,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Draw the outlines of agglomerates and particles", checkable=True, tab="tem",
     ),
     ActionInfo(
-        "show_residual", "Show &residual", "view", 1, ("R",), "", 0, "",
+        "show_residual", "Show &residual", "view", 1, ("Shift+R",), "", 0, "",
         "Image minus model: what the physical fit leaves unexplained", checkable=True,
         when=When.SHOWN_MEASURED, tab="tem",
     ),

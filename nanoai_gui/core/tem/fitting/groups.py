@@ -142,16 +142,16 @@ class Layout:
         """Give the particles of a component."""
         return self.order[self.bounds[number] : self.bounds[number + 1]]
 
-    def schedule(self) -> list[NDArray[np.intp]]:
-        """Share the components out among scenes of one reduction each."""
+    def schedule(self, numbers: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Share components (ascending) out among scenes of one reduction each."""
         size = np.diff(self.bounds)
         extent = (self.boxes[:, 2:] - self.boxes[:, :2]) / self.factor[:, None] + 16
         area = extent.prod(axis=1)
         out: list[NDArray[np.intp]] = []
-        for f in np.unique(self.factor):
+        for f in np.unique(self.factor[numbers]):
             chosen: list[int] = []
             particles, px = 0, 0.0
-            for k in np.flatnonzero(self.factor == f).tolist():
+            for k in numbers[self.factor[numbers] == f].tolist():
                 full = particles + size[k] > PARTICLES_PER_SCENE or px + area[k] > AREA_PER_SCENE
                 if chosen and full:
                     out.append(np.array(chosen, dtype=np.intp))

@@ -60,6 +60,14 @@ class Physics:
         shaped = (Q1, Q2) if self.strain_sd else ()
         return (*SPHERE, *shaped, *((H,) if self.absorption_sd else ()))
 
+    @property
+    def tells_number(self) -> bool:
+        """Whether what is left of the image can tell that a particle is missing or one too many.
+
+        The corners of angular opaque silhouettes would be filled with small circles.
+        """
+        return self.kind is Kind.MASS or not self.strain_sd
+
     def prior(self, n: int) -> Prior:
         """Say what is expected of n particles."""
         precision = np.zeros((n, N_PARAMETERS))

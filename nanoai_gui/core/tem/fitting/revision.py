@@ -30,11 +30,35 @@ SHARE = 0.35
 """Share of the cost (beyond noise) around it that a new particle must take away."""
 SCALES = (0.5, 0.75, 1.1, 1.6)
 """Radii that are looked for, in typical ones."""
-SMALLEST, LARGEST = 0.3, 2.2
-"""Radii that a new particle may end with, in typical ones."""
-ROUNDS = 3
+LEAST_SPREAD = 0.12
+"""Standard deviation of ln r that is allowed for at least."""
+ORDINARY = 3.0
+"""A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
+ROUNDS = 4
+BADLY_FITTED = 3.0
+"""Mean square of the weighted residual in a particle that may be two."""
+SPLIT_ANGLES = (0.0, 45.0, 90.0, 135.0)
+"""Directions in which two particles are tried in the place of one, in degrees."""
 SPHERE_PROFILE = 0.45
 """Width (standard deviation) of the Gaussian that resembles a sphere of radius 1 most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What radii are ordinary, in px of the scene.
+
+    ``typical`` is the median, ``spread`` the standard deviation of ln r, ``smallest`` what the image lets one
+    measure.
+    """
+
+    typical: float
+    spread: float
+    smallest: float
+
+    def are_ordinary(self, r: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether particles of radius r may well belong to the others."""
+        away = np.abs(np.log(r / self.typical)) / max(self.spread, LEAST_SPREAD)
+        return np.asarray((away < ORDINARY) & (r > self.smallest))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,41 +81,43 @@ class Revision:
     held: NDArray[np.bool_]
 
 
-def revise(
-    revision: Revision,
-    physics: Physics,
-    typical: float,
-    smallest: float,
-    cancelled: Cancelled,
-) -> Revision:
+def revise(revision: Revision, physics: Physics, sizes: Sizes, cancelled: Cancelled) -> Revision:
     """Take away what is not there, and add what is.
 
     Parameters
     ----------
     revision
         The particles as they were fitted.
-    typical
-        Radius of a typical particle, px of the scene.
-    smallest
-        Radius below which nothing is believed.
+    sizes
+        What radii are ordinary.
     """
     revision = _without_the_worthless(revision, physics, cancelled)
     tried: list[NDArray[np.float64]] = []
     for _ in range(ROUNDS):
         checkpoint(cancelled)
-        places = _places(revision, typical, tried)
+        places = _places(revision, sizes.typical, tried)
         if not len(places):
             break
         tried.append(places[:, :3])
         before = len(revision.origin)
-        revision = _with(revision, physics, places, typical, smallest, cancelled)
+        revision = _with(revision, physics, places, sizes, cancelled)
         if len(revision.origin) == before:
             break
-    return _without_the_worthless(revision, physics, cancelled) if tried else revision
+    revision = _split(revision, physics, sizes, cancelled)
+    return _without_the_worthless(revision, physics, cancelled)
+
+
+def doubtful(revision: Revision, typical: float) -> NDArray[np.intp]:
+    """Components in which a particle may be missing, wrong, or one too many."""
+    component = revision.model.component
+    suspect = (_worth(revision) < 4 * WORTH) | (_badness(revision) > BADLY_FITTED)
+    suspect = (suspect | _doubled(revision.fit.state.parameters, component)) & ~revision.held
+    missing = _places(revision, typical, [])[:, 0].astype(np.intp)
+    return np.union1d(component[suspect], missing).astype(np.intp)
 
 
 def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Find where particles seem to be missing, one place a component: (k, 4) component, x, y, radius."""
+    """Find where particles seem to be missing: (k, 4) component, x, y, radius; not near each other."""
     from scipy import ndimage
 
     model, fit = revision.model, revision.fit
@@ -117,20 +143,22 @@ def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]
     top = (best > SEED) & (model.owner >= 0) & (best == ndimage.maximum_filter(best, 5))
     y, x = np.nonzero(top)
     order = np.argsort(-best[y, x], kind="stable")
-    taken: set[int] = set()
+    taken: list[tuple[int, float, float]] = []
+    for old in tried:
+        taken += [(int(c), px, py) for c, px, py in old.tolist()]
+    n_tried = len(taken)
     out = []
     for k in order.tolist():
         component = int(model.owner[y[k], x[k]])
         at = float(x[k] - model.rim), float(y[k] - model.rim)
-        again = any(
-            (
-                (old[:, 0] == component) & (np.hypot(old[:, 1] - at[0], old[:, 2] - at[1]) < 0.5 * typical)
-            ).any()
-            for old in tried
-        )
-        if component in taken or again:
+        # The same place is not tried twice, and places of one round lie so far apart that they do not meet.
+        apart = [0.5 if i < n_tried else 4.0 for i in range(len(taken))]
+        if any(
+            c == component and np.hypot(px - at[0], py - at[1]) < share * typical
+            for (c, px, py), share in zip(taken, apart, strict=True)
+        ):
             continue
-        taken.add(component)
+        taken.append((component, *at))
         out.append((component, *at, float(radius[y[k], x[k]])))
     return np.array(out).reshape(-1, 4)
 
@@ -139,8 +167,7 @@ def _with(
     old: Revision,
     physics: Physics,
     places: NDArray[np.float64],
-    typical: float,
-    smallest: float,
+    sizes: Sizes,
     cancelled: Cancelled,
 ) -> Revision:
     """Try one more particle in some components, and keep those that are worth it."""
@@ -153,28 +180,97 @@ def _with(
     held = np.append(old.held, np.zeros(m, dtype=bool))
     model, fit = _solved(old, physics, parameters, component, held, touched, old.model.contacts, cancelled)
     number = places[:, 0].astype(np.intp)
-    gain = old.fit.state.cost[number] - fit.state.cost[number]
     p = fit.state.parameters[n:]
     r = np.exp(p[:, LOG_R])
-    good = (gain > WORTH) & (r > max(SMALLEST * typical, smallest)) & (r < LARGEST * typical)
+    good = (old.fit.state.cost[number] - fit.state.cost[number] > WORTH) & sizes.are_ordinary(r)
     good &= np.hypot(p[:, X] - places[:, 1], p[:, Y] - places[:, 2]) < 1.2 * np.maximum(places[:, 3], r)
     for k in np.flatnonzero(good):
-        good[k] = _explains(old, fit, model, p[k], float(gain[k])) and _is_apart(
-            fit.state.parameters, component, n + int(k)
-        )
+        good[k] = _explains(old, fit, model, p[k]) and _is_apart(fit.state.parameters, component, n + int(k))
     if not good.any():
         return old
-    # Components whose new particle is not kept go back to what they were.
+    # Components of which no new particle is kept go back to what they were; of those that keep some, the
+    # others are fitted again.
     kept = np.append(np.ones(n, dtype=bool), good)
-    back = np.isin(component[:n], number[~good])
+    back = np.isin(component[:n], np.setdiff1d(number, number[good]))
     parameters = fit.state.parameters.copy()
     parameters[:n][back] = old.fit.state.parameters[back]
+    parameters, component, held = parameters[kept], component[kept], held[kept]
     contacts = _renumbered(model.contacts, kept)
+    mixed = np.intersect1d(number[good], number[~good])
+    if len(mixed):
+        touched = np.isin(component, mixed)
+        _, fit = _solved(old, physics, parameters, component, held, touched, contacts, cancelled)
+        parameters = fit.state.parameters
     origin = np.append(old.origin, np.full(m, -1, dtype=np.intp))[kept]
-    return _settled(old, physics, parameters[kept], component[kept], held[kept], contacts, origin)
+    return _settled(old, physics, parameters, component, held, contacts, origin)
 
 
-def _explains(old: Revision, fit: Fit, model: Model, particle: NDArray[np.float64], gain: float) -> bool:
+def _split(old: Revision, physics: Physics, sizes: Sizes, cancelled: Cancelled) -> Revision:
+    """Try two particles in the place of one that fits badly, one of each component."""
+    badness = _badness(old)
+    badness[old.held] = 0
+    component = old.model.component
+    p = old.fit.state.parameters
+    rows = np.flatnonzero(badness > BADLY_FITTED)
+    worst = np.full(old.model.n_components, -1, dtype=np.intp)
+    rows = rows[np.argsort(badness[rows], kind="stable")]
+    worst[component[rows]] = rows
+    out = worst[worst >= 0]
+    if not len(out):
+        return old
+    n, m = len(p), len(out)
+    r = np.exp(p[out, LOG_R])
+    touched = np.isin(component, component[out])
+    both_component = np.append(component, component[out])
+    held = np.append(old.held, np.zeros(m, dtype=bool))
+    best_gain = np.full(m, -np.inf)
+    best = np.concatenate([p, p[out]])
+    for angle in np.radians(SPLIT_ANGLES):
+        checkpoint(cancelled)
+        parameters = np.concatenate([p, p[out]])
+        step = 0.6 * r[:, None] * np.array([np.cos(angle), np.sin(angle)])
+        parameters[out, :2] -= step
+        parameters[n:, :2] += step
+        for at in (out, np.arange(n, n + m)):
+            parameters[at, LOG_R] += np.log(0.8)
+            parameters[at, LOG_R + 1 :] = 0
+        _, fit = _solved(
+            old, physics, parameters, both_component, held, np.append(touched, np.ones(m, dtype=bool)),
+            old.model.contacts, cancelled,
+        )  # fmt: skip
+        gain = (old.fit.state.cost - fit.state.cost)[component[out]]
+        for k in np.flatnonzero(gain > best_gain):
+            mine = both_component == component[out[k]]
+            best[mine] = fit.state.parameters[mine]
+            best_gain[k] = gain[k]
+    radii = np.exp(best[:, LOG_R])
+    good = (best_gain > WORTH) & sizes.are_ordinary(radii[out]) & sizes.are_ordinary(radii[n:])
+    for k in np.flatnonzero(good):
+        good[k] = _is_apart(best, both_component, n + int(k)) and _is_apart(best, both_component, int(out[k]))
+    if not good.any():
+        return old
+    back = np.isin(component, component[out[~good]])
+    best[:n][back] = p[back]
+    kept = np.append(np.ones(n, dtype=bool), good)
+    origin = np.append(old.origin, np.full(m, -1, dtype=np.intp))[kept]
+    return _settled(old, physics, best[kept], both_component[kept], held[kept], old.model.contacts, origin)
+
+
+def _badness(revision: Revision) -> NDArray[np.float64]:
+    """Mean square of the weighted residual in each particle."""
+    model, state = revision.model, revision.fit.state
+    square = (model.weight * state.residual) ** 2
+    shifted = model.shifted(state.parameters)
+    out = np.zeros(len(shifted))
+    for half, members in model.groups(shifted, np.arange(len(shifted)), revision.fit.optics):
+        w = windows(shifted, members, half, Kind.MASS, 1.0)
+        inside = (w.depth > 0) & (model.weight.ravel()[model.index(w.y0, w.x0, 2 * half + 1)] > 0)
+        values = square.ravel()[model.index(w.y0, w.x0, 2 * half + 1)] * inside
+        out[members] = values.sum(axis=(1, 2)) / np.maximum(inside.sum(axis=(1, 2)), 1)
+    return out
+
+
+def _explains(old: Revision, fit: Fit, model: Model, particle: NDArray[np.float64]) -> bool:
     """Whether a new particle takes away most of what was wrong around it."""
     r = float(np.exp(particle[LOG_R])) + 1.5
     x, y = particle[X] + model.rim, particle[Y] + model.rim
@@ -187,7 +283,8 @@ def _explains(old: Revision, fit: Fit, model: Model, particle: NDArray[np.float6
     before, after = (
         float(((weight * s.residual[y0:y1, x0:x1])[near] ** 2).sum()) for s in (old.fit.state, fit.state)
     )
-    return before - after > SHARE * max(before - 0.5 * float(near.sum()), 0.0) and gain > 0
+    gain = before - after
+    return gain > 0.5 * WORTH and gain > SHARE * (before - 0.5 * float(near.sum()))
 
 
 def _is_apart(p: NDArray[np.float64], component: NDArray[np.intp], k: int) -> bool:
