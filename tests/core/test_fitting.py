@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nanoai_gui.core.callbacks import OperationCancelled
-from nanoai_gui.core.tem.evaluation import gmd_gsd
+from nanoai_gui.core.tem.evaluation import Circles, gmd_gsd, match_circles
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, Kind, windows
 from nanoai_gui.core.tem.fitting.contacts import choose
 from nanoai_gui.core.tem.fitting.model import Model, Prior
@@ -197,3 +197,32 @@ def test_the_likeliest_contacts_hold_an_agglomerate_together() -> None:
     # The image may say otherwise.
     contacts = choose(small, large, share, np.array([-50.0, 0, 30.0]), 0.05, 3)
     assert list(zip(contacts.small, contacts.large, strict=True)) == [(1, 2), (0, 2)]
+
+
+def test_a_missed_particle_is_added_and_one_too_many_dropped(spheres: Case) -> None:
+    s = spheres.starts
+    ids, counts = np.unique(s.agglomerate, return_counts=True)
+    crowded = ids[counts >= 3]
+    missing = np.array([int(np.flatnonzero(s.agglomerate == i)[0]) for i in crowded[::2]])
+    twice = np.array([int(np.flatnonzero(s.agglomerate == i)[0]) for i in crowded[1::2]])
+    rows = np.concatenate([np.setdiff1d(np.arange(len(s)), missing), twice])
+    shift = np.concatenate([np.zeros(len(s) - len(missing)), np.full(len(twice), 1.5)])
+    starts = Starts(s.agglomerate[rows], s.x[rows] + shift, s.y[rows], s.radius[rows], s.held[rows])
+    refined = refine(spheres.image.micrograph, spheres.agglomerates, starts, change_number=True)
+    p = np.concatenate([refined.parameters[~refined.dropped], refined.added])
+    truth = Circles(s.x, s.y, 2 * spheres.true_radius)
+    found = Circles(p[:, 0], p[:, 1], 2 * np.exp(p[:, LOG_R]))
+    started = Circles(starts.x, starts.y, 2 * starts.radius)
+    before, after = len(match_circles(truth, started)[0]), len(match_circles(truth, found)[0])
+    assert before == len(s) - len(missing) and len(missing) >= 4 and len(twice) >= 3
+    assert after >= len(s) - 0.4 * len(missing)
+    # Of two in one place one goes, whichever.
+    assert len(found) - after <= 0.4 * len(twice)
+    assert len(refined.added_agglomerate) == len(refined.added)
+    assert set(refined.added_agglomerate.tolist()) <= set(ids.tolist())
+
+
+def test_corners_of_polyhedra_are_not_filled_with_spheres() -> None:
+    case = near_truth(replace(SPEC, shape=Shape.POLYHEDRON, aspect_ratio=1.4), 4005, centre_px=0.3)
+    refined = refine(case.image.micrograph, case.agglomerates, case.starts, change_number=True)
+    assert len(refined.added) == 0 and not refined.dropped.any()

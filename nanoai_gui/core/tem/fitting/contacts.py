@@ -19,6 +19,8 @@ from nanoai_gui.core.tem.fitting.scene import Image
 
 MOST_GAIN = 20.0
 """Logarithm of the likelihood that one pair may weigh against the habits of contacts."""
+MOST_DEPTH = 15.0
+"""Optical depth beyond which nothing passes anyhow."""
 EXTRA = 3.0
 """The same that a contact beyond those of the tree needs."""
 
@@ -97,7 +99,7 @@ def lenses(
         path = np.minimum(high[0], along + high[1]) - np.maximum(-high[0], along - high[1])
         path = np.where((high[0] > 0) & (high[1] > 0), np.maximum(path, 0), 0)
         rate = (absorption * np.exp(0.5 * (a[:, H] + b[:, H]))).astype(np.float32)[:, None, None]
-        yield Lenses(pairs, x0, y0, rate * path)
+        yield Lenses(pairs, x0, y0, np.minimum(rate * path, np.float32(MOST_DEPTH)))
 
 
 def choose(

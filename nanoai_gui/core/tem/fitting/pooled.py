@@ -14,12 +14,15 @@ from nanoai_gui.core.tem.fitting.groups import Part
 from nanoai_gui.core.tem.fitting.model import Model, Prior
 from nanoai_gui.core.tem.fitting.scene import Optics
 from nanoai_gui.core.tem.fitting.solver import Fit, covariance, find_contacts, solve
+from nanoai_gui.core.tem.fitting.verdict import misfits
 
 SHAPED = (*SPHERE, Q1, Q2, H)
 STRAIN_SD = (0.02, 0.3)
 """Least and greatest spread of strain (half the logarithm of the aspect ratio) expected among particles."""
 ABSORPTION_SD = (0.02, 1.0)
 """The same for the logarithm of how much a particle absorbs."""
+ROUND, WELL_DESCRIBED = 0.045, 0.05
+"""Particles are spheres if their strain spreads by less, and no more than this is left of their contrast."""
 BEST, FEWEST = 0.6, 12
 """Share of the handful from which the shared parameters are taken, and its least number of particles."""
 OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
@@ -44,7 +47,8 @@ class Physics:
     overlap
         How far particles in contact grew into each other, as a share of r1 + r2.
     misfit
-        Mean square of (contrast - model) over that of (contrast): what the model leaves unexplained.
+        What the model leaves unexplained of a typical particle, see
+        :class:`~nanoai_gui.core.tem.fitting.verdict.Judgement`.
     """
 
     kind: Kind
@@ -64,9 +68,9 @@ class Physics:
     def tells_number(self) -> bool:
         """Whether what is left of the image can tell that a particle is missing or one too many.
 
-        The corners of angular opaque silhouettes would be filled with small circles.
+        Where particles are no spheres, what is left of their corners would be filled with small ones.
         """
-        return self.kind is Kind.MASS or not self.strain_sd
+        return self.strain_sd < ROUND and self.misfit < WELL_DESCRIBED
 
     def prior(self, n: int) -> Prior:
         """Say what is expected of n particles."""
@@ -154,7 +158,7 @@ def find_physics(
             fit = freed if _cost(freed) < _cost(fit) - _DECISIVE else fit
     strain_sd, absorption_sd, fit = _spreads(part, contacts, fit, kind, held, rim, cancelled)
     optics = scaled(fit.optics, 1 / part.factor)
-    return Physics(kind, optics, strain_sd, absorption_sd, overlap, _unexplained(model, fit)), fit
+    return Physics(kind, optics, strain_sd, absorption_sd, overlap, _typical_misfit(model, fit, held)), fit
 
 
 def _ordinary(part: Part, fit: Fit, model: Model, held: NDArray[np.bool_]) -> tuple[Part, NDArray[np.bool_]]:
@@ -267,7 +271,7 @@ def _spread(
     return float(np.clip(found, least, greatest))
 
 
-def _unexplained(model: Model, fit: Fit) -> float:
-    counted = model.weight > 0
-    left = float((fit.state.residual[counted] ** 2).sum())
-    return left / max(float((model.contrast[counted] ** 2).sum()), 1e-12)
+def _typical_misfit(model: Model, fit: Fit, held: NDArray[np.bool_]) -> float:
+    misfit = misfits(model, fit)[0][~held]
+    known = misfit[np.isfinite(misfit)]
+    return float(np.median(known)) if len(known) else 1.0

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, X, Y
 from nanoai_gui.core.tem.fitting.model import Model
-from nanoai_gui.core.tem.fitting.pooled import Physics
 from nanoai_gui.core.tem.fitting.scene import blur
 from nanoai_gui.core.tem.fitting.solver import Fit, covariance
 
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.fitting.pooled import Physics
+
 SMOOTHING_PX = 1.0
 """Noise averages out over this, what the model cannot explain does not."""
-INFLATION = 1.0
+INFLATION = 1.15
 """Standard errors are this many times what the covariance says (from validation images)."""
-LEAST_ERROR_PX = 0.02
+LEAST_ERROR_PX = 0.04
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,30 @@ class Judgement:
 
 def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> Judgement:
     """Judge the particles of one scene."""
-    n = len(held)
-    out = Judgement.nothing(n)
+    out = Judgement.nothing(len(held))
+    radius = np.exp(fit.state.parameters[:, LOG_R])
+    out.misfit[:], inflation = misfits(model, fit)
+    free = np.flatnonzero(~held)
+    if len(free):
+        columns_fitted = physics.columns
+        equations = model.linearise(fit.state, fit.optics, free, columns_fitted)
+        variance = covariance(model, equations, free)[:, columns_fitted.index(LOG_R)]
+        sd = INFLATION * np.sqrt(variance * inflation[free])
+        out.log_r_sd[free] = np.hypot(sd, LEAST_ERROR_PX / radius[free])
+    return out
+
+
+def misfits(model: Model, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Measure what the model leaves unexplained in and around each particle.
+
+    Returns
+    -------
+    misfit, inflation
+        (n,) each: see :class:`Judgement`; and by how much the weighted residual is larger than its weights
+        say, 1 at least.
+    """
+    n = len(fit.state.parameters)
+    misfit, inflation = np.full(n, np.nan), np.ones(n)
     weighted = blur(model.weight * fit.state.residual, SMOOTHING_PX) ** 2
     plain = blur(fit.state.residual * (model.weight > 0), SMOOTHING_PX) ** 2
     shape = 1 - fit.state.blurred
@@ -68,12 +93,11 @@ def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> 
     radius = np.exp(p[:, LOG_R])
     # White noise of variance 1 keeps this much of it.
     kept = 1 / (4 * np.pi * SMOOTHING_PX**2)
-    inflation = np.ones(n)
     for k in range(n):
         reach = int(np.ceil(radius[k] + 1.5))
         x, y = round(p[k, X]) + model.rim, round(p[k, Y]) + model.rim
-        rows = slice(max(y - reach, 0), y + reach + 1)
-        columns = slice(max(x - reach, 0), x + reach + 1)
+        rows = slice(max(y - reach, 0), max(y + reach + 1, 0))
+        columns = slice(max(x - reach, 0), max(x + reach + 1, 0))
         weight = model.weight[rows, columns]
         across = np.arange(columns.start, columns.start + weight.shape[1]) - model.rim - p[k, X]
         down = np.arange(rows.start, rows.start + weight.shape[0]) - model.rim - p[k, Y]
@@ -83,15 +107,7 @@ def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> 
         mean = float(weighted[rows, columns][near].mean())
         noise = kept / float((weight[near] ** 2).mean())
         contrast = fit.optics.amplitude * float(shape[rows, columns][near].mean())
-        out.misfit[k] = np.sqrt(max(float(plain[rows, columns][near].mean()) - noise, 0.0)) / max(
-            contrast, 1e-6
-        )
+        left = max(float(plain[rows, columns][near].mean()) - noise, 0.0)
+        misfit[k] = np.sqrt(left) / max(contrast, 1e-6)
         inflation[k] = max(mean / kept, 1.0)
-    free = np.flatnonzero(~held)
-    if len(free):
-        columns_fitted = physics.columns
-        equations = model.linearise(fit.state, fit.optics, free, columns_fitted)
-        variance = covariance(model, equations, free)[:, columns_fitted.index(LOG_R)]
-        sd = INFLATION * np.sqrt(variance * inflation[free])
-        out.log_r_sd[free] = np.hypot(sd, LEAST_ERROR_PX / radius[free])
-    return out
+    return misfit, inflation
