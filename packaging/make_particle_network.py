@@ -1,6 +1,6 @@
 """Train the particle network: resources/models/particles.onnx and its card, particles.json.
 
-    python packaging/make_particle_network.py [--seed 1] [--steps 6000] [--shards 100] [--work FOLDER]
+    python packaging/make_particle_network.py [--seed 1] [--steps 8575] [--work FOLDER]
 
 Needs the extra ``train``. The scenes (all NanoAI's own synthesis) are made by a second process while training
 begins on the first of them. Which scenes a step may see depends on its number only, so that the same options
@@ -24,7 +24,12 @@ import numpy as np
 
 from nanoai_gui import __version__
 from nanoai_gui.core.tem.detection.assessment import assess
-from nanoai_gui.core.tem.detection.lessons import shard_path, write_shard
+from nanoai_gui.core.tem.detection.lessons import (
+    FIRST_CLEAR_SHARD,
+    SCENES_PER_SHARD,
+    shard_path,
+    write_shard,
+)
 from nanoai_gui.core.tem.detection.model import FORMAT, FORMAT_VERSION, load_network
 from nanoai_gui.core.tem.detection.training import (
     PATCH_PX,
@@ -46,8 +51,13 @@ FAST_STEPS = 3000
 BATCH = 8
 WARM_UP = 200
 TOP_RATE = 2e-3
+FIRST_CYCLE = 8575
+"""Steps after which a second, gentler cycle begins, in which translucent particles are favoured."""
+SECOND_RATE = 1e-3
+FAVOURED = 0.45
+"""Share of its patches that come from scenes of translucent particles, beside those that do by chance."""
 DECAY = 0.3
-"""Share of the steps, the last ones, over which the learning rate falls to nothing.
+"""Share of the first cycle, its end, over which the learning rate falls to nothing.
 
 The statistics of the batch normalisation then stay as they are: the network learns to answer right with
 those by which it will be run, instead of with those of eight patches.
@@ -61,8 +71,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--shards", type=int, default=100, help="files of 40 scenes")
+    parser.add_argument("--steps", type=int, default=8575)
+    parser.add_argument("--shards", type=int, default=80, help="files of 40 scenes at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test-scenes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=FOLDER)
@@ -85,12 +95,13 @@ def publish(network: Any, options: argparse.Namespace) -> None:  # noqa: ANN401 
 
     path = options.out / "particles.onnx"
     export(network, path)
+    n_scenes = SCENES_PER_SHARD * min(options.shards, n_shards(options.steps - 1))
     card = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "trained_on": "scenes of NanoAI's own synthesis, no real images",
-        "generator": {"name": "core.tem.synthesis.scenes", "version": VERSION, "scenes": options.shards * 40},
+        "generator": {"name": "core.tem.synthesis.scenes", "version": VERSION, "scenes": n_scenes},
         "seed": options.seed,
         "steps": options.steps,
         "patches": options.steps * BATCH,
@@ -120,7 +131,10 @@ def make_shards(folder: Path, seed: int, n: int) -> None:
 
 
 def rate(step: int, steps: int) -> float:
-    """Learning rate: up within the warm-up, constant, then down along a cosine."""
+    """Learning rate: up within the warm-up, constant, down along a cosine; then once more down."""
+    if step >= FIRST_CYCLE:
+        return SECOND_RATE * 0.5 * (1 + math.cos(math.pi * (step - FIRST_CYCLE) / (steps - FIRST_CYCLE)))
+    steps = min(steps, FIRST_CYCLE)
     begin = (1 - DECAY) * steps
     if step < begin:
         return TOP_RATE * min((step + 1) / WARM_UP, 1.0)
@@ -150,8 +164,10 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
     for step in range(first, options.steps):
         fill(pool, options, step)
         # Every step has its own stream, so that it does not matter where a run was interrupted.
-        network.train(step < int((1 - DECAY) * options.steps))
-        batch = as_tensors(pool.batch(BATCH, np.random.default_rng([options.seed, 1, step])))
+        network.train(step < int((1 - DECAY) * min(options.steps, FIRST_CYCLE)))
+        rng = np.random.default_rng([options.seed, 1, step])
+        favoured = FAVOURED if step >= FIRST_CYCLE else 0.0
+        batch = as_tensors(pool.batch(BATCH, rng, favoured))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = network(batch["image"])
         terms = losses(answer, batch)
@@ -197,7 +213,9 @@ def blend(average: Any, network: Any, keep: float) -> None:  # noqa: ANN401
 
 
 def n_shards(step: int) -> int:
-    """How many files of scenes a step may see: fast growth, then half as fast, about as they are made."""
+    """How many files of scenes a step may see: about as many as are made while training goes on."""
+    if step >= FIRST_CYCLE:
+        return FIRST_CLEAR_SHARD + 5 + (step - FIRST_CYCLE) // 160
     late = max(step - FAST_STEPS, 0)
     return FIRST_SHARDS + (step - late) // STEPS_PER_SHARD + late // (2 * STEPS_PER_SHARD)
 

@@ -14,7 +14,7 @@ from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
-from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect
+from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect, search
 from nanoai_gui.core.tem.detection.candidates import (
     Candidates,
     explain,
@@ -123,8 +123,7 @@ def test_seams_of_tiles_change_nothing(
     image, agglomerates = plain
     parameters = DetectionParameters(typical_diameter_px=20)
     whole = detect(image.micrograph, agglomerates, parameters)
-    module = __import__(detect.__module__, fromlist=["tiles"])
-    monkeypatch.setattr(module, "tiles", lambda shape: tiles(shape, side=128))
+    monkeypatch.setattr(search, "tiles", lambda shape: tiles(shape, side=128))
     tiled = detect(image.micrograph, agglomerates, parameters)
     assert len(tiled) == len(whole) > 20
     assert np.abs(tiled.x - whole.x).max() < 0.05 and np.abs(tiled.y - whole.y).max() < 0.05

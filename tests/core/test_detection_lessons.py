@@ -15,15 +15,15 @@ from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unp
 from nanoai_gui.core.tem.detection.model import ParticleNetwork
 from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
 from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
-from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart
+from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Mix, Scene, make_scene, push_apart
 from tests.core.detection_made import perfect_answer
 
 
 def test_a_seed_gives_one_scene_and_outlines_cover_its_material() -> None:
     differ = []
     for k in range(4):
-        scene = make_scene([11, k], 224, long=bool(k % 2))
-        again = make_scene([11, k], 224, long=bool(k % 2))
+        scene = make_scene([11, k], 224, tuple(Mix)[k % 3])
+        again = make_scene([11, k], 224, tuple(Mix)[k % 3])
         assert np.array_equal(scene.contrast, again.contrast) and np.array_equal(scene.radial, again.radial)
         assert np.isfinite(scene.contrast).all() and ((scene.shown >= 0) & (scene.shown <= 1)).all()
         owner, _ = deepest(scene.x, scene.y, scene.radial, (224, 224), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanoai_gui.core.tem.detection.detect import detect
 from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.detection.search import detect
 
 __all__ = ["DetectionParameters", "Detections", "detect"]

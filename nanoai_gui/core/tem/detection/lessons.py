@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.detection.grid import HIGHEST, LOWEST, STRIDE
 from nanoai_gui.core.tem.synthesis.contours import deepest
-from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene
+from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Mix, Scene, make_scene
 
 SCENES_PER_SHARD = 40
 SCENE_PX = 512
-FIRST_LONG_SHARD = 40
-"""From this file on, scenes are of the harder mix with longer particles."""
+FIRST_LONG_SHARD, FIRST_CLEAR_SHARD = 40, 69
+"""From these files on, scenes are of another mix."""
 
 
 def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
@@ -29,8 +29,8 @@ def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
         a point lies deepest, -1 none; ``depth`` (s, h/2, w/2) uint8, how deep in 255ths; ``start``
         (s + 1,) int64, first row of each scene in ``x``, ``y`` (n,), ``radial`` (n, 32) and ``shown`` (n,).
     """
-    long = index >= FIRST_LONG_SHARD
-    scenes = [make_scene([seed, index, k], SCENE_PX, long=long) for k in range(SCENES_PER_SHARD)]
+    mix = Mix.USUAL if index < FIRST_LONG_SHARD else Mix.LONG if index < FIRST_CLEAR_SHARD else Mix.CLEAR
+    scenes = [make_scene([seed, index, k], SCENE_PX, mix) for k in range(SCENES_PER_SHARD)]
     grids = [deepest(s.x, s.y, s.radial, (SCENE_PX, SCENE_PX), STRIDE) for s in scenes]
     return {
         "image": np.stack([pack_contrast(s.contrast) for s in scenes]),

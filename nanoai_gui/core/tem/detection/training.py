@@ -21,7 +21,7 @@ from nanoai_gui.core.tem.detection.grid import (
     SPREAD,
     STRIDE,
 )  # fmt: skip
-from nanoai_gui.core.tem.detection.lessons import unpack_contrast
+from nanoai_gui.core.tem.detection.lessons import FIRST_CLEAR_SHARD, unpack_contrast
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, star_area
 
 WIDTHS = 32, 48, 72, 112
@@ -97,9 +97,13 @@ class Pool:
         shard["log"] = np.log(np.maximum(shard["radial"], 0.5) / UNIT_PX).astype(np.float32)
         self.shards.append(shard)
 
-    def batch(self, n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Cut n patches: the image, and targets as maps or, of outlines, at single points."""
-        parts = [self._cut(rng) for _ in range(n)]
+    def batch(self, n: int, rng: np.random.Generator, favoured: float = 0.0) -> dict[str, NDArray[Any]]:
+        """Cut n patches: the image, and targets as maps or, of outlines, at single points.
+
+        ``favoured`` is the share that comes from the files of translucent scenes, beside those that do so by
+        chance.
+        """
+        parts = [self._cut(rng, favoured) for _ in range(n)]
         out: dict[str, NDArray[Any]] = {
             name: np.stack([p[name] for p in parts])[:, None]
             for name in ("image", "covered", "heat", "heat_weight")
@@ -111,8 +115,9 @@ class Pool:
             out[name] = np.concatenate([p[name] for p in parts])
         return out
 
-    def _cut(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        shard = self.shards[int(rng.integers(len(self.shards)))]
+    def _cut(self, rng: np.random.Generator, favoured: float) -> dict[str, NDArray[Any]]:
+        first_shard = FIRST_CLEAR_SHARD if favoured > 0 and rng.random() < favoured else 0
+        shard = self.shards[int(rng.integers(first_shard, len(self.shards)))]
         scene = int(rng.integers(len(shard["image"])))
         first, last = (int(v) for v in shard["start"][scene : scene + 2])
         side = shard["image"].shape[1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,14 @@ _OPAQUE_SHARE = 0.6
 _OPAQUE_SHARE_LONG = 0.75
 _TILT = 0.25
 """Standard deviation (rad) of the angle between the film and the long axis of settled particles."""
+
+
+class Mix(StrEnum):
+    """Which scenes are the commonest."""
+
+    USUAL = "all kinds"
+    LONG = "more opaque ones, with longer particles that lie on the film"
+    CLEAR = "translucent spheres and ellipsoids that cover each other"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +91,10 @@ class _Recipe:
     lying: bool
 
 
-def make_scene(seed: int | Sequence[int], size: int = 512, *, long: bool = False) -> Scene:
-    """Make one scene, ``size`` px on either side; the same seed gives the same scene.
-
-    ``long`` asks for the harder mix: more opaque scenes, and longer particles, which lie on the film.
-    """
+def make_scene(seed: int | Sequence[int], size: int = 512, mix: Mix = Mix.USUAL) -> Scene:
+    """Make one scene, ``size`` px on either side; the same seed and mix give the same scene."""
     rng = np.random.default_rng(seed)
-    recipe = _draw_recipe(rng, size, long)
+    recipe = _draw_recipe(rng, size, mix)
     spec = recipe.spec
     full = size + 2 * EDGE_PX
     spec = dataclasses.replace(spec, width_px=full, height_px=full)
@@ -118,7 +124,8 @@ def normalise(
     return np.asarray(contrast / np.float32(max(scale, 1e-3) * rng.uniform(0.9, 1.1)), dtype=np.float32)
 
 
-def _draw_recipe(rng: np.random.Generator, size: int, long: bool) -> _Recipe:
+def _draw_recipe(rng: np.random.Generator, size: int, mix: Mix) -> _Recipe:
+    long = mix is Mix.LONG
     opaque = rng.random() < (_OPAQUE_SHARE_LONG if long else _OPAQUE_SHARE)
     base = vary(SynthesisSpec(vary_population=True, vary_look=True), rng)
     diameter = float(np.exp(rng.uniform(np.log(9.0), np.log(44.0))))
@@ -151,7 +158,11 @@ def _draw_recipe(rng: np.random.Generator, size: int, long: bool) -> _Recipe:
     )
     kinds: tuple[Shape | str, ...]
     draw = rng.random()
-    if opaque:
+    if mix is Mix.CLEAR:
+        opaque = False
+        spec = _clear(spec, rng)
+        kinds = (Shape.SPHERE,) if draw < 0.75 else (Shape.ELLIPSOID,)
+    elif opaque:
         spec = _opaque(spec, rng)
         if draw < 0.45:
             kinds = (GRAIN,)
@@ -189,6 +200,25 @@ def _draw_recipe(rng: np.random.Generator, size: int, long: bool) -> _Recipe:
         else 0.0,
         written=bool(rng.random() < 0.05),
         lying=long and opaque and bool(rng.random() < 0.8),
+    )
+
+
+def _clear(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    """Particles through which others can be seen, in agglomerates that keep their depth."""
+    kinds = (ContrastKind.MASS, ContrastKind.MASS, ContrastKind.MASS, ContrastKind.FRESNEL)
+    contrast = float(rng.uniform(0.2, 0.85))
+    return dataclasses.replace(
+        spec,
+        contrast_kind=kinds[int(rng.integers(len(kinds)))],
+        contrast=contrast,
+        flatness=float(max(rng.uniform(-1, 0.6), 0.0)),
+        max_particles=max(spec.max_particles, 2),
+        min_particles=min(spec.min_particles, max(spec.max_particles, 2)),
+        aspect_ratio=float(rng.uniform(1.05, 1.6)),
+        roughness=spec.roughness if rng.random() < 0.2 else 0.0,
+        film_percent=min(spec.film_percent, 8 * contrast),
+        # Grey levels in the dark must not drown in noise, or there is nothing to learn.
+        dose=max(spec.dose, 100.0),
     )
 
 

@@ -33,8 +33,10 @@ SMALL_PX, LARGE_PX = 4.5, 40.0
 """Particles of smaller or larger radius, for the network, are looked at again on another scale."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
-SCALES = 1 / 32, 6.0
+SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 4.0
 """Limits of the scale: enlarging further shows nothing new."""
+LARGEST_AREA = 150_000_000
+"""Px of the scaled image at most, a matter of minutes."""
 TRIAL_AREA = 1_500_000
 """Px of the scaled image on which the scale is tried."""
 SMALLEST_RADIUS_PX = 1.0
@@ -114,6 +116,12 @@ class _Search:
         self.wanted = wanted
         self.cancelled = cancelled
         self.seen: dict[tuple[float, Tile], Candidates] = {}
+
+    def possible(self, scale: float) -> float:
+        """Bring a scale into its limits."""
+        height, width = self.view.shape
+        most = min(LARGEST_SCALE, float(np.sqrt(LARGEST_AREA / (height * width))))
+        return float(np.clip(scale, SMALLEST_SCALE, max(most, SMALLEST_SCALE)))
 
     def tiles(self, scale: float, where: Candidates | None = None) -> list[tuple[Tile, int]]:
         """List the tiles that hold something to measure, and how many px of it, in order of place.
@@ -207,9 +215,9 @@ def _find_scale(search: _Search, parameters: DetectionParameters, progress: Prog
     are, on a part of the image, until the answer stays the same.
     """
     if parameters.typical_diameter_px > 0:
-        return float(np.clip(TYPICAL_RADIUS_PX / (parameters.typical_diameter_px / 2), *SCALES))
+        return search.possible(TYPICAL_RADIUS_PX / (parameters.typical_diameter_px / 2))
     radius = _thickness(search.labels, search.wanted)
-    best = float(np.clip(TYPICAL_RADIUS_PX / radius, *SCALES))
+    best = search.possible(TYPICAL_RADIUS_PX / radius)
     tried: list[tuple[float, float]] = []
     for attempt in range(4):
         progress(attempt / 4, "Finding the scale")
@@ -229,7 +237,7 @@ def _find_scale(search: _Search, parameters: DetectionParameters, progress: Prog
         tried.append((abs(np.log(median / TYPICAL_RADIUS_PX)), best))
         if 1 / GOOD_FACTOR < median / TYPICAL_RADIUS_PX < GOOD_FACTOR:
             break
-        following = float(np.clip(best * TYPICAL_RADIUS_PX / median, *SCALES))
+        following = search.possible(best * TYPICAL_RADIUS_PX / median)
         if abs(np.log(following / best)) < 0.1:
             break
         best = following
@@ -260,7 +268,7 @@ def _look_again(
 ) -> Candidates:
     """Look closer at places with small particles, and from afar at those with large ones."""
     for factor in (2.0, 0.4):
-        again = float(np.clip(scale * factor, *SCALES))
+        again = search.possible(scale * factor)
         size, sure = found.radius * scale, found.score >= least
         odd = size < SMALL_PX if factor > 1 else size > LARGE_PX
         if not (odd & sure).sum() > FEW * sure.sum() or abs(np.log(again / scale)) < 0.2:
