@@ -25,7 +25,7 @@ from nanoai_gui.core.tem.detection.view import Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.synthesis.contours import directions, star_area
 
-TYPICAL_RADIUS_PX = 11.0
+TYPICAL_RADIUS_PX = 14.0
 """The image is scaled so that the median particle has this radius for the network."""
 GOOD_FACTOR = 1.35
 """A median within this factor of it is near enough."""
