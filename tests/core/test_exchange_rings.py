@@ -57,6 +57,18 @@ def test_polygons_joined_by_seams_cover_the_same_pixels_once(mask: NDArray[np.bo
     assert len(polygons) <= len(rings)
 
 
+@settings(max_examples=60, deadline=None)
+@given(masks())
+def test_other_programs_fill_the_polygons_to_the_same_pixels(mask: NDArray[np.bool_]) -> None:
+    """scikit-image decides for every pixel by itself whether its centre lies inside."""
+    from skimage.draw import polygon
+
+    whole = np.zeros(SHAPE, dtype=bool)
+    for ring in join(trace(mask, 5, 7)):
+        whole[polygon(ring[:, 1], ring[:, 0], SHAPE)] = True
+    assert np.array_equal(whole, placed(mask, 7, 5))
+
+
 def test_a_square_is_four_corners_along_its_pixels() -> None:
     mask = np.zeros((6, 6), dtype=bool)
     mask[2:4, 1:5] = True
