@@ -113,8 +113,8 @@ def measure(home: Path, size: int, seconds: float) -> int:
             f"{np.percentile(gaps, 99):.1f}, worst {gaps.max():.1f} ms"
         )
     print(
-        f"work of handing over, in the window's thread: {len(times)} times, median {np.median(times):.2f}, p99 "
-        f"{np.percentile(times, 99):.2f}, worst {times.max():.2f} ms"
+        f"work of handing over, in the window's thread: {len(times)} times, "
+        f"median {np.median(times):.2f}, p99 {np.percentile(times, 99):.2f}, worst {times.max():.2f} ms"
     )
     log = path.with_name(path.name + "-wal")
     print(

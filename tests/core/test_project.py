@@ -23,6 +23,7 @@ from nanoai_gui.core.project.errors import (
     NewerProject,
     NotAProject,
     ProjectInUse,
+    ProjectReadOnly,
     ProjectTrouble,
 )
 from nanoai_gui.core.project.opening import (
@@ -274,6 +275,14 @@ def test_a_lock_goes_with_the_process_that_holds_it(path: Path) -> None:
     assert opened.store.check() == "ok"
     opened.store.close()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_project_that_may_not_be_written_is_only_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not by its real permissions: who runs the tests may be allowed everything.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ProjectReadOnly, match="may not be written"):
+        open_project(path)
+    assert len(read_project(path).content.images) == 3
 
 
 def test_nothing_is_written_by_reading(path: Path) -> None:
@@ -640,3 +649,29 @@ def test_a_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     taken = take_fingerprint(file)
     assert taken.size == 3
     assert taken.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_project_that_rests_is_one_file(path: Path, tmp_path: Path, writers: Writers) -> None:
+    writer = writers(open_project(path).store)
+    writer.put(lambda s: s.remove_image(1))
+    assert writer.flush(10)
+    writer.call(lambda s: s.fold())
+    copy = tmp_path / "copied by hand.nanoai"
+    shutil.copy(path, copy)
+    assert [i.number for i in read_project(copy).content.images] == [2, 3]
+
+
+def test_the_cards_of_the_models_that_measured_are_kept(tmp_path: Path) -> None:
+    from nanoai_gui.core.tem.sizing._networks import find_model
+
+    _, identity = find_model("tem-ann", "region-13", "")
+    made = analysis_of(1)
+    results = {name: replace(result, model=identity) for name, result in made.results.items()}
+    results["hough"] = replace(results["hough"], model="gone (trained by the user, 0123456789ab)")
+    store = ProjectStore.create(tmp_path / "a.nanoai")
+    with store.transaction():
+        put(store, 1, replace(made, results=results))
+    cards = store.models()
+    assert list(cards) == [identity]
+    assert cards[identity]["feature_set"]["name"] == "region-13"
+    store.close()

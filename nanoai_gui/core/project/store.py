@@ -26,6 +26,7 @@ import nanoai_gui
 from nanoai_gui.core.packing import PackingError
 from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.project import schema
+from nanoai_gui.core.project.cards import card_of
 from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.lock import ProjectLock
 from nanoai_gui.core.project.records import (
@@ -54,6 +55,7 @@ class ProjectStore:
         self._connection = connection
         self._lock = lock
         self._identity = _identity(path)
+        self._cards: set[str] = set()
 
     @classmethod
     def create(cls, path: Path) -> ProjectStore:
@@ -153,6 +155,11 @@ class ProjectStore:
         """
         self._connection.execute("VACUUM INTO ?", (str(target),))
 
+    def fold(self) -> None:
+        """Bring the log into the file as far as nobody reads it: a file that is copied away is up to date."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def rebase(self, project: Path) -> None:
         """Note the places of all sources as seen from another place of the project."""
         rows = self._connection.execute("SELECT id, path FROM images").fetchall()
@@ -208,6 +215,12 @@ class ProjectStore:
         self._connection.execute(
             "INSERT OR REPLACE INTO analyses VALUES (?, ?)", (number, to_bytes(without_labels(analysis)))
         )
+        for result in analysis.results.values():
+            if result.model and result.model not in self._cards:
+                self._cards.add(result.model)
+                card = card_of(result.model)
+                if card is not None:
+                    self.put_model(result.model, card)
 
     def put_labels(self, number: int, labels: StoredLabels) -> None:
         """Write a whole label image."""

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Write = Callable[[ProjectStore], None]
 RETRY_SECONDS = 3.0
+IDLE_SECONDS = 2.0
+"""A project that rests for so long is folded into its one file."""
 
 
 class ProjectWriter:
@@ -58,6 +60,7 @@ class ProjectWriter:
         self._is_busy = False
         self._failed: NanoAIError | None = None
         self._is_closing = False
+        self._is_unfolded = False
         self._count = 0
         self._slowest = 0.0
         self._thread = threading.Thread(target=self._run, name="nanoai-project", daemon=True)
@@ -165,7 +168,11 @@ class ProjectWriter:
             with self._changed:
                 if self._failed is not None and not self._calls and not self._is_closing:
                     self._changed.wait(self._retry)
-                self._changed.wait_for(lambda: self._waiting or self._calls or self._is_closing)
+                while not self._changed.wait_for(
+                    lambda: self._waiting or self._calls or self._is_closing,
+                    IDLE_SECONDS if self._is_unfolded else None,
+                ):
+                    self._fold()
                 if self._is_closing and not self._calls:
                     return
                 batch, self._waiting = self._waiting, {}
@@ -200,8 +207,14 @@ class ProjectWriter:
                     return error
                 except Exception as error:
                     self._on_defect(error)
+        self._is_unfolded = True
         self._slowest = max(self._slowest, time.perf_counter() - started)
         return None
+
+    def _fold(self) -> None:
+        self._is_unfolded = False
+        if self._store is not None:
+            self._store.fold()
 
     def _together(self, writes: Iterable[Write]) -> None:
         store = self._opened()
