@@ -127,7 +127,7 @@ def _round(
 
 
 def _try(target: Target, path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # not by the clock: other work on the machine would be blamed on the reader
     try:
         target.read(path)
     except ValueError:
@@ -137,8 +137,9 @@ def _try(target: Target, path: Path) -> None:
         sentence = str(error)
         if not (10 < len(sentence) < 600) or "\n\n" in sentence or "Traceback" in sentence:
             raise AssertionError(f"no sentence: {sentence!r}") from error
-    if time.monotonic() - started > SLOWEST:
-        raise Slow(f"{time.monotonic() - started:.0f} s")
+    seconds = time.process_time() - started
+    if seconds > SLOWEST:
+        raise Slow(f"{seconds:.0f} s")
 
 
 def main() -> int:
