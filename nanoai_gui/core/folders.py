@@ -2,16 +2,19 @@
 
 These lie in the platform's folders of the user, apart from the program, which may be read-only and stand
 beside other versions of itself. In portable mode, asked for by a file ``portable`` beside the program, all of
-it lies in the folder ``data`` there and nothing is left on the computer.
+it lies in the folder ``data`` there and nothing is left on the computer. The environment variable
+``NANOAI_HOME`` names any other folder for all of it, and goes before both.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 APP = "nanoai-gui"
 MARKER, PORTABLE_DATA = "portable", "data"
+HOME_VARIABLE = "NANOAI_HOME"
 
 
 def program_folder() -> Path | None:
@@ -26,7 +29,9 @@ def program_folder() -> Path | None:
 
 
 def portable_folder() -> Path | None:
-    """Give the folder that holds everything in portable mode, else ``None``."""
+    """Give the folder that holds everything where one was asked for, else ``None``."""
+    if os.environ.get(HOME_VARIABLE):
+        return Path(os.environ[HOME_VARIABLE]).absolute()
     folder = program_folder()
     return folder / PORTABLE_DATA if folder is not None and (folder / MARKER).exists() else None
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
 
 import nanoai_gui
 from nanoai_gui.core import selftest
+from nanoai_gui.core.folders import HOME_VARIABLE
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.selftest import Check, expect
 
@@ -78,6 +79,9 @@ def _with_app(check: Callable[[Application], str], folder: Path) -> str:
     from nanoai_gui.gui.app import create_app
     from nanoai_gui.gui.settings import SettingsStore
 
+    # What the window keeps by itself, projects too, must not come among the person's own.
+    home = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(folder)
     store = SettingsStore(folder / "settings.json")
     application = create_app(["nanoai-gui"], store=store, install_hooks=False, log_to=folder / "log.txt")
     # What goes wrong in a callback of Qt reaches nobody else, and the window may look well all the same.
@@ -91,6 +95,9 @@ def _with_app(check: Callable[[Application], str], folder: Path) -> str:
         return found
     finally:
         sys.excepthook = before
+        os.environ.pop(HOME_VARIABLE)
+        if home is not None:
+            os.environ[HOME_VARIABLE] = home
         application.window.close()
         application.close()
         # Its timers would go on beside the next window.

@@ -60,6 +60,14 @@ def test_the_marker_lies_beside_an_app_of_macos(tmp_path: Path, monkeypatch: pyt
     assert folders.program_folder() == tmp_path
 
 
+def test_a_variable_names_a_folder_for_everything(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program.parent / folders.MARKER).touch()
+    monkeypatch.setenv(folders.HOME_VARIABLE, str(tmp_path / "elsewhere"))
+    assert all(folder().is_relative_to(tmp_path / "elsewhere") for folder in ALL)
+
+
 def test_a_package_of_python_is_never_portable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / folders.MARKER).touch()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))

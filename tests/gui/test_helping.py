@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(tmp_path: Pat
 # ------------------------------------------------------------------------------------------ self-test
 
 
-def test_frames_are_drawn(tmp_path: Path) -> None:
+def test_frames_are_drawn(tmp_path: Path, user_folders: Path) -> None:
     """In a process of its own, as a person would run it: the checks end the application's workers."""
     program = (
         "import sys\n"
@@ -173,6 +173,7 @@ def test_frames_are_drawn(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(resource("guide").parents[1]), "QT_QPA_PLATFORM": "offscreen"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not [path for path in user_folders.rglob("*") if path.is_file()]  # nothing among the person's own
     assert "draw a frame with the sample image" in done.stdout
     assert "Traceback" not in done.stderr
 
