@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -507,3 +508,18 @@ def test_an_analysis_that_replaces_corrections_says_so(tab: TemTab, qtbot: QtBot
     assert "replaced 1 correction by hand" in told.args[0]
     tab.editing.editor.undo()
     assert 2 not in tab._session.entry(1).document.table.ids
+
+
+def test_a_whole_agglomerate_stays_selected_whole_when_it_is_measured_again(tab: TemTab) -> None:
+    send(tab, QEvent.Type.MouseButtonDblClick, 27, 7)
+    release(tab, 27, 7)
+    found = document(tab).results["watershed"]
+    own = found.particles.ids[found.particles.agglomerate == 2].tolist()
+    assert tab._session.selection.particles == set(own)
+    rows = take_result(found, [2], own)
+    new = Particles.from_circles([2], [27.0], [7.0], [8.0])
+    new = replace(new, ids=np.array([document(tab).next_particle("watershed")], dtype=np.int32))
+    tab._session.amend(1, [ParticlePatch("watershed", rows, replace(rows, particles=new))])
+    assert tab._session.selection == Selection(frozenset({2}), frozenset(new.ids.tolist()))
+    tab.editing.delete()
+    assert 2 not in document(tab).table.ids

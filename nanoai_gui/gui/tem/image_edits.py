@@ -48,7 +48,7 @@ class ImageEdits(QObject):
         if edit is None:
             return None
         entry = self.entry(key)
-        entry.document.apply(edit)
+        self._apply(entry, edit)
         newest = entry.history.push(edit)
         if newest is not edit:
             if edit.is_by_hand:
@@ -87,7 +87,7 @@ class ImageEdits(QObject):
         if not patches:
             return
         entry = self.entry(key)
-        entry.document.apply(Edit("Measure again", tuple(patches), is_by_hand=False))
+        self._apply(entry, Edit("Measure again", tuple(patches), is_by_hand=False))
         changed = entry.history.amend(patches)
         self._follow(entry, patches)
         for edit in changed:
@@ -113,9 +113,16 @@ class ImageEdits(QObject):
 
     def _step(self, key: int, edit: Edit, forward: bool) -> None:
         entry = self.entry(key)
-        entry.document.apply(edit, forward)
+        self._apply(entry, edit, forward)
         self._follow(entry, edit.patches if forward else edit.patches[::-1])
         self.edited.emit(key, edit, Direction.REDONE if forward else Direction.UNDONE)
+
+    def _apply(self, entry: ImageEntry, edit: Edit, forward: bool = True) -> None:
+        self._about_to_change(entry)
+        entry.document.apply(edit, forward)
+
+    def _about_to_change(self, entry: ImageEntry) -> None:
+        """Remember what must be known of the state before a change."""
 
     def _follow(self, entry: ImageEntry, patches: Sequence[Patch]) -> None:
         """Bring everything else up to date after a change."""

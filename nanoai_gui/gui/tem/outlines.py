@@ -157,6 +157,63 @@ def for_drawing(levels: Sequence[Outlines]) -> DrawnOutlines:
     return DrawnOutlines(ordered, starts, boxes, paths)
 
 
+MOST_SPLINTERED = 1.6
+"""Chunks are made anew once edits have made so many times as many as there need be."""
+
+
+def redrawn(drawn: DrawnOutlines, gone: NDArray[np.integer], fresh: Sequence[Outlines]) -> DrawnOutlines:
+    """Take some polygons out and put others in; chunks that are not concerned keep their paths.
+
+    Parameters
+    ----------
+    gone
+        Owners whose polygons go.
+    fresh
+        What comes in their place, for each level.
+    """
+    first = drawn.levels[0]
+    is_gone = np.isin(first.owners, gone)
+    n_new = len(fresh[0])
+    if not is_gone.any() and not n_new:
+        return drawn
+    n_chunks = len(drawn.chunk_starts) - 1
+    levels = [appended(level.select(~is_gone), more) for level, more in zip(drawn.levels, fresh, strict=True)]
+    if n_chunks + 1 > MOST_SPLINTERED * (len(levels[0]) / CHUNK + 2):
+        return for_drawing(levels)
+    chunk_of = np.repeat(np.arange(n_chunks), np.diff(drawn.chunk_starts))
+    left = np.bincount(chunk_of[~is_gone], minlength=n_chunks)
+    concerned = np.bincount(chunk_of[is_gone], minlength=n_chunks) > 0
+    kept = np.flatnonzero(left)
+    counts = np.append(left[kept], n_new) if n_new else left[kept]
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    boxes = levels[0].boxes
+    paths: list[list[bytes]] = [[] for _ in levels]
+    chunk_boxes = []
+    for place, (a, b) in enumerate(pairwise(starts.tolist())):
+        old = int(kept[place]) if place < len(kept) else None
+        if old is not None and not concerned[old]:
+            chunk_boxes.append(drawn.chunk_boxes[old])
+            for mine, theirs in zip(paths, drawn.paths, strict=True):
+                mine.append(theirs[old])
+            continue
+        chunk_boxes.append(np.concatenate([boxes[a:b, :2].min(axis=0), boxes[a:b, 2:].max(axis=0)]))
+        for mine, level in zip(paths, levels, strict=True):
+            mine.append(path_bytes(level, a, b))
+    around = np.array(chunk_boxes, dtype=np.float32).reshape(-1, 4)
+    return DrawnOutlines(tuple(levels), starts, around, tuple(tuple(p) for p in paths))
+
+
+def appended(outlines: Outlines, more: Outlines) -> Outlines:
+    """Put further polygons behind some."""
+    if not len(more):
+        return outlines
+    return Outlines(
+        np.concatenate([outlines.points, more.points]),
+        np.concatenate([outlines.starts, outlines.starts[-1] + more.starts[1:]]),
+        np.concatenate([outlines.owners, more.owners]),
+    )
+
+
 _PATH_ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])
 
 

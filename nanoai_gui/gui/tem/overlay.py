@@ -7,7 +7,7 @@ a second for 4096 x 4096 px with thousands of particles, so it runs in a thread 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.tem.display import decimated_pyramid
-from nanoai_gui.gui.tem.outlines import DETAILS, DrawnOutlines, Outlines, circles, for_drawing, joined, trace
+from nanoai_gui.gui.tem.outlines import (
+    DETAILS,
+    DrawnOutlines,
+    Outlines,
+    appended,
+    circles,
+    for_drawing,
+    joined,
+    redrawn,
+    trace,
+)
 
 N_COLOURS = 254
 """Label colours; ids that differ by a multiple of it share one (neighbours hardly ever do)."""
@@ -56,6 +66,8 @@ class OverlayPicture:
         that a person should check (doubtful).
     particle_ids, particle_agglomerate, particle_xy, particle_boxes, particle_radius
         Columns for hit-testing: (n,), (n,), (n, 2), (n, 4) as x0, y0, x1, y1, and (n,), in px.
+    source
+        The particles it was made of.
     """
 
     labels: NDArray[np.integer]
@@ -74,6 +86,7 @@ class OverlayPicture:
     particle_xy: NDArray[np.float64]
     particle_boxes: NDArray[np.float32]
     particle_radius: NDArray[np.float64]
+    source: Particles
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -275,16 +288,45 @@ def patch_overlay(
         If ``cancelled()`` became true.
     """
     ids = np.fromiter(touched, dtype=np.int64, count=len(touched))
-    old = picture.agglomerates
-    kept = old.select(~np.isin(old.owners, ids))
+    particles = Particles.empty() if particles is None else particles
     fresh = trace(np.where(np.isin(crop, ids), crop, 0), cancelled)
     shift = np.array([corner[1], corner[0]], dtype=np.float32)
-    outlines = Outlines(
-        np.concatenate([kept.points, fresh.points + shift]),
-        np.concatenate([kept.starts, kept.starts[-1] + fresh.starts[1:]]),
-        np.concatenate([kept.owners, fresh.owners]),
-    )
-    return _assemble(picture.labels, picture.fill, outlines, excluded, particles, edited, cancelled)
+    fresh = Outlines(fresh.points + shift, fresh.starts, fresh.owners)
+    old = picture.agglomerates
+    outlines = appended(old.select(~np.isin(old.owners, ids)), fresh)
+    layers = {}
+    of_layer = _agglomerate_layers(fresh, excluded, edited)
+    for name, chosen in of_layer.items():
+        layers[name] = redrawn(getattr(picture, name), ids, _levels(fresh.select(chosen)))
+    checkpoint(cancelled)
+    changed = _changed_particles(picture, particles)
+    rows = np.isin(particles.ids, changed)
+    some = particles.select(rows)
+    some_levels = _particle_levels(some)
+    for name, chosen in _particle_layers(some).items():
+        some_fresh = [level.select(chosen) for level in some_levels]
+        layers[name] = redrawn(getattr(picture, name), changed, some_fresh)
+    checkpoint(cancelled)
+    kept = picture.particles.select(~np.isin(picture.particles.owners, changed))
+    shapes = appended(kept, some_levels[0])
+    shapes = shapes.select(np.argsort(shapes.owners, kind="stable"))
+    return _picture(picture.labels, picture.fill, outlines, shapes, excluded, particles, layers)
+
+
+def _changed_particles(picture: OverlayPicture, particles: Particles) -> NDArray[np.int64]:
+    """Ids of the particles that came, went, or are not what they were."""
+    old = picture.source
+    both, here, there = np.intersect1d(particles.ids, old.ids, assume_unique=True, return_indices=True)
+    same = np.ones(len(both), dtype=bool)
+    for name in ("x", "y", "area_px", "status", "flagged", "agglomerate"):
+        same &= getattr(particles, name)[here] == getattr(old, name)[there]
+    outlines, old_outlines = particles.outlines, old.outlines
+    for place in np.flatnonzero(same):
+        mine, theirs = outlines[here[place]], old_outlines[there[place]]
+        if mine is not theirs and not np.array_equal(mine, theirs):
+            same[place] = False
+    every = np.union1d(particles.ids, old.ids)
+    return every[~np.isin(every, both[same])].astype(np.int64)
 
 
 def refill(
@@ -313,31 +355,70 @@ def _assemble(
     cancelled: Cancelled,
 ) -> OverlayPicture:
     particles = Particles.empty() if particles is None else particles
+    levels = _levels(outlines)
+    checkpoint(cancelled)
+    particle_levels = _particle_levels(particles)
+    checkpoint(cancelled)
+    layers = {}
+    for name, chosen in _agglomerate_layers(outlines, excluded, edited).items():
+        layers[name] = for_drawing([level.select(chosen) for level in levels])
+    for name, chosen in _particle_layers(particles).items():
+        layers[name] = for_drawing([level.select(chosen) for level in particle_levels])
+    return _picture(labels, fill, outlines, particle_levels[0], excluded, particles, layers)
+
+
+def _levels(outlines: Outlines) -> list[Outlines]:
+    return [outlines, *(outlines.thinned(d.spacing) for d in DETAILS)]
+
+
+def _particle_levels(particles: Particles) -> list[Outlines]:
+    simpler = (particle_outlines(particles, d.tolerance).thinned(d.spacing) for d in DETAILS)
+    return [particle_outlines(particles), *simpler]
+
+
+def _agglomerate_layers(
+    outlines: Outlines, excluded: Collection[int], edited: Collection[int]
+) -> dict[str, NDArray[np.bool_]]:
+    """Say which polygons are drawn in which way."""
     is_excluded = np.isin(outlines.owners, list(excluded))
     is_edited = np.isin(outlines.owners, list(edited)) & ~is_excluded
+    return {
+        "drawn_measured": ~is_excluded & ~is_edited,
+        "drawn_excluded": is_excluded,
+        "drawn_edited": is_edited,
+    }
+
+
+def _particle_layers(particles: Particles) -> dict[str, NDArray[np.bool_]]:
     is_changed = particles.status != Status.AUTO
     is_doubtful = particles.flagged & ~is_changed
-    shapes = particle_outlines(particles)
-    levels = [outlines, *(outlines.thinned(d.spacing) for d in DETAILS)]
-    checkpoint(cancelled)
-    simpler = [particle_outlines(particles, d.tolerance).thinned(d.spacing) for d in DETAILS]
-    particle_levels = [shapes, *simpler]
-    checkpoint(cancelled)
+    return {
+        "drawn_particles": ~is_changed & ~is_doubtful,
+        "drawn_doubtful": is_doubtful,
+        "drawn_edited_particles": is_changed,
+    }
+
+
+def _picture(
+    labels: NDArray[np.integer],
+    fill: tuple[NDArray[np.uint8], ...],
+    outlines: Outlines,
+    shapes: Outlines,
+    excluded: Collection[int],
+    particles: Particles,
+    layers: Mapping[str, DrawnOutlines],
+) -> OverlayPicture:
     return OverlayPicture(
         labels=labels,
         excluded=frozenset(int(i) for i in excluded),
         fill=fill,
         agglomerates=outlines,
         particles=shapes,
-        drawn_measured=for_drawing([level.select(~is_excluded & ~is_edited) for level in levels]),
-        drawn_excluded=for_drawing([level.select(is_excluded) for level in levels]),
-        drawn_edited=for_drawing([level.select(is_edited) for level in levels]),
-        drawn_particles=for_drawing([level.select(~is_changed & ~is_doubtful) for level in particle_levels]),
-        drawn_doubtful=for_drawing([level.select(is_doubtful) for level in particle_levels]),
-        drawn_edited_particles=for_drawing([level.select(is_changed) for level in particle_levels]),
         particle_ids=particles.ids,
         particle_agglomerate=particles.agglomerate,
         particle_xy=np.stack([particles.x, particles.y], axis=1),
         particle_boxes=shapes.boxes,
         particle_radius=np.maximum(particles.diameter_px / 2, 0.5),
+        source=particles,
+        **layers,
     )

@@ -18,7 +18,7 @@ from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay
 from nanoai_gui.gui.tem.session import TemSession
 
-AFTER_EDIT_MS = 60
+AFTER_EDIT_MS = 100
 """Outlines of what was edited wait so long: the numbers come first, and a series of edits is drawn once."""
 
 
@@ -66,8 +66,7 @@ class OverlayFeed(QObject):
         replaced = any(isinstance(patch, ResultPatch) for patch in edit.patches)
         if labels is not None and box is not None and labels is self._labels and not replaced:
             self._canvas.refill(box, labels[box.slices])
-        if not self._edit_timer.isActive():
-            self._edit_timer.start()
+        self._edit_timer.start()
 
     def set_least_score(self, least: float) -> None:
         """Draw only particles of which the method is so sure, and those without a score."""

@@ -56,3 +56,25 @@ def combine(before: Selection, clicked: Selection, modifiers: Qt.KeyboardModifie
             return Selection(before.agglomerates | clicked.agglomerates, before.particles | clicked.particles)
         return Selection(before.agglomerates - clicked.agglomerates, before.particles - clicked.particles)
     return clicked
+
+
+def selects_whole(selection: Selection, particles: Particles) -> bool:
+    """Whether whole agglomerates are selected, and no particles by themselves."""
+    whole = of_agglomerates(particles, selection.agglomerates - {0})
+    return bool(whole.agglomerates) and whole == selection
+
+
+def pruned(before: Selection, is_whole: bool, ids: Iterable[int], particles: Particles) -> Selection:
+    """Select no longer what is not there any more; of whole agglomerates, all that is in them now.
+
+    Parameters
+    ----------
+    is_whole
+        As :func:`selects_whole` said before the change.
+    ids, particles
+        The agglomerates and particles that are there now.
+    """
+    agglomerates = before.agglomerates & frozenset(ids)
+    if is_whole:
+        return of_agglomerates(particles, agglomerates)
+    return Selection(agglomerates, before.particles & frozenset(particles.ids.tolist()))

@@ -21,6 +21,7 @@ from nanoai_gui.core.editing.history import Direction
 from nanoai_gui.core.editing.patches import ValuePatch
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
 from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.entries import (
     CALIBRATION,
     DATA_BAR,
@@ -32,6 +33,7 @@ from nanoai_gui.gui.tem.entries import (
     settings_title,
 )
 from nanoai_gui.gui.tem.image_edits import ImageEdits
+from nanoai_gui.gui.tem.selecting import pruned, selects_whole
 
 
 class TemSession(ImageEdits):
@@ -61,6 +63,7 @@ class TemSession(ImageEdits):
         self._current: int | None = None
         self._micrograph: Micrograph | None = None
         self._selection = Selection()
+        self._selects_whole = False
         self._settings = AnalysisSettings()
         self._shown_method = self._settings.methods[0]
 
@@ -336,19 +339,17 @@ class TemSession(ImageEdits):
             self.labels_changed.emit()
 
     def _prune_selection(self, entry: ImageEntry) -> None:
-        """Select no longer what is not there any more."""
-        document, selected = entry.document, self._selection
-        if not document.is_measured:
-            self.select(Selection())
-            return
-        result = document.results.get(self._shown_method)
-        particles = frozenset[int]() if result is None else frozenset(result.particles.ids.tolist())
-        self.select(
-            Selection(
-                selected.agglomerates & frozenset(document.table.ids.tolist()),
-                selected.particles & particles,
-            )
-        )
+        document = entry.document
+        ids = document.table.ids.tolist() if document.is_measured else []
+        self.select(pruned(self._selection, self._selects_whole, ids, self._found(entry)))
+
+    def _about_to_change(self, entry: ImageEntry) -> None:
+        """Remember whether whole agglomerates are selected, or some particles by themselves."""
+        self._selects_whole = selects_whole(self._selection, self._found(entry))
+
+    def _found(self, entry: ImageEntry) -> Particles:
+        result = entry.document.results.get(self._shown_method)
+        return Particles.empty() if result is None else result.particles
 
     def _refresh_micrograph(self, key: int) -> None:
         if key == self._current and self._micrograph is not None:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QWidget
 
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
+from nanoai_gui.gui.tem.parameter_panel import SEGMENTATION_RULES
 from nanoai_gui.gui.widgets.layout import GRID, column
 from nanoai_gui.gui.widgets.parameter_form import ParameterForm
 
@@ -25,7 +26,7 @@ class BoxDialog(QDialog):
             "Other images keep their settings."
         )
         note.setWordWrap(True)
-        self.form = ParameterForm(SegmentationParameters)
+        self.form = ParameterForm(SegmentationParameters, SEGMENTATION_RULES)
         self.form.set_values(parameters)
         buttons = QDialogButtonBox()
         self.segment = buttons.addButton("Segment", QDialogButtonBox.ButtonRole.ApplyRole)
