@@ -153,7 +153,7 @@ class Roi:
             raise ParameterError("A region needs a name.", "Type one.")
         if len(self.colour) != 7 or self.colour[0] != "#" or not _is_hex(self.colour[1:]):
             raise ParameterError(f"{self.colour!r} is no colour.", "Write it as #rrggbb.")
-        rows = np.unique(np.asarray(self.rows, np.int64))
+        rows = ascending(self.rows)
         if not rows.size or rows[0] < 0:
             raise ParameterError("A region needs at least one spectrum.", "Draw a larger one.")
         object.__setattr__(self, "rows", rows)
@@ -283,6 +283,17 @@ class Rois:
         new = change(roi.rows, np.asarray(rows, np.int64))
         return self.change([number], rows=new) if new.size else self.remove([number])
 
+    @staticmethod
+    def count(rois: Iterable[Roi]) -> int:
+        """Count the spectra of some regions, each once."""
+        chosen = list(rois)
+        if len(chosen) == 1:
+            return int(chosen[0].rows.size)
+        mask = np.zeros(max((int(roi.rows[-1]) for roi in chosen), default=-1) + 1, np.bool_)
+        for roi in chosen:
+            mask[roi.rows] = True
+        return int(mask.sum())
+
     def select(self, number: int, spectra: SpectralSet) -> SpectralSet:
         """Give the spectra of one region."""
         return spectra.select(self[number].rows)
@@ -342,6 +353,13 @@ class Rois:
         if any(roi.rows[-1] >= n_spectra for roi in read):
             raise ReadError("These regions belong to a larger map.", advice)
         return read
+
+
+def ascending(rows: ArrayLike) -> Rows:
+    """Bring numbers of spectra into order, each once."""
+    given = np.asarray(rows, np.int64)
+    # Looking is far quicker than sorting, and most come in order.
+    return given if (np.diff(given) > 0).all() else np.unique(given)
 
 
 def average(spectra: SpectralSet, rows: Rows) -> Average:

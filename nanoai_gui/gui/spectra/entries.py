@@ -7,8 +7,10 @@ from enum import Enum, auto
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from nanoai_gui.core.spectra.rois import Rois
-from nanoai_gui.core.spectra.spectral_set import SpectralSet, code_texts
+from nanoai_gui.core.spectra.spectral_set import SpectralSet
 
 
 class SetState(Enum):
@@ -39,8 +41,8 @@ class SetContent:
     @cached_property
     def labels(self) -> frozenset[str]:
         """Every label of its spectra and regions."""
-        own = code_texts(self.spectra.text("label"))[0]
-        return frozenset(own) | {roi.label for roi in self.rois} - {""}
+        own = frozenset(np.unique(self.spectra.text("label")).tolist())
+        return (own | {roi.label for roi in self.rois}) - {""}
 
 
 @dataclass

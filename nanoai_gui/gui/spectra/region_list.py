@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from nanoai_gui.core.errors import NanoAIError
-from nanoai_gui.core.spectra.rois import Brush, Roi
+from nanoai_gui.core.spectra.rois import Brush, Roi, Rois
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.theme import tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
@@ -125,8 +125,7 @@ class RegionList(QWidget):
         )
         for is_label, heading in headings:
             members = [roi for roi in rois if (not roi.group, roi.heading) == (is_label, heading)]
-            n = np.unique(np.concatenate([roi.rows for roi in members])).size
-            head = QTreeWidgetItem([heading or NO_LABEL, str(n)])
+            head = QTreeWidgetItem([heading or NO_LABEL, str(Rois.count(members))])
             head.setData(0, NUMBER_ROLE, 0)
             head.setData(0, HEADING_ROLE, "label" if is_label else "group")
             what = "label" if is_label else "name of the group"

@@ -21,7 +21,7 @@ from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.spectra.model import Predictions, SpectraModel
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Thresholds
-from nanoai_gui.core.spectra.rois import Roi, Rois, Shape
+from nanoai_gui.core.spectra.rois import Roi, Rois, Shape, ascending
 from nanoai_gui.core.spectra.spectral_set import SpectralSet, write_texts
 from nanoai_gui.gui.spectra.edits import SetEdit
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
@@ -281,7 +281,7 @@ class SpectraSession(QObject):
 
     def select(self, rows: ArrayLike, look_at: int | None = None) -> None:
         """Select spectra of the shown set, and look at one of them (the first, if none is named)."""
-        chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        chosen = ascending(rows)
         if look_at is None and chosen.size:
             look_at = self._spectrum if self._spectrum in chosen else int(chosen[0])
         if look_at is None:
