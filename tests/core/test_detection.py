@@ -23,6 +23,7 @@ from nanoai_gui.core.tem.detection.candidates import (
     suppress,
 )
 from nanoai_gui.core.tem.detection.grid import ALIGNMENT
+from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import check_onnx, load_network, shipped_network
 from nanoai_gui.core.tem.detection.view import View, tiles
 from nanoai_gui.core.tem.evaluation import Circles, match_circles
@@ -211,6 +212,23 @@ def test_a_doubtful_particle_stands_only_where_nothing_else_explains_the_materia
     assert explain(found, 0.5, 0.2, material).tolist() == [0, 2]
     assert explain(found, 0.5, 0.4, material).tolist() == [0]
     assert sorted(explain(found, 0.2, 0.1, material).tolist()) == [0, 1, 2, 3]
+
+
+def test_pieces_of_a_rod_are_joined_and_touching_spheres_are_not() -> None:
+    pieces = candidates([0.0, 17.0, 34.0], [9.0, 9.0, 9.0], [0.9, 0.8, 0.7])
+
+    def rod(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray((np.abs(y) <= 9) & (x > -9) & (x < 43))
+
+    def spheres(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray(sum((x - a) ** 2 + y**2 <= 81 for a in (0, 17, 34)) > 0)
+
+    joined = merge_pieces(pieces, rod)
+    assert len(joined) == 1 and joined.x[0] == pytest.approx(17, abs=0.3)
+    assert star_area(joined.radial)[0] == pytest.approx(np.pi * 81 + 34 * 18, rel=0.03)
+    assert len(merge_pieces(pieces, spheres)) == 3
+    # In the middle of a crowd there is material on all sides, which says nothing.
+    assert len(merge_pieces(pieces, lambda x, y: np.ones(x.shape, dtype=bool))) == 3
 
 
 def test_share_inside_is_the_area_of_the_lens() -> None:

@@ -20,6 +20,7 @@ from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.detection.candidates import FAINTEST, Candidates, explain, read_answer, suppress
 from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
+from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
 from nanoai_gui.core.tem.detection.view import Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
@@ -35,8 +36,8 @@ FEW = 0.04
 """Share of such particles that is worth another look."""
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 4.0
 """Limits of the scale: enlarging further shows nothing new."""
-LARGEST_AREA = 150_000_000
-"""Px of the scaled image at most, a matter of minutes."""
+LARGEST_AREA = 40_000_000
+"""Px of the scaled image at most: about a minute."""
 TRIAL_AREA = 1_500_000
 """Px of the scaled image on which the scale is tried."""
 SMALLEST_RADIUS_PX = 1.0
@@ -93,6 +94,7 @@ def detect(
     found = _look_again(search, found, scale, parameters.least_score, part(progress, 0.7, 0.98))
     found = found.select(suppress(found))
     found = found.select(explain(found, parameters.least_score, FAINT, search.material))
+    found = merge_pieces(found, search.material)
     checkpoint(cancelled)
     result = _assign(found, search, probability, float(network.card.get("spread_factor", 1.0)))
     progress(1.0, "Finding particles")
@@ -231,6 +233,7 @@ def _find_scale(search: _Search, parameters: DetectionParameters, progress: Prog
         found = search.run(best, chosen=few)
         found = found.select(found.score >= max(parameters.least_score, FAINTEST))
         found = found.select(suppress(found))
+        found = merge_pieces(found, search.material)
         if not len(found):
             break
         median = _typical(found.radius) * best
