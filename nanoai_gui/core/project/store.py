@@ -242,7 +242,7 @@ class ProjectStore:
 
     def put_edit(self, number: int, edit: StoredEdit) -> None:
         """Write the newest edit of an image; what had been undone is no longer to be redone."""
-        self._connection.execute("DELETE FROM edits WHERE image = ? AND step >= ?", (number, edit.step))
+        self.cut_edits(number, edit.step)
         self._connection.execute(
             "INSERT INTO edits VALUES (?, ?, ?, ?, ?, ?)",
             (number, edit.step, edit.uid, edit.time, edit.title, edit.data),
@@ -260,6 +260,10 @@ class ProjectStore:
     def drop_edits(self, number: int, before: int) -> None:
         """Forget the oldest edits, those of a step below ``before``."""
         self._connection.execute("DELETE FROM edits WHERE image = ? AND step < ?", (number, before))
+
+    def cut_edits(self, number: int, at: int) -> None:
+        """Forget what can no longer be redone: the edits from step ``at`` on."""
+        self._connection.execute("DELETE FROM edits WHERE image = ? AND step >= ?", (number, at))
 
     def log(self, time: str, number: int | None, what: str, title: str) -> None:
         """Write a line of the journal."""
@@ -450,6 +454,11 @@ def use_log(connection: sqlite3.Connection) -> None:
     """Write ahead, and have every transaction on the disk before it counts: a power cut loses nothing."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room for what was to be written."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == _FULL
 
 
 def trouble(path: Path, error: sqlite3.Error) -> ProjectTrouble:

@@ -196,7 +196,8 @@ class ProjectWriter:
         try:
             self._together(batch.values())
         except NanoAIError as error:
-            log.warning("%s", error)
+            if self._failed is None:  # not at every further try
+                log.warning("%s", error)
             return error
         except Exception:
             # A defect in one of them must not keep the others from the disk.

@@ -259,6 +259,10 @@ class TemRecorder(QObject):
                     # What was undone after it goes with it.
                     before = before[:i]
                     writes.append(_put(key, first + i, edit))
+            if len(before) > len(edits):
+                # The newest step was joined with the one before it, and what had been undone is given up.
+                end = first + len(edits)
+                writes.append(lambda store: store.cut_edits(key, end))
             stored.edits = edits
             stored.position = -1
         position = entry.history.position

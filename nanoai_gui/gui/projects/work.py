@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.files.atomic import write_error
+from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.opening import (
     Opened,
     Salvaged,
@@ -23,7 +25,7 @@ from nanoai_gui.core.project.opening import (
 )
 from nanoai_gui.core.project.records import StoredImage
 from nanoai_gui.core.project.sources import locate
-from nanoai_gui.core.project.store import ProjectStore, trouble
+from nanoai_gui.core.project.store import ProjectStore, is_full, trouble
 from nanoai_gui.core.project.writer import ProjectWriter, Write
 
 
@@ -73,7 +75,9 @@ def save_elsewhere(writer: ProjectWriter, path: Path) -> ProjectStore | NanoAIEr
     try:
         try:
             writer.call(lambda store: store.copy_to(temporary))
-        except (NanoAIError, sqlite3.Error):
+        except sqlite3.Error as error:
+            return _sentence(path, error) if is_full(error) else None
+        except NanoAIError:
             return None
         settle_copy(temporary, path)
         return open_store(path)[0]
@@ -103,6 +107,9 @@ def write_anew(everything: Write, path: Path) -> ProjectStore | NanoAIError:
             store.close()
         settle_copy(temporary, path)
         return open_store(path)[0]
+    except ProjectTrouble as error:
+        cause = error.__cause__  # in the words of the place it was to go to
+        return _sentence(path, cause) if isinstance(cause, OSError | sqlite3.Error) else error
     except NanoAIError as error:
         return error
     except (OSError, sqlite3.Error) as error:
@@ -141,4 +148,6 @@ def _temporary(path: Path) -> Path:
 
 
 def _sentence(path: Path, error: OSError | sqlite3.Error) -> NanoAIError:
-    return write_error(path, error) if isinstance(error, OSError) else trouble(path, error)
+    if isinstance(error, OSError):
+        return write_error(path, error)
+    return write_error(path, OSError(errno.ENOSPC, "")) if is_full(error) else trouble(path, error)
