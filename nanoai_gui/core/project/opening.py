@@ -16,6 +16,7 @@ from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.packing import PackingError
 from nanoai_gui.core.plain import from_bytes
 from nanoai_gui.core.project import schema
+from nanoai_gui.core.project.connection import connect, free_name, use_log
 from nanoai_gui.core.project.errors import (
     DamagedProject,
     NewerProject,
@@ -26,7 +27,7 @@ from nanoai_gui.core.project.errors import (
 )
 from nanoai_gui.core.project.lock import ProjectLock, lock_path
 from nanoai_gui.core.project.records import ImageFacts, ProjectContent, StoredImage
-from nanoai_gui.core.project.store import ProjectStore, connect, free_name, use_log
+from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 
 if TYPE_CHECKING:

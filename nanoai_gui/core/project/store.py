@@ -27,6 +27,7 @@ from nanoai_gui.core.packing import PackingError
 from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.project import schema
 from nanoai_gui.core.project.cards import card_of
+from nanoai_gui.core.project.connection import connect, free_name, identity, transaction, trouble, use_log
 from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.lock import ProjectLock
 from nanoai_gui.core.project.records import (
@@ -44,7 +45,6 @@ from nanoai_gui.core.tem.analysis import ImageAnalysis
 
 LARGEST_SIDE = 2**17
 """No label image is larger: a claim beyond it is damage."""
-_FULL, _READONLY, _CORRUPT, _NOTADB, _BUSY = 13, 8, 11, 26, 5
 
 
 class ProjectStore:
@@ -54,7 +54,7 @@ class ProjectStore:
         self.path = path
         self._connection = connection
         self._lock = lock
-        self._identity = _identity(path)
+        self._identity = identity(path)
         self._cards: set[str] = set()
 
     @classmethod
@@ -75,7 +75,7 @@ class ProjectStore:
             connection = connect(path)
             try:
                 # In the file itself and not in the log, so that it says from the first moment what it is.
-                with _transaction(connection):
+                with transaction(connection):
                     schema.create(connection)
                     made = {"time": _now(), "version": nanoai_gui.__version__}
                     connection.execute("INSERT INTO facts VALUES ('created', ?)", (json.dumps(made),))
@@ -118,7 +118,7 @@ class ProjectStore:
         """
         try:
             self._stay_here()
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 yield
         except sqlite3.Error as error:
             raise trouble(self.path, error) from error
@@ -129,7 +129,7 @@ class ProjectStore:
 
     def _stay_here(self) -> None:
         """Write the whole project again if its file was moved or deleted under our hands."""
-        if _identity(self.path) == self._identity:
+        if identity(self.path) == self._identity:
             return
         # SQLite would go on writing into a file without a name, or apart from its log.
         fresh = self.path.with_name(f".nanoai-{secrets.token_hex(8)}.tmp")
@@ -143,7 +143,7 @@ class ProjectStore:
         fresh.replace(self.path)
         self._connection = connect(self.path)
         use_log(self._connection)
-        self._identity = _identity(self.path)
+        self._identity = identity(self.path)
 
     def copy_to(self, target: Path) -> None:
         """Write all of it into a new file.
@@ -421,83 +421,6 @@ class ProjectStore:
     def journal(self) -> list[tuple[str, int | None, str, str]]:
         """Read the journal, oldest first: time, image, what was done, and to what."""
         return list(self._connection.execute("SELECT time, image, what, title FROM journal ORDER BY id"))
-
-
-# ---------------------------------------------------------------------- how SQLite is spoken to
-
-
-def connect(path: Path, query: str = "mode=rw") -> sqlite3.Connection:
-    """Open a database that may come from anywhere; transactions are ours to begin and end."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{query}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=5,
-    )
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def free_name(path: Path) -> Path:
-    """Give the path itself, or the next one with a number that is not taken."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem} {number}{path.suffix}")
-    return free
-
-
-def use_log(connection: sqlite3.Connection) -> None:
-    """Write ahead, and have every transaction on the disk before it counts: a power cut loses nothing."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def is_full(error: sqlite3.Error) -> bool:
-    """Whether there was no room for what was to be written."""
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == _FULL
-
-
-def trouble(path: Path, error: sqlite3.Error) -> ProjectTrouble:
-    """Say in a sentence why a project cannot be written."""
-    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code == _FULL:
-        return ProjectTrouble(
-            f"The disk is full, so the last changes are not yet in {path.name}.", "Free some space on it."
-        )
-    if code == _READONLY:
-        return ProjectTrouble(
-            f"{path.name} may no longer be written, so the last changes are not yet in it.",
-            "Give it back its permissions.",
-        )
-    if code == _BUSY:
-        return ProjectTrouble(f"Another program is using {path.name}, so it cannot be written just now.")
-    if code in (_CORRUPT, _NOTADB):
-        return ProjectTrouble(f"{path.name} was damaged by something from outside.")
-    return ProjectTrouble(f"{path.name} cannot be written ({error}).")
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        facts = path.stat()
-    except FileNotFoundError:
-        return None
-    return facts.st_dev, facts.st_ino
 
 
 def _now() -> str:

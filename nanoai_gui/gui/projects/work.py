@@ -11,6 +11,7 @@ from pathlib import Path
 from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.files.atomic import write_error
+from nanoai_gui.core.project.connection import is_full, trouble
 from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.opening import (
     Opened,
@@ -25,7 +26,7 @@ from nanoai_gui.core.project.opening import (
 )
 from nanoai_gui.core.project.records import StoredImage
 from nanoai_gui.core.project.sources import locate
-from nanoai_gui.core.project.store import ProjectStore, is_full, trouble
+from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter, Write
 
 
