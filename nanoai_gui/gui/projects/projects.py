@@ -14,12 +14,14 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.jobs import Failure
 from nanoai_gui.gui.errors import ErrorReporter
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.places import SUFFIX, is_unnamed, new_unnamed, title_of
 from nanoai_gui.gui.projects.questions import Choice, ask, ask_for_place, ask_for_project
 from nanoai_gui.gui.projects.recorder import TemRecorder
+from nanoai_gui.gui.projects.removed import Removed
 from nanoai_gui.gui.projects.sources import SourceKeeper
 from nanoai_gui.gui.projects.ways_out import WaysOut
 from nanoai_gui.gui.settings import SettingsStore
@@ -28,8 +30,6 @@ from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
 if TYPE_CHECKING:
-    from nanoai_gui.core.editing.history import History
-    from nanoai_gui.core.project.records import StoredImage
     from nanoai_gui.core.project.store import ProjectStore
     from nanoai_gui.core.project.writer import ProjectWriter, Write
     from nanoai_gui.gui.projects.spectra import SpectraRecorder
@@ -88,11 +88,11 @@ class Projects(QObject):
         self._told = ""
         self._ways_out = WaysOut(self, runner, notices, window)
         self.recorder = TemRecorder(session, self.write, self)
-        self.recorder.removed.connect(self._offer_to_put_back)
         self.spectra: SpectraRecorder | None = None
         self._spectra_parts: dict[str, bytes] = {}
         self.recent = RecentProjects(self, store, window)
         self.sources = SourceKeeper(self, session, runner, notices, window)
+        self._removed = Removed(self, runner, notices)
         self._trouble.connect(self._on_trouble)
         self._defect.connect(reporter.report_error)
 
@@ -102,6 +102,11 @@ class Projects(QObject):
     def path(self) -> Path | None:
         """The file; ``None`` while there is nothing to keep."""
         return self._path
+
+    @property
+    def writer(self) -> ProjectWriter | None:
+        """The thread that writes it; ``None`` while there is nothing to write."""
+        return self._writer
 
     @property
     def is_named(self) -> bool:
@@ -266,7 +271,13 @@ class Projects(QObject):
             else:
                 self._leave(lambda: self._install(found, then), lambda: self._give_back(found))
 
-        self._runner.run_in_thread(work, on_done=done)
+        self._runner.run_in_thread(work, on_done=done, on_error=self._on_failure)
+
+    def _on_failure(self, failure: Failure) -> None:
+        """Be free for the next try after a defect."""
+        self._is_busy = False
+        self.recorder.release()
+        self._runner.failed.emit(failure)
 
     def _give_back(self, prepared: Prepared) -> None:
         self._in_hand.remove(prepared)
@@ -358,7 +369,9 @@ class Projects(QObject):
             if found is None:
                 # The file cannot even be read: what the window holds is all there is.
                 everything = self._everything()
-                self._runner.run_in_thread(write_anew, everything, path, on_done=done)
+                self._runner.run_in_thread(
+                    write_anew, everything, path, on_done=done, on_error=self._on_failure
+                )
                 return
             self._is_busy = False
             if isinstance(found, NanoAIError):
@@ -374,7 +387,7 @@ class Projects(QObject):
                 writer.close(LAST_TRY_SECONDS, delete=is_unnamed(before))
             self._notices.show(f"The project is {path.name} from now on.")
 
-        self._runner.run_in_thread(save_elsewhere, writer, path, on_done=done)
+        self._runner.run_in_thread(save_elsewhere, writer, path, on_done=done, on_error=self._on_failure)
 
     def duplicate(self, path: Path) -> None:
         """Write a copy and go on in the present file."""
@@ -383,6 +396,9 @@ class Projects(QObject):
         path = path.absolute()
         if path == self._path:
             self._notices.show("A copy needs another name.", Kind.WARNING)
+            return
+        if self._path is None:
+            self._notices.show("There is nothing to duplicate yet.", Kind.WARNING)
             return
         self._hand_over_all()
 
@@ -395,28 +411,6 @@ class Projects(QObject):
             self._notices.show(f"A copy is in {path.name}.", command=("Open it", lambda: self.open(path)))
 
         self._runner.run_in_thread(write_copy, self._writer, self._path, path, on_done=done)
-
-    # ------------------------------------------------------------------ what was taken off the list
-
-    def _offer_to_put_back(self, keys: list[int]) -> None:
-        images = "1 measured image was" if len(keys) == 1 else f"{len(keys)} measured images were"
-        self._notices.show(
-            f"{images} taken off the list.", command=("Put back", lambda: self._put_back(keys))
-        )
-
-    def _put_back(self, keys: list[int]) -> None:
-        from nanoai_gui.gui.projects.work import read_removed
-
-        self.recorder.flush()
-        writer = self._writer
-        if writer is None:
-            return
-
-        def done(found: tuple[list[StoredImage], dict[int, History]]) -> None:
-            if self._writer is writer:
-                self.recorder.put_back(*found)
-
-        self._runner.run_in_thread(read_removed, writer, keys, on_done=done)
 
     # ------------------------------------------------------------------ leaving
 
