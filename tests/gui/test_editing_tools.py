@@ -348,6 +348,8 @@ def test_a_proposed_cut_is_accepted_by_enter_and_dropped_by_escape(tab: TemTab) 
     key(tab, Qt.Key.Key_Escape)
     assert len(document(tab).table.ids) == n
     tab.editing.on_canvas.propose_cut()
+    tab.editing.on_canvas.propose_cut()  # a part more
+    key(tab, Qt.Key.Key_W, SHIFT)  # and one less
     key(tab, Qt.Key.Key_Return)
     assert len(document(tab).table.ids) == n + 1
     assert document(tab).labels[7, 3] != document(tab).labels[7, 32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -308,14 +309,14 @@ class ImageDocument:
     # ------------------------------------------------------------------ comparing
 
     def state_bytes(self) -> bytes:
-        """Give the whole state as bytes; two documents in the same state give the same bytes."""
+        """Give the whole state as bytes (of the labels a checksum); the same state gives the same bytes."""
         values = tuple((key, self.values[key]) for key in sorted(self.values))
         if self.analysis is None:
             return to_bytes((values, None))
         # The order in which methods came does not matter.
         analysis = replace(
             self.analysis,
-            labels=self.packed_labels,
+            labels=PackedLabels(self.labels.shape, hashlib.blake2b(self.labels.tobytes()).digest()),
             results=dict(sorted(self.results.items())),
             seconds=dict(sorted(self.analysis.seconds.items())),
         )

@@ -182,6 +182,9 @@ class CanvasEditing(QObject):
                 self.drop_draft()
             self.canvas.update()
             return True
+        if key == Qt.Key.Key_W and modifiers == Qt.KeyboardModifier.ShiftModifier:
+            self.propose_cut(-1)
+            return True
         if key in (Qt.Key.Key_BracketLeft, Qt.Key.Key_BracketRight) and not modifiers:
             return self._size(1 if key == Qt.Key.Key_BracketRight else -1)
         if (
