@@ -140,6 +140,19 @@ def test_labels_make_the_first_analysis_of_an_image(desk: Desk, image: Path, tmp
     assert entry.analysis is None
 
 
+def test_ids_too_large_to_work_with_are_given_anew(desk: Desk, image: Path, tmp_path: Path) -> None:
+    key = desk.open(image, analysed=True)
+    labels = np.zeros(SHAPE, dtype=np.int32)
+    labels[22:62, 22:80], labels[100:120, 100:120], labels[150:160, 30:40] = 2**31 - 1, 999_999, 2**30
+    write_labels(tmp_path / "labels.tif", labels)
+    desk.exchange.read(tmp_path / "labels.tif")
+    press(desk.dialog(ImportDialog), "Import")
+    desk.said("Ids above 1000000 were given new numbers, from 1000000 on.")
+    document = desk.session.entry(key).document
+    assert document.table.ids.tolist() == [999_999, 1_000_000, 1_000_001]
+    assert document.labels[155, 35] == 1_000_000 and document.labels[30, 30] == 1_000_001
+
+
 def test_circles_of_imagej_become_a_measurement_by_hand(desk: Desk, image: Path, tmp_path: Path) -> None:
     """Ovals without names, in an image that was not analysed: a person measured it in ImageJ."""
     import roifile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,6 +194,24 @@ def test_results_by_hand_stand_beside_the_automatic_ones(desk: Desk, qtbot: QtBo
     assert float(rows[0]["diameter_px"]) == pytest.approx(40, abs=1)
     assert read_times(tmp_path / "out" / "manual_times.csv") == {"a.tif": pytest.approx(2.0)}
     notices.clear()
+
+
+def test_an_analysis_that_comes_meanwhile_disturbs_nobody(desk: Desk) -> None:
+    """Images of the batch come in while a person measures, and methods may be ticked."""
+    first = show_image(desk.session, "a.tif")
+    (second,) = desk.session.add_paths([Path("/images/b.tif")])
+    desk.tab.measuring.start()
+    analyse_image(desk.session, second)
+    settings = desk.session.settings
+    desk.session.set_settings(dataclasses.replace(settings, methods=("watershed", "hough")))
+    desk.circle(100, 100, 20)
+    entry = desk.session.entry(first)
+    again = made_analysis(entry.request(), desk.session.settings, seed=5)
+    assert desk.session.accept_analysis(first, again, again.labels.unpack())
+    assert desk.tab.measuring.is_on and desk.session.shown_method == "manual"
+    desk.circle(160, 100, 20)
+    assert len(desk.particles(first)) == 2
+    assert set(entry.document.results) == {"watershed", "hough", "manual"}
 
 
 def test_looking_at_another_method_ends_it(desk: Desk) -> None:

@@ -22,6 +22,9 @@ from nanoai_gui.core.tem.particles import Particles
 SUFFIXES = (".zip", ".roi", ".json", ".tif", ".tiff", ".png")
 """Endings (lower case) of files that may hold outlines."""
 
+LARGEST_KEPT_ID = 1_000_000
+"""Agglomerates keep ids up to this one when they are taken into an image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
@@ -150,11 +153,25 @@ def take(outlines: Outlines, choice: Choice, labels: NDArray[np.int32] | None) -
             chosen = _chosen(outlines, Role.AGGLOMERATE, choice.default)
             new, said = to_labels(chosen, outlines.shape)
             notes += said
+        new, said = _with_small_ids(new)
+        notes += said
     if choice.particles:
         shapes = _chosen(outlines, Role.PARTICLE, choice.default)
         particles, said = to_particles(shapes, outlines.shape, labels if new is None else new)
         notes += said
     return Taken(new, particles, tuple(notes))
+
+
+def _with_small_ids(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Give ids above :data:`LARGEST_KEPT_ID` new ones: tables by id would not fit into memory."""
+    if int(labels.max(initial=0)) <= LARGEST_KEPT_ID:
+        return labels, ()
+    ids = np.unique(labels[labels > 0])
+    large = ids[ids > LARGEST_KEPT_ID]
+    first = int(ids[ids <= LARGEST_KEPT_ID].max(initial=0)) + 1
+    new = np.where(labels > LARGEST_KEPT_ID, first + np.searchsorted(large, labels), labels)
+    note = f"Ids above {LARGEST_KEPT_ID} were given new numbers, from {first} on."
+    return new.astype(np.int32), (note,)
 
 
 def _chosen(outlines: Outlines, role: Role, default: Role) -> list[Shape]:

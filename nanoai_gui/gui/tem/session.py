@@ -22,6 +22,7 @@ from nanoai_gui.core.editing.patches import ValuePatch
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.sizing import HAND_MODULES
 from nanoai_gui.gui.tem.entries import (
     CALIBRATION,
     DATA_BAR,
@@ -414,7 +415,7 @@ class TemSession(ImageEdits):
         entry.state = self._settled_state(entry)
         if key == self._current:
             self.select(Selection())
-        if self._shown_method not in analysis.results and analysis.results:
+        if analysis.results and self._shown_method not in {*analysis.results, *HAND_MODULES}:
             self.set_shown_method(next(iter(analysis.results)))
         self.entry_changed.emit(key)
         if key == self._current:
@@ -482,7 +483,7 @@ class TemSession(ImageEdits):
             self.set_shown_method(settings.methods[0])
 
     def _is_measured(self, method: str) -> bool:
-        return any(method in analysis.results for analysis in self.analyses())
+        return method in HAND_MODULES or any(method in analysis.results for analysis in self.analyses())
 
     @property
     def shown_method(self) -> str:
