@@ -65,6 +65,28 @@ def test_imported_labels_replace_what_differs_and_keep_the_rest() -> None:
     undone(document, edit, before)
 
 
+def test_ids_that_change_places_by_the_dozen_are_described_rightly() -> None:
+    """As when another program numbers the same agglomerates in another order."""
+    rng = np.random.default_rng(3)
+    document = made().document()
+    first = np.zeros(SHAPE, dtype=np.int32)
+    for i, ident in enumerate(rng.permutation(80) + 1):
+        y, x = 20 * (i // 16) + 5, 20 * (i % 16)
+        first[y : y + rng.integers(3, 15), x : x + rng.integers(3, 15)] = ident
+    do(document, import_labels(document, first))
+    names = np.concatenate([[0], rng.permutation(80) + 1]).astype(np.int32)
+    second = names[first]
+    before = document.state_bytes()
+    edit = do(document, import_labels(document, second))
+    table = document.table
+    for row, ident in enumerate(table.ids.tolist()):
+        ys, xs = np.nonzero(second == ident)
+        assert table.boxes[row].tolist() == [ys.min(), xs.min(), ys.max() + 1, xs.max() + 1]
+        assert table.area_px[row] == len(ys)
+        assert (table.x[row], table.y[row]) == pytest.approx((xs.mean(), ys.mean()))
+    undone(document, edit, before)
+
+
 def test_the_same_labels_are_no_edit() -> None:
     document = made().document()
     assert import_labels(document, document.labels.copy()) is None

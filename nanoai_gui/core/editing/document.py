@@ -134,6 +134,16 @@ class ImageDocument:
             _ = self.packed_labels
             self._labels = None
 
+    def copy(self) -> ImageDocument:
+        """Give a document in the same state, to work out an edit elsewhere (in another thread, say)."""
+        made = ImageDocument(self.analysis)
+        if self.analysis is not None:
+            made.attach_labels(self.copy_labels())
+        made.values.update(self.values)
+        made._last_agglomerate = self._last_agglomerate
+        made._last_particle = dict(self._last_particle)
+        return made
+
     # ------------------------------------------------------------------ what edits are made from
 
     @property

@@ -16,10 +16,14 @@ from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.patches import LabelPatch, ParticlePatch, Patch, TablePatch, ValuePatch
 from nanoai_gui.core.editing.rows import is_in, particles_equal, statuses, take_agglomerates, take_result
+from nanoai_gui.core.exchange.shapes import label_boxes
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.segmentation import BEHIND_SCALE_BAR
 from nanoai_gui.core.tem.sizing import SizingResult, count_particles, is_automatic
+
+MANY = 32
+"""From so many agglomerates on that lost pixels, one look at the whole image is quicker than one at each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +167,12 @@ def _table_patch(
             np.minimum.at(boxes[:, 1], row, x[real].astype(np.int32))
             np.maximum.at(boxes[:, 2], row, y[real].astype(np.int32) + 1)
             np.maximum.at(boxes[:, 3], row, x[real].astype(np.int32) + 1)
-    for place in np.flatnonzero((area > 0) & np.isin(ids, old)):  # lost pixels: the box may have shrunk
-        boxes[place] = _shrunk(change, labels, int(ids[place]), boxes[place])
+    lost = np.flatnonzero((area > 0) & np.isin(ids, old))  # lost pixels: the box may have shrunk
+    if len(lost) > MANY:
+        boxes[lost] = label_boxes(change.crop(labels, 0, 0, *labels.shape), ids[lost])
+    else:
+        for place in lost:
+            boxes[place] = _shrunk(change, labels, int(ids[place]), boxes[place])
     kept = np.flatnonzero(area > 0)
     after = Agglomerates(
         labels=before.labels,

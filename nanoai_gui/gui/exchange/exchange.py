@@ -99,18 +99,21 @@ class Exchange(QObject):
         if key not in self._session:
             return
         document = self._session.entry(key).document
-        labels = document.copy_labels() if document.is_measured else None
         revision = document.revision
-        # In a thread: filling outlines is NumPy's work, and label images are large to send about.
+        # In a thread, on a copy: filling outlines is NumPy's work, and label images are large to send about.
         self._runner.run_in_thread(
-            take, outlines, choice, labels, on_done=partial(self._commit, key, outlines, choice, revision)
-        )
+            _work_out, outlines, choice, document.copy(),
+            on_done=partial(self._commit, key, outlines, choice, revision),
+        )  # fmt: skip
 
-    def _commit(self, key: int, outlines: Outlines, choice: Choice, revision: int, taken: Taken) -> None:
+    def _commit(
+        self, key: int, outlines: Outlines, choice: Choice, revision: int, made: tuple[Taken, Edit | None]
+    ) -> None:
         session = self._session
         if key not in session:
             return
         document = session.entry(key).document
+        taken, edit = made
         if document.revision != revision:
             # What a particle lies on may have changed meanwhile.
             self.take(key, outlines, choice)
@@ -118,7 +121,6 @@ class Exchange(QObject):
         if not document.is_measured:
             self._measure(key, outlines, choice, taken)
             return
-        edit = _import_edit(document, choice, taken)
         if edit is None:
             self._tell(f"{outlines.path.name} holds what is there already.")
             return
@@ -284,18 +286,18 @@ class Exchange(QObject):
         self._notices.show(text, command=("Show folder", lambda: QDesktopServices.openUrl(url)))
 
 
-def _import_edit(document: ImageDocument, choice: Choice, taken: Taken) -> Edit | None:
-    """Make one edit of agglomerates and particles: the latter start from the state after the former."""
+def _work_out(outlines: Outlines, choice: Choice, document: ImageDocument) -> tuple[Taken, Edit | None]:
+    """Make one edit of agglomerates and particles; the document is a copy that may be changed on the way."""
+    if not document.is_measured:
+        return take(outlines, choice, None), None
+    taken = take(outlines, choice, document.labels)
     first = None if taken.labels is None else import_labels(document, taken.labels)
     if taken.particles is None:
-        return first
+        return taken, first
     if first is not None:
+        # Particles start from the state after that.
         document.apply(first)
-    try:
-        second = import_particles(document, choice.method, taken.particles, choice.replaces)
-    finally:
-        if first is not None:
-            document.apply(first, forward=False)
+    second = import_particles(document, choice.method, taken.particles, choice.replaces)
     if first is None or second is None:
-        return first or second
-    return Edit("Import outlines", (*first.patches, *second.patches))
+        return taken, first or second
+    return taken, Edit("Import outlines", (*first.patches, *second.patches))
