@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
@@ -496,14 +497,20 @@ def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start
     assert [(r.label, r.rows.tolist()) for r in found.rois] == [("early", [0, 1, 2])]
     assert found.spectra.text("label").tolist() == content.spectra.text("label").tolist()
     assert session.pipeline == Pipeline()
+    qtbot.waitUntil(lambda: again.projects.spectra is not None and len(again.projects.spectra._files) == 2)
     again.projects.new()
     assert len(session) == 0
     assert len(list_unnamed()) == 1
+    changed = map_of("series")
+    write_table(files[1], changed.with_columns({"operator": np.full(changed.n_spectra, "Z")}))
     files[0].unlink()  # what was marked is not lost with the file
     again.projects.open(list_unnamed()[0])
     qtbot.waitUntil(lambda: len(session.ready()) == 1, timeout=SOON)
     again.projects.flush()
     parts = read_project(list_unnamed()[0]).content.spectra
+    qtbot.waitUntil(
+        lambda: any("series.csv has changed" in text for text in again.notices.texts), timeout=SOON
+    )
     assert f"rois/0/{files[0]}" in parts and f"set/0/{files[0]}" in parts
     write_table(files[0], map_of())
     again.projects.new()

@@ -199,7 +199,7 @@ class Projects(QObject):
         from nanoai_gui.gui.projects.spectra import SpectraRecorder
 
         self.spectra = SpectraRecorder(
-            session, self.write, lambda: str(self._path or ""), self._notices, self
+            session, self.write, lambda: str(self._path or ""), self._runner, self._notices, self
         )
         parts, self._spectra_parts = self._spectra_parts, {}
         if parts and self._path is not None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.jobs import Priority
+from nanoai_gui.core.project.sources import Fingerprint, take_fingerprints
 from nanoai_gui.core.spectra.state import (
     model_from_bytes,
     model_to_bytes,
@@ -29,6 +31,7 @@ from nanoai_gui.core.spectra.state import (
     set_from_bytes,
     set_to_bytes,
 )
+from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
@@ -54,6 +57,8 @@ class SpectraRecorder(QObject):
         Takes what is to be written, and whether that is work.
     project
         Gives the path of the project.
+    runner
+        Takes checksums of the files.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class SpectraRecorder(QObject):
         session: SpectraSession,
         hand_over: Callable[[Write, bool], None],
         project: Callable[[], str],
+        runner: JobRunner,
         notices: NoticeArea,
         parent: QObject | None = None,
     ) -> None:
@@ -68,6 +74,10 @@ class SpectraRecorder(QObject):
         self._session = session
         self._hand_over = hand_over
         self._project = project
+        self._runner = runner
+        self._files: dict[str, Fingerprint] = {}
+        self._before: dict[str, Fingerprint] = {}
+        self._asked: set[str] = set()
         self._notices = notices
         self._is_muted = False
         self._waiting: dict[Place, dict[str, bytes]] = {}
@@ -78,6 +88,7 @@ class SpectraRecorder(QObject):
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self.flush)
         session.set_changed.connect(self._put_on)
+        session.set_changed.connect(self._take_fingerprint)
         for signal in (
             session.sets_added, session.sets_removed, session.set_changed, session.wanted_changed,
             session.pipeline_changed, session.model_changed, session.predictions_changed,
@@ -138,7 +149,11 @@ class SpectraRecorder(QObject):
             self._stored.pop("model", None)
             order.remove("model")
         # With the place of the project: where both were moved together, the files are found from there.
-        head = json.dumps({"sets": listed, "shown": session.wanted, "project": self._project()}).encode()
+        files = {**self._before, **self._files}
+        head = json.dumps({
+            "sets": listed, "shown": session.wanted, "project": self._project(),
+            "files": {path: [f.size, f.mtime_ns, f.sha256] for path, f in sorted(files.items())},
+        }).encode()  # fmt: skip
         if head != self._stored.get(LIST):
             self._stored[LIST] = head
             new[LIST] = lambda: head
@@ -172,8 +187,8 @@ class SpectraRecorder(QObject):
         """Empty the tab."""
         self._is_muted = True
         try:
-            self._waiting.clear()
-            self._kept.clear()
+            for known in (self._waiting, self._kept, self._files, self._before, self._asked):
+                known.clear()
             self._session.set_model(None)
             self._session.remove(self._session.keys())
             self._session.set_pipeline(type(self._session.pipeline)())
@@ -187,6 +202,8 @@ class SpectraRecorder(QObject):
         self._is_muted = True
         try:
             head = _head(parts.get(LIST))
+            for text, known in _files(parts.get(LIST)).items():
+                self._before[str(_find(Path(text), head[2], project))] = known
             self._kept = {name: None for name in parts if name.startswith(KEPT)}
             if "pipeline" in parts:
                 data = parts["pipeline"]
@@ -213,6 +230,34 @@ class SpectraRecorder(QObject):
             self._session.restore_entries(entries.values(), {}, head[1])
         finally:
             self._is_muted = False
+
+    # ------------------------------------------------------------------ whether a file is what it was
+
+    def _take_fingerprint(self, key: int) -> None:
+        entry = self._session.entry(key) if key in self._session else None
+        if entry is None or entry.content is None or str(entry.path) in self._asked:
+            return
+        path = str(entry.path)
+        self._asked.add(path)
+        self._runner.run(
+            take_fingerprints, [entry.path], priority=Priority.BACKGROUND,
+            on_done=lambda taken: self._compare(path, taken.get(Path(path))),
+        )  # fmt: skip
+
+    def _compare(self, path: str, now: Fingerprint | None) -> None:
+        if now is None or path not in self._asked:
+            return
+        before = self._before.pop(path, None)
+        self._files[path] = now
+        if before is not None and before.sha256 != now.sha256:
+            self._notices.show(
+                f"{Path(path).name} has changed since the project was saved. Labels and regions are on the "
+                "spectra as they are now; predictions are those of before.",
+                Kind.WARNING,
+            )
+        self._begin()
+
+    # ------------------------------------------------------------------ what was made of the spectra
 
     def _put_on(self, key: int) -> None:
         """Put labels, regions and predictions on a set that was just read."""
@@ -284,6 +329,20 @@ def _find(path: Path, before: str, project: Path) -> Path:
     except ValueError:  # from one drive to another
         return path
     return Path(os.path.normpath(beside)) if beside.exists() else path
+
+
+def _files(data: bytes | None) -> dict[str, Fingerprint]:
+    """Read what the files were like; what cannot be is passed over."""
+    found: dict[str, Fingerprint] = {}
+    try:
+        listed = json.loads(data or b"{}").get("files", {})
+        for path, known in listed.items():
+            match known:
+                case [int() as size, int() as mtime_ns, str() as sha256]:
+                    found[str(path)] = Fingerprint(size, mtime_ns, sha256)
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    return found
 
 
 def _head(data: bytes | None) -> tuple[list[tuple[int, str, int, str, float | None]], int | None, str]:
