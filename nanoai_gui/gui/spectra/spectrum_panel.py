@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nanoai_gui.core.jobs import Failure
-from nanoai_gui.core.spectra.preprocessing import Trace, get_step
+from nanoai_gui.core.spectra.preprocessing import Trace
 from nanoai_gui.core.spectra.preview import Preview, preview
 from nanoai_gui.core.spectra.rois import Rois
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
@@ -65,7 +65,7 @@ class SpectrumPanel(QWidget):
             button.setChecked(True)
             button.toggled.connect(lambda _: self._draw())
         self.before = SpectrumPlot("spectrumBefore", "As measured")
-        self.after = SpectrumPlot("spectrumAfter", "Preprocessed")
+        self.after = SpectrumPlot("spectrumAfter", "Preprocessed", with_legend=False)
         self.after.setXLink(self.before)
         for plot in (self.before, self.after):
             plot.band_moved.connect(lambda low, high: session.set_band((low, high)))
@@ -199,7 +199,8 @@ class SpectrumPanel(QWidget):
         baseline = trace if trace is not None else _first_baseline(found)
         if baseline is not None and baseline.baseline is not None:
             above.append(Curve(baseline.axis_before, baseline.baseline, "baseline", VERMILLION, 1.5, True))
-        title = "As measured" if trace is None else f"Before: {get_step(trace.name).TITLE.lower()}"
+        # Short, as the plots may be low; the list of steps names the step.
+        title = "As measured" if trace is None or step is None else f"Before step {step + 1}"
         self.before.set_title(title)
         self.before.set_curves(above)
         if has_steps and self.after.isHidden():
@@ -221,7 +222,7 @@ class SpectrumPanel(QWidget):
             self.after.set_title("Preprocessing…")
             return
         if trace is not None:
-            self.after.set_title(f"After: {get_step(trace.name).TITLE.lower()}")
+            self.after.set_title(f"After step {(self._session.step_shown or 0) + 1}")
             self.after.set_curves([Curve(trace.axis, trace.after)])
             return
         self.after.set_title("Preprocessed")

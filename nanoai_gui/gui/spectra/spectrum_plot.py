@@ -16,7 +16,7 @@ from nanoai_gui.gui.theme import VERMILLION, tokens
 from nanoai_gui.gui.widgets.layout import GRID
 
 Floats = NDArray[np.floating]
-LABEL_WIDTH = 34
+LABEL_WIDTH, LABEL_HEIGHT = 34, 20
 """Screen px that the label of a peak needs."""
 
 
@@ -43,9 +43,12 @@ class SpectrumPlot(pg.PlotWidget):
     """A person has moved the band, cm-1."""
     _is_built = False
 
-    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, title: str, parent: QWidget | None = None, *, with_legend: bool = True
+    ) -> None:
         super().__init__(parent)
         self.setObjectName(name)
+        self._with_legend = with_legend
         self.setMenuEnabled(False)
         self.hideButtons()
         self.setMinimumSize(160, 80)
@@ -53,8 +56,8 @@ class SpectrumPlot(pg.PlotWidget):
         self.view_box.setMouseEnabled(True, False)
         self.view_box.setAutoVisible(y=True)
         self.view_box.enableAutoRange(y=True)
-        # Air above the highest band, for its label.
-        self.view_box.setDefaultPadding(0.18)
+        self.view_box.sigResized.connect(lambda _: self._leave_air())
+        self._leave_air()
         self.getPlotItem().setContentsMargins(0, GRID, GRID, 0)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(64)
@@ -85,6 +88,11 @@ class SpectrumPlot(pg.PlotWidget):
         """Raman shifts and intensities of the labelled peaks."""
         return self._peaks
 
+    def _leave_air(self) -> None:
+        """Leave room above the highest band, for its label, however low the plot is."""
+        height = float(self.view_box.height())
+        self.view_box.setDefaultPadding(min(max(LABEL_HEIGHT / max(height - 2 * LABEL_HEIGHT, 1), 0.1), 0.5))
+
     def set_title(self, title: str) -> None:
         """Name the vertical axis."""
         self.getAxis("left").setLabel(title)
@@ -114,7 +122,7 @@ class SpectrumPlot(pg.PlotWidget):
         if len(named) > 1:
             for item, curve in named[:MOST_NAMED]:
                 self._legend.addItem(item, curve.name)
-        self._legend.setVisible(len(named) > 1)
+        self._legend.setVisible(self._with_legend and len(named) > 1)
 
     def set_peaks(self, shifts: Floats, heights: Floats) -> None:
         """Label peaks with their Raman shift."""
@@ -184,9 +192,9 @@ class SpectrumPlot(pg.PlotWidget):
             axis.setPen(pg.mkPen(theme.line))
             axis.setTextPen(pg.mkPen(text))
         self._legend.setLabelTextColor(text)
-        # Curves below the names shine through only faintly.
+        # Names can be read over curves, which still show through.
         ground = QColor(self.palette().color(QPalette.ColorRole.Base))
-        ground.setAlphaF(0.8)
+        ground.setAlphaF(0.6)
         self._legend.setBrush(ground)
         for item, curve in zip(self._curves, self._shown, strict=False):
             colour = QColor(curve.colour) if curve.colour else text
