@@ -87,8 +87,9 @@ def _add_size(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="measure primary particles in electron micrographs",
         description="Find the agglomerates in electron micrographs and measure their primary particles.\n"
         "Writes particles.csv, agglomerates.csv and summary.json into DIR and prints the pooled result.",
-        epilog="example:\n"
-        "  nanoai-gui size images/ --out results --method watershed --method hough --jobs 2\n\n"
+        epilog="examples:\n"
+        "  nanoai-gui size images/ --out results --method watershed --method hough --jobs 2\n"
+        "  nanoai-gui size images/ --out results --model mine.zip\n\n"
         "Without a known pixel size results are in px, and the nm columns stay empty.\n"
         "Exit code 0: all done; 1: an image could not be measured (the others were); 2: wrong usage.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -102,6 +103,11 @@ def _add_size(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--method", action="append", choices=list(METHOD_MODULES), metavar="NAME", dest="methods",
         help=f"{', '.join(METHOD_MODULES)}; may be given several times to compare "
         f"(default: {next(iter(METHOD_MODULES))})",
+    )  # fmt: skip
+    size.add_argument(
+        "--model", metavar="MODEL",
+        help="networks of your own: a file from train tem, or the name of a model trained in the window; "
+        "measures with the method it was trained for (ann or ann-rich)",
     )  # fmt: skip
     size.add_argument(
         "--nm-per-px",

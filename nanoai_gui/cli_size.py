@@ -10,14 +10,15 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoai_gui.cli import INCOMPLETE, OK, complain
-from nanoai_gui.core.errors import WriteError
+from nanoai_gui.cli import INCOMPLETE, OK, WRONG_USAGE, complain
+from nanoai_gui.core.errors import NanoAIError, ParameterError, WriteError
 from nanoai_gui.core.exchange.export import Format, add_to_coco, file_name, write_beside
 from nanoai_gui.core.files.atomic import make_folder
 from nanoai_gui.core.files.coco import CocoWriter
 from nanoai_gui.core.files.micrographs import find_images
 from nanoai_gui.core.files.tables import SUMMARY_FILE, SizeTables, folder_prefixes
 from nanoai_gui.core.jobs import Job, WorkerPool
+from nanoai_gui.core.parameters import from_mapping
 from nanoai_gui.core.tem.analysis import (
     AnalysisSettings,
     ImageAnalysis,
@@ -28,7 +29,7 @@ from nanoai_gui.core.tem.analysis import (
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.report import text_table
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
-from nanoai_gui.core.tem.sizing import METHOD_MODULES
+from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
 from nanoai_gui.core.worker import describe_error
 
 OVERLAY_FOLDER = "overlays"
@@ -67,8 +68,11 @@ class Task:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write the tables and print the result; return the exit code."""
-    methods = tuple(dict.fromkeys(options.methods or [next(iter(METHOD_MODULES))]))
-    settings = AnalysisSettings(SegmentationParameters(include_border=options.include_border), methods)
+    try:
+        settings = _settings(options)
+    except NanoAIError as error:
+        complain(str(error))
+        return WRONG_USAGE
     calibration = None if options.nm_per_px is None else Calibration.typed(options.nm_per_px)
     out: Path = options.out
     overlays = out / OVERLAY_FOLDER
@@ -91,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
                 make_folder(overlays)
             for kind in formats - {Format.COCO}:
                 make_folder(out / kind)
-            wanted = methods if Format.COCO in formats else ()
+            wanted = settings.methods if Format.COCO in formats else ()
             coco = {m: stack.enter_context(CocoWriter(out / f"coco.{m}.json")) for m in wanted}
             for path, problem in problems:
                 _fail(tables, str(path), problem)
@@ -107,6 +111,32 @@ def run(options: argparse.Namespace) -> int:
         n = len(summary["errors"])
         complain(f"{n} {'item' if n == 1 else 'items'} could not be done, see {out / SUMMARY_FILE}.")
     return INCOMPLETE if summary["errors"] else OK
+
+
+def _settings(options: argparse.Namespace) -> AnalysisSettings:
+    """Put the options together that decide the outcome.
+
+    Raises
+    ------
+    NanoAIError
+        If the model is none, or is for another method than those asked for.
+    """
+    segmentation = SegmentationParameters(include_border=options.include_border)
+    methods = list(dict.fromkeys(options.methods or []))
+    if options.model is None:
+        return AnalysisSettings(segmentation, tuple(methods or [next(iter(METHOD_MODULES))]))
+    from nanoai_gui.core.tem.networks.library import find_file, method_of
+
+    # Whole, since workers may not share this process's folder.
+    path = find_file(options.model).absolute()
+    method = method_of(path)
+    if methods and method not in methods:
+        raise ParameterError(
+            f"The model {options.model} is for the method {method}, which --method does not name.",
+            f"Add --method {method}, or leave --method out.",
+        )
+    parameters = from_mapping(get_method(method).Parameters, {"model": str(path)})
+    return AnalysisSettings(segmentation, tuple(methods or [method]), {method: parameters})
 
 
 def _expand(paths: Sequence[Path], own: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:

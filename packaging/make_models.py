@@ -1,6 +1,6 @@
 """Make the models that ship with NanoAI: resources/models/tem-ann.zip and tem-ann-rich.zip.
 
-    python packaging/make_models.py [--samples 100000] [--seed 1] [--jobs 2]
+    python packaging/make_models.py [--samples 70000] [--seed 1] [--jobs 2]
 
 The same options, on the versions in constraints.txt, give the same models.
 """
@@ -8,38 +8,52 @@ The same options, on the versions in constraints.txt, give the same models.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from nanoai_gui.cli_train import describe_report
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.networks.make import choose_features, gather_samples, make_card
 from nanoai_gui.core.tem.networks.model import save_tem_model
-from nanoai_gui.core.tem.networks.samples import TrainingPopulation
+from nanoai_gui.core.tem.networks.samples import Samples, TrainingPopulation
 from nanoai_gui.core.tem.networks.training import PNC_NODES, TrainingSettings, train
 
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
-MODELS = {"tem-ann": ("region-13", PNC_NODES), "tem-ann-rich": ("rich", 100)}
-"""Name of each model, its features, and the hidden nodes of its PNC-ANN (39 in the founding paper)."""
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES}),
+    "tem-ann-rich": ("rich", {"pnc_nodes": 100, "members": 3, "decay": 0.5}),
+}
+"""Name of each model, its features, and how it is trained besides the defaults (those of the founding paper
+where it tells them)."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--samples", type=int, default=70_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE.npz", help="keep the samples here, or take them from here"
+    )
     options = parser.parse_args()
     started = time.time()
     population = TrainingPopulation()
-    with WorkerPool(options.jobs) as pool:
-        samples = gather_samples(population, "rich", options.samples, options.seed, pool, _show)
+    if options.keep is not None and options.keep.exists():
+        samples = Samples.load(options.keep)
+    else:
+        with WorkerPool(options.jobs) as pool:
+            samples = gather_samples(population, "rich", options.samples, options.seed, pool, _show)
+        if options.keep is not None:
+            samples.save(options.keep)
     print(f"\n{len(samples)} agglomerates made in {time.time() - started:.0f} s", flush=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, (features, nodes) in MODELS.items():
-        settings = TrainingSettings(seed=options.seed, pnc_nodes=nodes)
+    for name, (features, changes) in MODELS.items():
+        settings = dataclasses.replace(TrainingSettings(seed=options.seed), **changes)
         card = make_card(name, population, settings, len(samples), options.seed, started)
         model, report = train(choose_features(samples, "rich", features), features, settings, card)
         save_tem_model(FOLDER / f"{name}.zip", model)

@@ -17,7 +17,9 @@ from nanoai_gui.core.tem.features import FEATURE_SETS
 from nanoai_gui.core.tem.networks.library import (
     METHOD_OF_FEATURES,
     check_name,
+    find_file,
     list_models,
+    method_of,
     model_options,
     model_path,
     models_folder,
@@ -130,8 +132,34 @@ def test_models_that_are_missing_or_for_other_features() -> None:
     with pytest.raises(ReadError, match="other features") as caught:
         measured(model="rich one")
     assert "ann-rich" in caught.value.advice
-    with pytest.raises(ParameterError):
+    with pytest.raises(ReadError, match="not there"):
         measured(model="../evil")
+
+
+@pytest.mark.usefixtures("networks")
+def test_a_model_file_measures_as_the_same_model_by_its_name(tmp_path: Path) -> None:
+    save_user_model("mine", quick_model())
+    copy = tmp_path / "mine.zip"
+    copy.write_bytes(model_path("mine").read_bytes())
+    by_name, by_file = (measured(model=m).results["ann"] for m in ("mine", str(copy)))
+    assert by_file.model == by_name.model
+    np.testing.assert_array_equal(by_file.particles.diameter_px, by_name.particles.diameter_px)
+    assert method_of(copy) == "ann"
+    save_user_model("rich one", quick_model("rich"))
+    assert method_of(model_path("rich one")) == "ann-rich"
+
+
+def test_files_are_told_from_names(tmp_path: Path) -> None:
+    assert find_file("mine") == model_path("mine")
+    assert find_file("mine.zip") == Path("mine.zip")
+    assert find_file("models/mine") == Path("models/mine")
+    with pytest.raises(ParameterError):
+        find_file("a:b")
+    (tmp_path / "no.zip").write_bytes(b"PK no")
+    with pytest.raises(ReadError):
+        method_of(tmp_path / "no.zip")
+    with pytest.raises(ReadError):
+        method_of(tmp_path / "gone.zip")
 
 
 @pytest.mark.usefixtures("networks")

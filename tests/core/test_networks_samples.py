@@ -18,7 +18,7 @@ from nanoai_gui.core.tem.networks.samples import (
     draw_spec,
     make_samples,
 )
-from nanoai_gui.core.tem.synthesis import Shape
+from nanoai_gui.core.tem.synthesis import ContrastKind, Shape
 from tests.networks_made import plain_samples
 
 SMALL = TrainingPopulation(smallest_gmd_px=10, largest_gmd_px=14)
@@ -81,6 +81,17 @@ def test_specs_vary_within_what_was_asked_for() -> None:
     spheres = TrainingPopulation(spheres_only=True)
     assert {draw_spec(spheres, 1, i).shape for i in range(50)} == {Shape.SPHERE}
     assert draw_spec(population, 1, 7) == draw_spec(population, 1, 7) != draw_spec(population, 2, 7)
+
+
+def test_opaque_powders_and_clear_spheres_are_both_shown() -> None:
+    specs = [draw_spec(TrainingPopulation(crowded_share=0.05), 1, i) for i in range(400)]
+    clear = [s for s in specs if s.shape is Shape.SPHERE and s.contrast_kind is ContrastKind.MASS
+             and not s.defocused and s.stray_percent == 0]  # fmt: skip
+    opaque = [s for s in specs if s.shape is not Shape.SPHERE
+              and (s.stray_percent > 0 or s.contrast_kind is ContrastKind.SILHOUETTE)]  # fmt: skip
+    assert len(clear) > 120 and len(opaque) > 80
+    assert max(s.aspect_ratio for s in opaque) > 2
+    assert any(s.max_particles == 1 for s in opaque) and any(s.max_particles == 5 for s in opaque)
 
 
 def test_samples_on_disk(tmp_path: Path) -> None:

@@ -279,3 +279,21 @@ def test_progress_is_reported_up_to_the_end() -> None:
     assert said == sorted(said)
     assert len(said) == 3
     assert 0 <= said[0] <= said[-1] <= 1
+
+
+def test_stray_light_leaves_the_background_and_lifts_what_is_opaque() -> None:
+    plain = dataclasses.replace(
+        SMALL, contrast_kind=ContrastKind.SILHOUETTE, contrast=0.99, gradient_percent=0, film_percent=0,
+        blur_px=0, detector_blur_px=0, dose=1e6, read_noise=0, brightness=0.8, shape=Shape.SPHERE,
+        vary_look=False, vary_population=False,
+    )  # fmt: skip
+    none, some = (make_image(dataclasses.replace(plain, stray_percent=p), 5) for p in (0, 40))
+    np.testing.assert_array_equal(none.labels, some.labels)
+    empty, dark = none.labels == 0, ndimage.binary_erosion(none.labels > 0, iterations=2)
+    assert np.median(some.micrograph.pixels[empty]) == np.median(none.micrograph.pixels[empty])
+    ratio = [
+        np.median(i.micrograph.pixels[dark]) / np.median(i.micrograph.pixels[empty]) for i in (none, some)
+    ]
+    assert ratio == pytest.approx([0.01, 0.4 + 0.6 * 0.01], abs=0.005)
+    crop = next(iter(make_crops(dataclasses.replace(plain, stray_percent=40), 1, 1)))
+    assert crop.micrograph.pixels.min() / crop.micrograph.pixels.max() == pytest.approx(0.406, abs=0.02)

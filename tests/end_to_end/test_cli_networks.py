@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from nanoai_gui.core.tem.networks.model import load_tem_model
+from nanoai_gui.core.tem.networks.model import load_tem_model, save_tem_model
+from tests.networks_made import quick_model
 
 
 def run(*arguments: object, timeout: float = 110) -> subprocess.CompletedProcess[str]:
@@ -29,6 +31,41 @@ def test_train(tmp_path: Path) -> None:
     assert 2000 <= card["training_data"]["n_samples"] < 2500
     assert card["measured"]["count_accuracy"] > 0.35  # 0.2 by guessing
     assert card["seconds"] > 0 and (model.feature_low < model.feature_high).all()
+
+
+def test_measuring_with_a_model_of_ones_own(tmp_path: Path) -> None:
+    save_tem_model(tmp_path / "mine.zip", quick_model())
+    made = run("synthesize", "tem", "-n", 2, "--seed", 1, "--out", tmp_path / "images", "--width-px", 256,
+               "--height-px", 256)  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    size = ("size", tmp_path / "images", "--model", tmp_path / "mine.zip", "--jobs", 2)
+    done = run(*size, "--out", tmp_path / "own")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "own" / "summary.json").read_text(encoding="utf-8"))
+    assert list(summary["methods"]) == ["ann"]
+    assert summary["methods"]["ann"]["pooled"]["model"].startswith("mine (trained by the user, ")
+    both = run(*size, "--out", tmp_path / "both", "--method", "hough", "--method", "ann")
+    assert both.returncode == 0, both.stderr
+    own, beside = ((tmp_path / d / "particles.csv").read_text() for d in ("own", "both"))
+    assert [r for r in beside.splitlines() if ",ann," in r] == own.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "sentence"),
+    [
+        ("mine.zip", "ann-rich", "is for the method ann,"),
+        ("gone.zip", "ann", "gone.zip"),
+        ("no such name", "ann", "no such name"),
+        ("a:b", "ann", "name"),
+    ],
+)
+def test_models_that_cannot_measure(tmp_path: Path, model: str, method: str, sentence: str) -> None:
+    save_tem_model(tmp_path / "mine.zip", quick_model())
+    given = tmp_path / model if model.endswith(".zip") else model
+    done = run("size", tmp_path, "--model", given, "--method", method, "--out", tmp_path / "out")
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.tem.features.circles import explained, rings
 from nanoai_gui.core.tem.features.measures import Cut, distance_map, intensity, optical_depth, outline, shape
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.agglomerates import Agglomerates
     from nanoai_gui.core.tem.features.sets import FeatureSet
 
-_GROUPS = {"shape": shape, "distance map": distance_map, "outline": outline, "intensity": intensity}
+_GROUPS = {
+    "shape": shape,
+    "distance map": distance_map,
+    "outline": outline,
+    "intensity": intensity,
+    "explained": explained,
+    "rings": rings,
+}
 LARGEST_CUT_PX = 96
 """Agglomerates longer than this are described on every second, third ... pixel: the features are
 dimensionless, and nothing they tell is finer than that."""

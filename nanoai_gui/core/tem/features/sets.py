@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.tem.features.circles import N_RINGS, RINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ _ISO = "ISO 9276-6:2008"
 _GRANULE = "G. Matheron, Random Sets and Integral Geometry (1975)"
 _INVARIANT = "S. Manay et al., IEEE Trans. Pattern Anal. 28 (2006) 1602"
 _BEER = "Beer-Lambert: depth = -ln(I / I0); in units of its 95 % quantile, except the opacity"
+_RING = "C. Kimme, D. Ballard, J. Sklansky, Comm. ACM 18 (1975) 120"
 _OWN = "NanoAI"
 
 _ALL: tuple[Feature, ...] = (
@@ -84,11 +86,24 @@ _ALL: tuple[Feature, ...] = (
     *(Feature(f"depth {q}%", "intensity", f"quantile {q} %", _BEER) for q in (10, 25, 50, 75)),
     Feature("inner slope 50%", "intensity", "median of |grad depth| d inside", _OWN),
     Feature("inner slope 90%", "intensity", "90 % quantile of |grad depth| d inside", _OWN),
+    Feature("unexplained", "explained", "rms of depth less spheres on the summits of D, over its rms", _OWN),
+    *(Feature(f"unexplained {q}%", "explained", f"quantile {q} % of what the spheres leave", _OWN)
+      for q in (5, 95)),
+    Feature("unexplained share", "explained", "share of the area with more than 0.25 left", _OWN),
+    *(Feature(f"ring {r:g}", "rings", f"largest share of a circle of radius {r:g} d by votes of edges", _RING)
+      for r in RINGS),
+    Feature("rings", "rings", "number of separate circles that edges vote for", _RING),
+    Feature("ring score", "rings", "sum of their shares", _RING),
+    Feature("ring area", "rings", "sum of (2 r / d)^2 over them", _RING),
+    *(Feature(f"ring radius {k}", "rings", f"r / d of the circle of rank {k}, 0 if there is none", _RING)
+      for k in range(1, N_RINGS + 1)),
+    *(Feature(f"ring score {k}", "rings", f"share of the circle of rank {k} by votes", _RING)
+      for k in range(1, N_RINGS + 1)),
     Feature("likeness to sphere", "intensity", "correlation of depth with that of a sphere on D", _OWN),
 )  # fmt: skip
 _BY_NAME = {f.name: f for f in _ALL}
 
-_RICH = FeatureSet("rich", 1, f"{len(_ALL)} features", _ALL)
+_RICH = FeatureSet("rich", 2, f"{len(_ALL)} features", _ALL)
 
 _REGION_13 = FeatureSet(
     "region-13",

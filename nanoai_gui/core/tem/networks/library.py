@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +72,32 @@ def model_path(name: str) -> Path:
         If no model can have that name.
     """
     return models_folder() / f"{check_name(name)}{_SUFFIX}"
+
+
+def find_file(chosen: str) -> Path:
+    """Give the file that a person means by the name of a model of theirs or by the path of a model file.
+
+    Raises
+    ------
+    ParameterError
+        If it is no path, and no model can have that name.
+    """
+    is_path = "/" in chosen or os.sep in chosen or chosen.lower().endswith(_SUFFIX)
+    return Path(chosen) if is_path else model_path(chosen)
+
+
+def method_of(path: Path) -> str:
+    """Name the sizing method that measures with the model in a file.
+
+    Raises
+    ------
+    ReadError
+        If it is no model of these networks.
+    """
+    try:
+        return METHOD_OF_FEATURES[str(load_model(path, KIND, card_only=True).card["feature_set"]["name"])]
+    except (KeyError, TypeError) as error:
+        raise ReadError(f"{path.name} needs features that this NanoAI does not have.") from error
 
 
 def list_models(feature_set: str | None = None) -> tuple[UserModel, ...]:

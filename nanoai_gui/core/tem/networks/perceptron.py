@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,34 @@ class Perceptron:
         if not fits or len(made.output_mean) != sizes[-1] or not (made.input_scale > 0).all():
             raise ValueError(f"the layers of the network {prefix} do not fit each other")
         return made
+
+
+def average(nets: Sequence[Perceptron]) -> Perceptron:
+    """Give one network whose output is the mean of the outputs of several.
+
+    Parameters
+    ----------
+    nets
+        Of one hidden layer each, trained on the same data: inputs and outputs are standardised alike. Their
+        hidden nodes stand side by side in the network made of them.
+    """
+    first, n = nets[0], len(nets)
+    if n == 1:
+        return first
+    return Perceptron(
+        first.input_mean,
+        first.input_scale,
+        (
+            np.concatenate([net.weights[0] for net in nets], axis=1),
+            np.concatenate([net.weights[1] for net in nets]) / n,
+        ),
+        (
+            np.concatenate([net.biases[0] for net in nets]),
+            np.asarray(np.mean([net.biases[1] for net in nets], axis=0), dtype=np.float64),
+        ),
+        first.output_mean,
+        first.output_scale,
+    )
 
 
 LIMIT = 8.0

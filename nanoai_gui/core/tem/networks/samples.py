@@ -23,8 +23,11 @@ LARGEST_COUNT = 5
 """Primary particles up to which the networks tell number and areas."""
 CROWDED = 15
 """Largest agglomerates shown to the network that recognises what is too many."""
-CLEAR_SHARE = 0.5
-"""Share of the training images with an easy look; the others have all that can go wrong."""
+CLEAR_SHARE, OPAQUE_SHARE = 0.5, 0.3
+"""Shares of the training images that show particles as a careful operator takes them, and opaque powders;
+the others have all that can go wrong."""
+CLEAR_SPHERES = 0.7
+"""Share of the clear images that hold spheres, whatever was drawn."""
 LEAST_SEEN = 0.75
 """Intersection over union of found and true silhouette below which an agglomerate is no training sample."""
 _WIDTH_PX = 512
@@ -101,7 +104,7 @@ class Samples:
 def draw_spec(population: TrainingPopulation, seed: int, index: int) -> SynthesisSpec:
     """Draw what training image ``index`` looks like; depends on the seed and the index alone."""
     from nanoai_gui.core.tem.synthesis import Shape, SynthesisSpec
-    from nanoai_gui.core.tem.synthesis.population import vary
+    from nanoai_gui.core.tem.synthesis.population import opaque_powder, vary
 
     rng = np.random.default_rng([seed, index, 1])
     low, high = np.log(population.smallest_gmd_px), np.log(population.largest_gmd_px)
@@ -120,18 +123,23 @@ def draw_spec(population: TrainingPopulation, seed: int, index: int) -> Synthesi
         vary_look=True,
     )
     drawn = dataclasses.replace(vary(spec, rng), gmd_px=gmd)
-    if rng.random() < CLEAR_SHARE:
+    kind = rng.random()
+    if kind < CLEAR_SHARE:
         drawn = _clear_look(drawn, rng)
+    elif kind < CLEAR_SHARE + OPAQUE_SHARE:
+        drawn = opaque_powder(drawn, rng)
     return dataclasses.replace(drawn, shape=Shape.SPHERE) if population.spheres_only else drawn
 
 
 def _clear_look(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
     """Draw a micrograph as a careful operator takes it: mass-thickness contrast, in focus, enough dose."""
-    from nanoai_gui.core.tem.synthesis import ContrastKind
+    from nanoai_gui.core.tem.synthesis import ContrastKind, Shape
 
     return dataclasses.replace(
         spec,
+        shape=Shape.SPHERE if rng.random() < CLEAR_SPHERES else spec.shape,
         contrast_kind=ContrastKind.MASS,
+        defocused=False,
         contrast=float(rng.uniform(0.3, 0.85)),
         dose=float(np.exp(rng.uniform(np.log(150), np.log(3000)))),
         blur_px=float(rng.uniform(0.5, 1.6)),

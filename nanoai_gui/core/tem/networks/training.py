@@ -22,13 +22,15 @@ from nanoai_gui.core.parameters import parameter
 from nanoai_gui.core.tem.features import get_feature_set
 from nanoai_gui.core.tem.networks.corrections import MOST_REPEATS, SHARE_PERCENT, Weighted, weigh
 from nanoai_gui.core.tem.networks.model import TemModel
-from nanoai_gui.core.tem.networks.perceptron import Floats, Perceptron, softmax
+from nanoai_gui.core.tem.networks.perceptron import Floats, Perceptron, average, softmax
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT, Samples
 
 Loss = Callable[[str, int, float, float], None]
 """``loss(network, epoch, training, validation)``: for live curves."""
 
 PNC_NODES = 39
+GATE_NODES = 80
+"""Hidden nodes of the network that recognises larger agglomerates, of which the paper tells nothing."""
 PAR_NODES = (11, 24, 48, 124)
 """Hidden nodes tried for every PAR-ANN: the paper's range of 11 to 124."""
 TYPICAL = (0.05, 0.95)
@@ -47,10 +49,19 @@ class TrainingSettings:
     epochs: int = parameter(
         120, "Epochs at most", minimum=1, maximum=5000, help="Stops before if validation no longer improves."
     )
+    members: int = parameter(
+        1, "Networks averaged", minimum=1, maximum=10, advanced=True,
+        help="Each network is trained this many times from other starts, and their mean is kept: less "
+        "chance, at the price of time. 1 is the founding method.",
+    )  # fmt: skip
     patience: int = parameter(12, "Patience", unit="epochs", minimum=1, maximum=1000, advanced=True)
     learning_rate: float = parameter(
         0.003, "Learning rate", minimum=1e-6, maximum=1, step=0.001, advanced=True
     )
+    decay: float = parameter(
+        0.05, "Weight decay", minimum=0, maximum=100, step=0.05, advanced=True,
+        help="Pulls the weights towards zero, against learning chance by heart; many features need more.",
+    )  # fmt: skip
     false_exclusions_percent: float = parameter(
         2.5, "Left out by mistake", unit="%", minimum=0.1, maximum=20, step=0.5, advanced=True,
         help="Share of agglomerates of up to five particles that may be taken for larger ones.",
@@ -167,7 +178,7 @@ def train(
     pnc, _ = trainer.fit("PNC", few, samples.count - 1, s.pnc_nodes, part(progress, 0.0, 0.25))
     progress(0.25, "Training the network that recognises larger agglomerates")
     gate, _ = trainer.fit(
-        "Gate", np.ones_like(few), (~few).astype(int), s.pnc_nodes, part(progress, 0.25, 0.45)
+        "Gate", np.ones_like(few), (~few).astype(int), GATE_NODES, part(progress, 0.25, 0.45)
     )
     threshold = _gate_threshold(gate, samples, parts, s)
 
@@ -182,10 +193,11 @@ def train(
         tried = []
         for i, h in enumerate(PAR_NODES):
             share(0.8 * i / len(PAR_NODES), f"Training the network for the areas of {k}")
-            net, value = trainer.fit(f"PAR {k} ({h} nodes)", rows, target, h, no_progress)
+            net, value = trainer.fit_one(f"PAR {k} ({h} nodes)", rows, target, h, no_progress)
             tried.append((value, i, net))
         _, chosen, best = min(tried, key=lambda t: t[:2])
         nodes.append(PAR_NODES[chosen])
+        best = trainer.complete(best, f"PAR {k} ({nodes[-1]} nodes)", rows, target, nodes[-1], no_progress)
         share(0.8, f"Training the uncertainty of the areas of {k}")
         # Residuals of the validation part: those of the training part are too small.
         residual = np.zeros((len(samples), k))
@@ -324,9 +336,42 @@ class _Trainer:
     def fit(
         self, name: str, rows: NDArray[np.bool_], target: NDArray[Any], nodes: int, progress: Progress
     ) -> tuple[Perceptron, float]:
+        """Train as many networks as are averaged. Gives their mean and the first one's validation loss."""
+        share = part(progress, 0.0, 1 / self.settings.members)
+        net, value = self.fit_one(name, rows, target, nodes, share)
+        return self.complete(net, name, rows, target, nodes, progress), value
+
+    def complete(
+        self,
+        first: Perceptron,
+        name: str,
+        rows: NDArray[np.bool_],
+        target: NDArray[Any],
+        nodes: int,
+        progress: Progress,
+    ) -> Perceptron:
+        """Train the others that are averaged with a first network, and average them."""
+        n = self.settings.members
+        others = [
+            self.fit_one(
+                f"{name}, {i + 1}", rows, target, nodes, part(progress, i / n, (i + 1) / n), start=i
+            )[0]
+            for i in range(1, n)
+        ]
+        return average([first, *others])
+
+    def fit_one(
+        self,
+        name: str,
+        rows: NDArray[np.bool_],
+        target: NDArray[Any],
+        nodes: int,
+        progress: Progress,
+        start: int = 0,
+    ) -> tuple[Perceptron, float]:
         """Train one network; classes if ``target`` is integer, else regression. Gives its validation loss."""
         return self._fit(
-            name, rows & self.parts.training, rows & self.parts.validation, target, nodes, progress
+            name, rows & self.parts.training, rows & self.parts.validation, target, nodes, progress, start
         )
 
     def fit_spread(self, name: str, rows: NDArray[np.bool_], target: Floats) -> Perceptron:
@@ -344,6 +389,7 @@ class _Trainer:
         target: NDArray[Any],
         nodes: int,
         progress: Progress,
+        start: int = 0,
     ) -> tuple[Perceptron, float]:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -356,7 +402,9 @@ class _Trainer:
             "hidden_layer_sizes": (nodes,),
             "activation": "tanh",
             "batch_size": int(np.clip(len(x) // 40, 16, 256)),
-            "random_state": s.seed,
+            # Far apart, so that the starts of one seed are never those of the next.
+            "random_state": (s.seed + 1_000_003 * start) % 2**32,
+            "alpha": s.decay,
         }
         classify = target.dtype.kind in "iu"
         if classify:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, part
+from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress, part
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.features import extract
-from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES, model_path
+from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES, find_file, model_options
 from nanoai_gui.core.tem.networks.model import TemModel, load_tem_model
 from nanoai_gui.core.tem.networks.placement import place_circles
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT
@@ -38,6 +40,44 @@ class NetworkParameters:
         help="Probability of more than five particles above which an agglomerate is left out; "
         "0 takes the limit that the model found in training.",
     )  # fmt: skip
+    model: str = ""
+
+
+def model_parameter(feature_set: str) -> Any:  # noqa: ANN401 - as parameter()
+    """Declare the field of a method's parameters that names the model, among those of its features."""
+    return parameter("", "Model", options=partial(model_options, feature_set), help=MODEL_HELP)
+
+
+@dataclass(frozen=True)
+class NetworkMethod:
+    """``size`` of a network method: which features it computes, and the model that ships for them."""
+
+    name: str
+    feature_set: str
+    shipped: str
+
+    def __call__(
+        self,
+        micrograph: Micrograph,
+        agglomerates: Agglomerates,
+        parameters: NetworkParameters,
+        progress: Progress = no_progress,
+        cancelled: Cancelled = never_cancelled,
+        counts: Mapping[int, int] | None = None,
+    ) -> SizingResult:
+        """Measure the primary particles of agglomerates of up to five with the chosen model.
+
+        Raises
+        ------
+        ReadError
+            If the model is missing, damaged, or made for other features.
+        OperationCancelled
+            If ``cancelled()`` became true.
+        """
+        model, identity = find_model(self.shipped, self.feature_set, parameters.model)
+        return size_with_networks(
+            self.name, model, identity, agglomerates, parameters, progress, cancelled, counts
+        )
 
 
 @lru_cache(maxsize=8)
@@ -55,7 +95,7 @@ def find_model(shipped: str, feature_set: str, chosen: str) -> tuple[TemModel, s
     feature_set
         Name of the features the method computes.
     chosen
-        Name of a model of the user; empty takes the shipped one.
+        Name of a model of the user, or a model file; empty takes the shipped one.
 
     Returns
     -------
@@ -69,7 +109,7 @@ def find_model(shipped: str, feature_set: str, chosen: str) -> tuple[TemModel, s
     ParameterError
         If no model can have the name ``chosen``.
     """
-    path = model_path(chosen) if chosen else resource("models", f"{shipped}.zip")
+    path = find_file(chosen) if chosen else resource("models", f"{shipped}.zip")
     try:
         modified = path.stat().st_mtime_ns
     except OSError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.parameters import parameter
 from nanoai_gui.core.tem.sizing.silhouettes import Silhouette
 
 RADIUS_KEPT = 20.0
@@ -19,6 +20,29 @@ RADIUS_KEPT = 20.0
 MOST_REDUCED = 4
 """... but not further than this factor, for the sake of small particles beside large ones."""
 _NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class SummitParameters:
+    """What a person can set of a method that parts silhouettes at the summits of their distance map."""
+
+    neck: float = parameter(
+        0.03, "Neck depth", minimum=0, maximum=0.9, step=0.01,
+        help="A neck parts two particles when it is narrower than the smaller one by this share of its "
+        "radius. Larger values give fewer, larger particles.",
+    )  # fmt: skip
+    step_px: float = parameter(
+        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
+        help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
+    )  # fmt: skip
+    smoothing_px: float = parameter(
+        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
+        help="Width of the smoothing of the distance map.",
+    )  # fmt: skip
+    minimum_diameter_px: float = parameter(
+        4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
+        help="Area-equivalent diameter below which a particle is left out.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +66,11 @@ class Basins:
 
 
 def part_silhouette(
-    silhouette: Silhouette,
-    level: float,
-    neck: float,
-    step_px: float,
-    smoothing_px: float,
-    count: int | None = None,
+    silhouette: Silhouette, level: float, parameters: SummitParameters, count: int | None = None
 ) -> tuple[Silhouette, NDArray[np.float32], Basins]:
     """Part a silhouette at its necks, at the resolution that its particles need.
 
-    ``level`` is that of the outline in the contrast; for the others see :func:`find_basins`;
-    ``smoothing_px`` is the width of the smoothing of the distance map.
+    ``level`` is that of the outline in the contrast.
 
     Returns
     -------
@@ -66,9 +84,10 @@ def part_silhouette(
         factor, reduced = 1, silhouette
     distance = distance_map(reduced, level)
     height = distance
-    if smoothing_px:
-        height = ndimage.gaussian_filter(distance, max(smoothing_px / factor, 0.5), truncate=3)
-    return reduced, distance, find_basins(height, reduced.mask, neck, step_px / factor, count)
+    if parameters.smoothing_px:
+        height = ndimage.gaussian_filter(distance, max(parameters.smoothing_px / factor, 0.5), truncate=3)
+    basins = find_basins(height, reduced.mask, parameters.neck, parameters.step_px / factor, count)
+    return reduced, distance, basins
 
 
 def distance_map(silhouette: Silhouette, level: float) -> NDArray[np.float32]:

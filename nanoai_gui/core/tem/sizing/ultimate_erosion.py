@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, never_cancelled, no_progress
-from nanoai_gui.core.parameters import check, parameter
+from nanoai_gui.core.parameters import check
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.core.tem.sizing.silhouettes import silhouettes
-from nanoai_gui.core.tem.sizing.summits import part_silhouette
+from nanoai_gui.core.tem.sizing.summits import SummitParameters, part_silhouette
 
 NAME = "ultimate-erosion"
 TITLE = "Ultimate erosion"
 SUMMARY = "Erodes the silhouette until each particle is about to vanish; how long that takes is its radius."
 
 
-@dataclass(frozen=True, slots=True)
-class UltimateErosionParameters:
-    """What a person can set of the ultimate erosion."""
-
-    neck: float = parameter(
-        0.03, "Neck depth", minimum=0, maximum=0.9, step=0.01,
-        help="Two summits of the distance map are two particles when the saddle between them is lower than "
-        "the smaller one by this share of its radius. Larger values give fewer particles.",
-    )  # fmt: skip
-    step_px: float = parameter(
-        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
-        help="... and by at least this many pixels, against summits made by a ragged outline.",
-    )  # fmt: skip
-    smoothing_px: float = parameter(
-        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
-        help="Width of the smoothing of the distance map.",
-    )  # fmt: skip
-    minimum_diameter_px: float = parameter(
-        4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
-    )  # fmt: skip
-
-
-Parameters = UltimateErosionParameters
+Parameters = SummitParameters
 
 
 def size(
     micrograph: Micrograph,
     agglomerates: Agglomerates,
-    parameters: UltimateErosionParameters,
+    parameters: SummitParameters,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
     counts: Mapping[int, int] | None = None,
@@ -63,9 +38,8 @@ def size(
     radii: list[NDArray[np.float64]] = []
     for whole in silhouettes(agglomerates, progress, cancelled):
         silhouette, distance, basins = part_silhouette(
-            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px,
-            (counts or {}).get(whole.id),
-        )  # fmt: skip
+            whole, agglomerates.threshold, parameters, (counts or {}).get(whole.id)
+        )
         # The summit itself is blunted by the smoothing: its height is that of the distance map.
         radius = distance[basins.y.astype(np.intp), basins.x.astype(np.intp)].astype(np.float64)
         radius *= silhouette.reduction

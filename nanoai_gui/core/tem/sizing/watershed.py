@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, never_cancelled, no_progress
-from nanoai_gui.core.parameters import check, parameter
+from nanoai_gui.core.parameters import check
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.core.tem.sizing.outlines import trace_outlines
 from nanoai_gui.core.tem.sizing.silhouettes import silhouettes
-from nanoai_gui.core.tem.sizing.summits import part_silhouette
+from nanoai_gui.core.tem.sizing.summits import SummitParameters, part_silhouette
 
 NAME = "watershed"
 TITLE = "Watershed"
 SUMMARY = "Cuts the silhouette at its necks, along the watersheds of its distance map."
 
 
-@dataclass(frozen=True, slots=True)
-class WatershedParameters:
-    """What a person can set of the watershed."""
-
-    neck: float = parameter(
-        0.03, "Neck depth", minimum=0, maximum=0.9, step=0.01,
-        help="A neck parts two particles when it is narrower than the smaller one by this share of its "
-        "radius. Larger values give fewer, larger particles.",
-    )  # fmt: skip
-    step_px: float = parameter(
-        0.35, "Smallest step", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
-        help="... and by at least this many pixels on either side, against cuts at a ragged outline.",
-    )  # fmt: skip
-    smoothing_px: float = parameter(
-        0.5, "Smooth outline", unit="px", minimum=0, maximum=20, step=0.05, advanced=True,
-        help="Width of the smoothing of the distance map.",
-    )  # fmt: skip
-    minimum_diameter_px: float = parameter(
-        4.0, "Smallest particle", unit="px", minimum=1, maximum=10000, step=1,
-        help="Area-equivalent diameter below which a part is left out.",
-    )  # fmt: skip
-
-
-Parameters = WatershedParameters
+Parameters = SummitParameters
 
 
 def size(
     micrograph: Micrograph,
     agglomerates: Agglomerates,
-    parameters: WatershedParameters,
+    parameters: SummitParameters,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
     counts: Mapping[int, int] | None = None,
@@ -67,9 +41,8 @@ def size(
     outlines: list[NDArray[np.float32]] = []
     for whole in silhouettes(agglomerates, progress, cancelled):
         silhouette, _, basins = part_silhouette(
-            whole, agglomerates.threshold, parameters.neck, parameters.step_px, parameters.smoothing_px,
-            (counts or {}).get(whole.id),
-        )  # fmt: skip
+            whole, agglomerates.threshold, parameters, (counts or {}).get(whole.id)
+        )
         parts = trace_outlines(basins.labels, silhouette.contrast, agglomerates.threshold)
         area = parts.area_px * silhouette.reduction**2
         large = np.flatnonzero(area >= minimum_area)

@@ -12,7 +12,7 @@ from nanoai_gui.core.tem.synthesis.aggregation import Cluster
 from nanoai_gui.core.tem.synthesis.background import cut_film, illumination
 from nanoai_gui.core.tem.synthesis.camera import expose
 from nanoai_gui.core.tem.synthesis.image import DARK_LEVEL, synthetic_micrograph
-from nanoai_gui.core.tem.synthesis.optics import blur, defocus, halo
+from nanoai_gui.core.tem.synthesis.optics import add_stray_light, blur, defocus, halo
 from nanoai_gui.core.tem.synthesis.pieces import draw_radii, grow, make_piece
 from nanoai_gui.core.tem.synthesis.population import vary
 from nanoai_gui.core.tem.synthesis.spec import Caption, SynthesisSpec, check_spec
@@ -103,7 +103,7 @@ def _shoot(cluster: Cluster, spec: SynthesisSpec, seed: int, index: int) -> Synt
         light *= halo(transmission, spec.halo_percent / 100, spec.gmd_px)
     if spec.has_fringes:
         transmission = defocus(transmission, spec.fringe_px)
-    intensity = blur(transmission, spec.blur_px)
+    intensity = add_stray_light(blur(transmission, spec.blur_px), spec)
     if spec.bright_particles:
         intensity = np.float32(1) - np.float32(1 - DARK_LEVEL) * intensity
     pixels = expose(intensity * light, spec, rng)

@@ -11,7 +11,7 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.synthesis.background import film, holes, illumination
 from nanoai_gui.core.tem.synthesis.camera import expose
 from nanoai_gui.core.tem.synthesis.caption import caption_height, draw_caption, scale_bar_box
-from nanoai_gui.core.tem.synthesis.optics import blur, defocus, halo
+from nanoai_gui.core.tem.synthesis.optics import add_stray_light, blur, defocus, halo
 from nanoai_gui.core.tem.synthesis.pieces import Piece, pieces
 from nanoai_gui.core.tem.synthesis.population import vary
 from nanoai_gui.core.tem.synthesis.spec import Caption, SynthesisSpec, check_spec
@@ -79,7 +79,7 @@ def _light(
         texture = 1 + amount * (texture - 1)
     if spec.has_fringes:
         transmission = defocus(transmission, spec.fringe_px)
-    transmission = blur(transmission, spec.blur_px)
+    transmission = add_stray_light(blur(transmission, spec.blur_px), spec)
     if spec.bright_particles:
         scattered = DARK_LEVEL * texture + (1 - DARK_LEVEL) * (1 - transmission)
         return np.asarray(scattered * light, dtype=np.float32)

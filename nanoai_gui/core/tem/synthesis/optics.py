@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nanoai_gui.core.tem.smoothing import smooth
+from nanoai_gui.core.tem.synthesis.spec import SynthesisSpec
 
 Image = NDArray[np.float32]
 
@@ -66,21 +68,13 @@ def defocus(transmission: Image, fringe_px: float) -> Image:
 
 def blur(image: Image, sigma: float) -> Image:
     """Smooth by a Gaussian of ``sigma`` px; nothing below 0.2 px, where it would have no effect."""
-    from scipy import ndimage
-
-    if sigma < 0.2:
-        return image
-    # ndimage.gaussian_filter does the same, but for a small crop takes longer to prepare than to filter.
-    kernel = _gaussian(round(sigma, 3))
-    across = ndimage.correlate1d(image, kernel, axis=0, output=np.float32, mode="nearest")
-    return np.asarray(ndimage.correlate1d(across, kernel, axis=1, output=np.float32, mode="nearest"))
+    return image if sigma < 0.2 else smooth(image, sigma)
 
 
-@lru_cache(maxsize=4096)
-def _gaussian(sigma: float) -> NDArray[np.float64]:
-    place = np.arange(-math.ceil(3.5 * sigma), math.ceil(3.5 * sigma) + 1)
-    kernel = np.exp(-0.5 * (place / sigma) ** 2)
-    return np.asarray(kernel / kernel.sum())
+def add_stray_light(transmission: Image, spec: SynthesisSpec) -> Image:
+    """Mix in the light that comes whatever lies in the beam; an empty beam stays at 1."""
+    stray = np.float32(spec.stray_percent / 100)
+    return transmission if stray <= 0 else stray + (1 - stray) * transmission
 
 
 def halo(transmission: Image, strength: float, reach_px: float) -> Image:

@@ -50,6 +50,32 @@ def _vary_population(spec: SynthesisSpec, rng: np.random.Generator) -> Synthesis
     )
 
 
+def opaque_powder(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
+    """Draw an image of an opaque powder: angular or elongated crystals on the film, many of them single.
+
+    Where nothing shows through, an elongated particle and two that overlap differ by their outlines alone.
+    A tenth of the images holds nothing but single particles.
+    """
+    if rng.random() < 0.1:
+        spec = dataclasses.replace(spec, min_particles=1, max_particles=1)
+    saturated = rng.random() < 0.5
+    contrast = float(rng.uniform(0.9, 0.99) if saturated else rng.uniform(0.35, 0.99))
+    shapes = (Shape.POLYHEDRON, Shape.POLYHEDRON, Shape.MIXED, Shape.ELLIPSOID, Shape.ROD)
+    return dataclasses.replace(
+        spec,
+        shape=shapes[rng.integers(len(shapes))],
+        aspect_ratio=float(1.1 + min(rng.exponential(0.45), 2.0)),
+        flatness=float(min(rng.uniform(0.3, 1.3), 1.0)),
+        overlap=float(rng.uniform(*OVERLAP_RANGE)),
+        contrast_kind=ContrastKind.MASS if saturated else ContrastKind.SILHOUETTE,
+        contrast=contrast,
+        stray_percent=float(max(rng.uniform(-40, 50), 0.0)) if saturated else 0.0,
+        defocused=bool(rng.random() < 0.15),
+        dose=float(np.exp(rng.uniform(np.log(100), np.log(DOSE_RANGE[1])))),
+        film_percent=float(rng.exponential(0.8)),
+    )
+
+
 def _vary_look(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
     contrast = float(rng.uniform(*CONTRAST_RANGE))
     # A person would not keep an image in which nothing can be seen.

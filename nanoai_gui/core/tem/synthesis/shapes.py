@@ -132,16 +132,16 @@ class Polyhedron:
     def span(self, x: Rays, y: Rays) -> tuple[Rays, Rays]:
         """Lowest and highest z on the rays; low >= high outside."""
         low, high = self.core.span(x, y)
-        for (nx, ny, nz), d in zip(
-            self.normals.astype(np.float32), self.distances.astype(np.float32), strict=True
-        ):
-            # A facet along the beam bounds no z; leaning it by less than can be seen keeps one formula.
-            steep = nz if abs(nz) > 1e-4 else np.float32(1e-4)
-            bound = (d / steep - (nx / steep) * x) - (ny / steep) * y
-            if steep > 0:
-                np.minimum(high, bound, out=high)
-            else:
-                np.maximum(low, bound, out=low)
+        # A facet along the beam bounds no z; leaning it by less than can be seen keeps one formula.
+        nz = np.where(np.abs(self.normals[:, 2]) > 1e-4, self.normals[:, 2], 1e-4)
+        lines = np.stack([self.distances, *self.normals[:, :2].T]) / nz
+        at_0, along_x, along_y = lines.astype(np.float32)[:, :, None, None]
+        up = nz > 0
+        for side, bound, limit in ((up, np.minimum, high), (~up, np.maximum, low)):
+            if side.any():
+                # A row and a column for each facet; all facets at once, since each alone is small.
+                planes = (at_0[side] - along_x[side] * x) - along_y[side] * y
+                bound(limit, bound.reduce(planes, axis=0), out=limit)
         return low, high
 
     def extent(self, direction: Vector) -> float:

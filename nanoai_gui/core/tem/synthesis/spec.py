@@ -122,6 +122,11 @@ class SynthesisSpec:
         0.6, "Contrast", minimum=0.01, maximum=0.99, step=0.05,
         help="Share of the beam lost through the middle of a particle of mean diameter.",
     )  # fmt: skip
+    stray_percent: float = parameter(
+        0.0, "Stray light", unit="%", minimum=0, maximum=90, step=5, advanced=True,
+        help="Share of the brightness that reaches the camera whatever lies in the beam: opaque particles "
+        "are as bright as that.",
+    )  # fmt: skip
     defocused: bool = parameter(
         False, "Out of focus", help="Fresnel fringes with any contrast kind; the kind of that name always is."
     )
