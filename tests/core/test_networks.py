@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.models import StoredModel, load_model, save_model
 from nanoai_gui.core.tem.networks.model import KIND, load_tem_model, possible_shares, save_tem_model
-from nanoai_gui.core.tem.networks.perceptron import LIMIT, softmax
+from nanoai_gui.core.tem.networks.perceptron import LIMIT, average, softmax
 from nanoai_gui.core.tem.networks.placement import place_circles
 from nanoai_gui.core.tem.networks.training import _arrays
 from tests.networks_made import plain_samples, quick_model
@@ -54,6 +54,20 @@ def test_the_arithmetic_is_that_of_the_trainer(kind: str) -> None:
             expected = net.predict(z).reshape(200, -1) * 0.5 + 5
             np.testing.assert_allclose(made(x), expected, atol=1e-10)
     assert made.layer_sizes == (6, 7, made(x).shape[1])
+
+
+def test_the_average_of_networks_is_one_network() -> None:
+    model = quick_model()
+    one, other = model.pnc, dataclasses.replace(
+        model.pnc,
+        weights=tuple(w * 0.5 for w in model.pnc.weights),
+        biases=tuple(b + 0.1 for b in model.pnc.biases),
+    )  # fmt: skip
+    x = plain_samples(50, seed=4).features
+    both = average([one, other, other])
+    np.testing.assert_allclose(both(x), (one(x) + 2 * other(x)) / 3)
+    assert both.layer_sizes == (13, 3 * one.layer_sizes[1], 5)
+    assert average([one]) is one
 
 
 def test_what_was_never_seen_is_cut_to_the_edge_of_what_was() -> None:

@@ -15,7 +15,7 @@ from nanoai_gui.core.jobs import JobFailed, WorkerPool
 from nanoai_gui.core.tem.networks import make
 from nanoai_gui.core.tem.networks.make import LossCurves, TrainingPlan, make_model
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT, Samples, TrainingPopulation
-from nanoai_gui.core.tem.networks.training import PAR_NODES, TrainingSettings, split, train
+from nanoai_gui.core.tem.networks.training import GATE_NODES, PAR_NODES, TrainingSettings, split, train
 from tests.networks_made import QUICK, plain_samples, quick_training
 
 
@@ -85,13 +85,17 @@ def test_losses_are_told_as_they_come_and_fall() -> None:
     assert np.isfinite(pnc).all() and (pnc[-1] < 0.7 * pnc[0]).all()
 
 
-def test_progress_never_goes_back() -> None:
+def test_several_networks_are_averaged_and_progress_never_goes_back() -> None:
     shares: list[float] = []
-    train(
-        plain_samples(), "region-13", dataclasses.replace(QUICK, epochs=2),
+    model, report = train(
+        plain_samples(), "region-13", dataclasses.replace(QUICK, epochs=2, members=2),
         progress=lambda share, _: shares.append(share),
     )  # fmt: skip
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+    assert model.pnc.layer_sizes == (13, 16, 5) and model.gate.layer_sizes == (13, 2 * GATE_NODES, 1)
+    assert [net.layer_sizes[1] for net in model.par] == [2 * n for n in report.hidden_nodes]
+    first, second = report.losses["PNC"], report.losses["PNC, 2"]
+    assert len(first) == len(second) == 2 and first != second
 
 
 def test_too_few_samples_are_said_so() -> None:
