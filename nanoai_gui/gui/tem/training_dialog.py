@@ -105,7 +105,7 @@ class TrainingDialog(QDialog):
         self.features.setObjectName("features")
         for features in FEATURE_SETS.values():
             method = METHOD_OF_FEATURES[features.name]
-            self.features.addItem(f"{features.title} (for the method {method})", features.name)
+            self.features.addItem(f"{features.title}, for {method}", features.name)
         self.features.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.features.currentIndexChanged.connect(self._show_layers)
         self.number = QSpinBox()
