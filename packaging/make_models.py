@@ -24,7 +24,7 @@ from nanoai_gui.core.tem.networks.training import PNC_NODES, TrainingSettings, t
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES}),
-    "tem-ann-rich": ("rich", {"pnc_nodes": 100, "members": 2, "decay": 0.5}),
+    "tem-ann-rich": ("rich", {"pnc_nodes": 100, "decay": 0.5}),
 }
 """Name of each model, its features, and how it is trained besides the defaults (those of the founding paper
 where it tells them)."""
