@@ -52,7 +52,7 @@ _HINTS = {
     Tool.ERASER: "Erase the agglomerate you begin on; others are spared. Alt paints, [ ] size.",
     Tool.LASSO: OutlineDraft.hint,
     Tool.CUT: CutDraft.hint,
-    Tool.CIRCLE: "Drag across a particle, edge to edge (Shift: ellipse), or click its edge 3 times or more.",
+    Tool.CIRCLE: "Drag across a particle (Shift: ellipse), or click its edge 3 times or more.",
     Tool.BOX: "Drag a rectangle to segment it again with other settings.",
 }
 

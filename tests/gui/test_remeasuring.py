@@ -1,0 +1,130 @@
+"""After an edit a worker measures the agglomerates it touched again; and a box can be segmented again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PySide6.QtWidgets import QInputDialog
+from pytestqt.qtbot import QtBot
+
+from nanoai_gui.core.editing import labels
+from nanoai_gui.core.editing.circles import Ellipse
+from nanoai_gui.core.jobs import WorkerPool
+from nanoai_gui.core.tem.analysis import analyse
+from nanoai_gui.core.tem.micrograph import Box
+from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.entries import Selection
+from nanoai_gui.gui.tem.loading import ImageLoader
+from nanoai_gui.gui.tem.session import TemSession
+from nanoai_gui.gui.tem.tem_tab import TemTab
+from nanoai_gui.gui.tem.thumbnails import Thumbnails
+from tests.core.edited import made_micrograph
+
+SOON = 60_000
+
+
+@pytest.fixture
+def tab(qtbot: QtBot, tmp_path: Path) -> Iterator[TemTab]:
+    """The tab with a real file that was analysed."""
+    path = tmp_path / "made.tif"
+    tifffile.imwrite(path, made_micrograph().pixels)
+    session = TemSession()
+    jobs = JobRunner(WorkerPool(1))
+    loader = ImageLoader(session, jobs)
+    tab = TemTab(session, jobs, Thumbnails(jobs))
+    qtbot.addWidget(tab)
+    tab.resize(1300, 850)
+    tab.show()
+    (key,) = session.add_paths([path])
+    qtbot.waitUntil(lambda: session.micrograph is not None, timeout=SOON)
+    assert session.accept_analysis(key, analyse(session.entry(key).request(), session.settings))
+    qtbot.waitUntil(lambda: tab.canvas.picture is not None, timeout=SOON)
+    yield tab
+    loader.deleteLater()
+    tab.shut_down()
+    jobs.close()
+
+
+def test_what_was_touched_is_measured_again_and_undo_takes_both_back(tab: TemTab, qtbot: QtBot) -> None:
+    session, editor = tab._session, tab.editing.editor
+    document = session.entry(1).document
+    before = document.state_bytes()
+    ident = int(document.labels[54, 146])
+    n = int(document.results["watershed"].n_particles[document.table.ids == ident].sum())
+    session.select(Selection(frozenset({ident})))
+    editor.cut(np.array([[133.0, 20], [133, 90]]))
+    assert document.stale()
+    with qtbot.waitSignal(tab.editing.remeasuring.finished, timeout=SOON):
+        pass
+    assert not document.stale()
+    result = document.results["watershed"]
+    parts = [int(document.labels[50, 120]), int(document.labels[54, 146])]
+    assert len(set(parts)) == 2
+    assert int(result.n_particles[np.isin(result.agglomerate_ids, parts)].sum()) == n
+    assert session.current_analysis is not None
+    assert tab.table.model.particles is result.particles
+    after = document.state_bytes()
+    assert len(session.history(1).edits) == 1  # the measuring is part of the cut
+    editor.undo()
+    assert document.state_bytes() == before
+    editor.redo()
+    assert document.state_bytes() == after
+
+
+def test_a_count_is_asked_for_and_measured_with(tab: TemTab, qtbot: QtBot) -> None:
+    session = tab._session
+    document = session.entry(1).document
+    ident = int(document.labels[54, 146])
+    session.select(Selection(frozenset({ident})))
+    tab.editing.ask_for_count()
+    dialog = tab.findChild(QInputDialog)
+    assert dialog is not None
+    assert dialog.intValue() == 3
+    dialog.setIntValue(2)
+    with qtbot.waitSignal(tab.editing.remeasuring.finished, timeout=SOON):
+        dialog.accept()
+    result = document.results["watershed"]
+    assert int(result.n_particles[result.agglomerate_ids == ident].sum()) == 2
+    assert document.counts() == {ident: 2}
+
+
+def test_a_file_that_is_gone_fails_once_and_keeps_the_edit(tab: TemTab, qtbot: QtBot) -> None:
+    session = tab._session
+    document = session.entry(1).document
+    session.entry(1).path.unlink()
+    told: list[object] = []
+    tab._jobs.failed.connect(told.append)
+    ident = int(document.labels[54, 146])
+    session.commit(1, labels.grow(document, [ident]))
+    qtbot.waitUntil(lambda: len(told) == 1, timeout=SOON)
+    qtbot.wait(200)
+    assert len(told) == 1
+    assert document.stale() == {"watershed": frozenset({ident})}
+    editor = tab.editing.editor
+    editor.add_particle(Ellipse(146, 54, 8, 8))  # and one can go on
+    editor.undo()
+    editor.undo()
+    assert not document.stale()
+
+
+def test_a_box_is_segmented_again(tab: TemTab, qtbot: QtBot) -> None:
+    session = tab._session
+    document = session.entry(1).document
+    gone = int(document.labels[60, 250])
+    session.commit(1, labels.delete(document, [gone]))
+    tab.editing.on_canvas.box_drawn.emit(Box(25, 215, 95, 285))
+    dialog = tab.editing._box
+    assert dialog is not None
+    dialog.segment.click()
+    qtbot.waitUntil(lambda: document.labels[60, 250] > 0, timeout=SOON)
+    assert int(document.labels[60, 250]) != gone  # a new agglomerate
+    with qtbot.waitSignal(tab.editing.remeasuring.finished, timeout=SOON):
+        pass
+    result = document.results["watershed"]
+    assert int(result.n_particles[result.agglomerate_ids == document.labels[60, 250]].sum()) == 1
+    dialog.reject()
+    assert tab.editing._box is None
