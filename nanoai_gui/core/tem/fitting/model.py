@@ -141,22 +141,23 @@ class Model:
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
         shifted = self.shifted(parameters)
-        depth = np.zeros(self.shape, dtype=np.float32)
-        flat = depth.ravel()
+        places: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
+        values_there: list[Image] = [np.empty(0, dtype=np.float32)]
         for half, members in self.groups(shifted, rows, optics):
             w = windows(shifted, members, half, self.kind, optics.absorption)
-            index = self.index(w.y0, w.x0, 2 * half + 1)
-            if len(members) == 1:
-                flat[index.ravel()] += w.depth.ravel()
-            else:
-                flat += np.bincount(index.ravel(), w.depth.ravel(), flat.size).astype(np.float32)
+            places.append(self.index(w.y0, w.x0, 2 * half + 1).ravel())
+            values_there.append(w.depth.ravel())
         if len(self.contacts.small):
             wanted = np.zeros(len(parameters), dtype=bool)
             wanted[rows] = True
             for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
-                index = self.index(lens.y0, lens.x0, lens.depth.shape[1])
-                flat -= np.bincount(index.ravel(), lens.depth.ravel(), flat.size).astype(np.float32)
-            np.maximum(depth, 0, out=depth)
+                places.append(self.index(lens.y0, lens.x0, lens.depth.shape[1]).ravel())
+                values_there.append(-lens.depth.ravel())
+        # One sum for all: it walks through the whole scene once.
+        total = np.bincount(
+            np.concatenate(places), np.concatenate(values_there), self.shape[0] * self.shape[1]
+        )
+        depth = np.maximum(total, 0).astype(np.float32).reshape(self.shape)
         passed = np.exp(-depth)
         blurred = blur(passed, optics.blur_px)
         residual = self.contrast - np.float32(optics.amplitude) * (1 - blurred)

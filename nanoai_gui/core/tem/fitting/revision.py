@@ -35,6 +35,8 @@ LEAST_SPREAD = 0.12
 ORDINARY = 3.0
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
 ROUNDS = 4
+TRIAL_STEPS, TRIAL_CLOSE_PX = 6, 0.06
+"""A trial needs to be fitted only so far that one sees what it is worth."""
 BADLY_FITTED = 3.0
 """Mean square of the weighted residual in a particle that may be two."""
 SPLIT_ANGLES = (0.0, 45.0, 90.0, 135.0)
@@ -104,7 +106,12 @@ def revise(revision: Revision, physics: Physics, sizes: Sizes, cancelled: Cancel
         if len(revision.origin) == before:
             break
     revision = _split(revision, physics, sizes, cancelled)
-    return _without_the_worthless(revision, physics, cancelled)
+    revision = _without_the_worthless(revision, physics, cancelled)
+    fit = solve(
+        revision.model, revision.fit.state.parameters, revision.fit.optics, physics.columns, revision.held,
+        most_steps=8, cancelled=cancelled,
+    )  # fmt: skip
+    return replace(revision, fit=fit)
 
 
 def doubtful(revision: Revision, typical: float) -> NDArray[np.intp]:
@@ -397,14 +404,9 @@ def _solved(
     model.contacts = contacts
     optics = old.fit.optics
     fit = solve(
-        model, parameters, optics, physics.columns, held | ~touched, most_steps=10, cancelled=cancelled
-    )
-    if physics.overlap:
-        model.contacts = find_contacts(model, fit, physics.overlap)
-        fit = solve(
-            model, fit.state.parameters, optics, physics.columns, held | ~touched, most_steps=5,
-            cancelled=cancelled,
-        )  # fmt: skip
+        model, parameters, optics, physics.columns, held | ~touched, most_steps=TRIAL_STEPS,
+        close_px=TRIAL_CLOSE_PX, cancelled=cancelled,
+    )  # fmt: skip
     return model, fit
 
 

@@ -44,6 +44,7 @@ def solve(
     *,
     pooled: tuple[int, ...] = (),
     most_steps: int = 12,
+    close_px: float = CLOSE_PX,
     cancelled: Cancelled = never_cancelled,
 ) -> Fit:
     """Fit the parameters ``columns`` of all particles that are not ``held``.
@@ -52,6 +53,8 @@ def solve(
     ----------
     start
         (n, 6).
+    close_px
+        A component is done when nothing in it moves by more.
     pooled
         Which of the shared parameters (0: absorption, 1: amplitude, 2: blur) are fitted with them; the scene
         then counts as one component.
@@ -73,25 +76,30 @@ def solve(
         else:
             move, new_optics = _step(model, equations, free, columns, damping), optics
         parameters = _limited(state.parameters, free, columns, move)
-        trial = model.evaluate(parameters, new_optics, everyone)
+        # Components that are done keep their cost; only at the end is all of the scene evaluated again.
+        going = everyone if pooled else everyone[active[model.component]]
+        trial = model.evaluate(parameters, new_optics, going)
+        if not pooled:
+            trial = replace(trial, cost=np.where(active, trial.cost, state.cost))
         if pooled:
             better = np.full(model.n_components, trial.cost.sum() < state.cost.sum())
         else:
-            better = trial.cost < state.cost
+            better = (trial.cost < state.cost) | ~active
         gain = state.cost - trial.cost
         moved = _largest_move(model, state.parameters, parameters)
         damping = np.where(better, damping / 10, np.maximum(damping, 1e-4) * 10)
-        small = (moved < CLOSE_PX) | (np.abs(gain) < LEAST_GAIN)
+        small = (moved < close_px) | (np.abs(gain) < LEAST_GAIN)
         if pooled:
-            small[...] = bool((moved[active] < CLOSE_PX).all()) or abs(gain.sum()) < LEAST_GAIN
+            small[...] = bool((moved[active] < close_px).all()) or abs(gain.sum()) < LEAST_GAIN
         if better.all():
             state, optics = trial, new_optics
         elif better[active].any():
             back = ~better[model.component]
             parameters[back] = state.parameters[back]
-            state = model.evaluate(parameters, optics, everyone)
+            costs = np.where(better, trial.cost, state.cost)
+            state = replace(model.evaluate(parameters, optics, going), cost=costs)
         active &= ~(small | (damping > 1e4))
-    return Fit(state, optics)
+    return Fit(model.evaluate(state.parameters, optics, everyone), optics)
 
 
 def _moved(optics: Optics, pooled: tuple[int, ...], shared: NDArray[np.float64]) -> Optics:
