@@ -675,3 +675,14 @@ def test_the_cards_of_the_models_that_measured_are_kept(tmp_path: Path) -> None:
     assert list(cards) == [identity]
     assert cards[identity]["feature_set"]["name"] == "region-13"
     store.close()
+
+
+def test_damage_that_sqlite_cannot_put_into_words_is_damage(path: Path, tmp_path: Path) -> None:
+    """Found by fuzzing: the sentence of SQLite on a broken table held bytes that are no text."""
+    whole = path.read_bytes()
+    at = whole.index(b"CREATE TABLE")
+    path.write_bytes(whole[: at + 9] + b"\xa0" + whole[at + 10 :])
+    for read in (read_project, open_project):
+        with pytest.raises(DamagedProject):
+            read(path)
+    assert path.read_bytes()[at + 9] == 0xA0

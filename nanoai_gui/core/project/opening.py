@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nanoai_gui.core.editing.history import History
 
 _MAGIC = b"SQLite format 3\0"
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file raises: SQLite's words on it hold the damaged bytes, which may be no text."""
 _OF_IMAGES = ("analyses", "labels", "tiles", "edits")
 """Tables whose rows begin with the number of an image."""
 _PASSING = {3, 5, 6, 7, 8, 10, 13, 14, 15, 23}
@@ -279,7 +281,7 @@ def _damage(path: Path) -> Iterator[None]:
         yield
     except ProjectError:
         raise
-    except (sqlite3.Error, PackingError) as error:
+    except (*DAMAGE, PackingError) as error:
         if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _PASSING:
             raise ReadError(f"{path.name} cannot be opened just now ({error}).", "Try again.") from error
         raise DamagedProject(path, str(error)) from error
@@ -299,7 +301,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
                     source.backup(target)
             finally:
                 source.close()
-        except sqlite3.Error:
+        except DAMAGE:
             # On a medium that cannot be written SQLite cannot read a log: it needs a file for that.
             for end in ("", "-wal"):
                 part = path.with_name(path.name + end)
@@ -408,16 +410,16 @@ def _rows_of(damaged: Path) -> dict[str, list[tuple[object, ...]]]:
     found: dict[str, list[tuple[object, ...]]] = {}
     try:
         connection = connect(damaged)
-    except sqlite3.Error:
+    except DAMAGE:
         return found
     try:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DAMAGE):
             # Else a file that is shorter than its head says is refused as a whole.
             connection.execute("PRAGMA writable_schema = ON")
         for name in schema.TABLES:
             rows: dict[int, tuple[object, ...]] = {}
             for order in ("ASC", "DESC"):
-                with contextlib.suppress(sqlite3.Error, OverflowError):
+                with contextlib.suppress(*DAMAGE, OverflowError):
                     for number, *row in connection.execute(
                         f"SELECT rowid, * FROM {name} ORDER BY rowid {order}"
                     ):
