@@ -19,7 +19,7 @@ from nanoai_gui.gui.errors import ErrorReporter
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.places import SUFFIX, is_unnamed, new_unnamed, title_of
-from nanoai_gui.gui.projects.questions import Choice, ask, ask_for_place, ask_for_project
+from nanoai_gui.gui.projects.questions import Choice, Slow, ask, ask_for_place, ask_for_project
 from nanoai_gui.gui.projects.recorder import TemRecorder
 from nanoai_gui.gui.projects.removed import Removed
 from nanoai_gui.gui.projects.sources import SourceKeeper
@@ -264,8 +264,11 @@ class Projects(QObject):
                 self._in_hand.append(found)
             return found
 
+        slow = Slow(self._notices, f"Opening {path.name} ...")
+
         def done(found: Prepared | NanoAIError) -> None:
             self._is_busy = False
+            slow.ended()
             if isinstance(found, NanoAIError):
                 self._ways_out.find(path, found, then, is_quiet)
             else:
@@ -364,6 +367,7 @@ class Projects(QObject):
         writer = self._writer
         assert writer is not None
         self.recorder.hold()
+        slow = Slow(self._notices, f"Writing {path.name} ...")
 
         def done(found: ProjectStore | NanoAIError | None) -> None:
             if found is None:
@@ -374,6 +378,7 @@ class Projects(QObject):
                 )
                 return
             self._is_busy = False
+            slow.ended()
             if isinstance(found, NanoAIError):
                 self.recorder.release()
                 self._notices.show(str(found), Kind.WARNING)

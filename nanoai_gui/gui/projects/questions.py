@@ -1,17 +1,36 @@
-"""What a person is asked about projects: where a file cannot simply be opened, and where to put one."""
+"""What a person is asked and told about projects: ways out, where to put one, and that it takes a while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from nanoai_gui.gui.projects.places import SUFFIX
+from nanoai_gui.gui.widgets.notice import NoticeArea
 
 Choice = tuple[str, Callable[[], object]]
+SLOW_MS = 500
 FILTER = f"NanoAI projects (*{SUFFIX})"
+
+
+class Slow:
+    """Says what is being done, if it takes longer than a moment."""
+
+    def __init__(self, notices: NoticeArea, text: str) -> None:
+        self._notices = notices
+        self._text = text
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(lambda: notices.show(text))
+        self._timer.start(SLOW_MS)
+
+    def ended(self) -> None:
+        """Say no more: it is done."""
+        self._timer.stop()
+        self._notices.remove(self._text)
 
 
 def ask(window: QWidget, title: str, sentence: str, advice: str, choices: list[Choice]) -> QMessageBox:
