@@ -1,6 +1,6 @@
 """Train the particle network: resources/models/particles.onnx and its card, particles.json.
 
-    python packaging/make_particle_network.py [--seed 1] [--steps 8575] [--work FOLDER]
+    python packaging/make_particle_network.py [--seed 1] [--steps 12575] [--work FOLDER]
 
 Needs the extra ``train``. The scenes (all NanoAI's own synthesis) are made by a second process while training
 begins on the first of them. Which scenes a step may see depends on its number only, so that the same options
@@ -71,8 +71,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=8575)
-    parser.add_argument("--shards", type=int, default=80, help="files of 40 scenes at most")
+    parser.add_argument("--steps", type=int, default=12575)
+    parser.add_argument("--shards", type=int, default=98, help="files of 40 scenes at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test-scenes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=FOLDER)

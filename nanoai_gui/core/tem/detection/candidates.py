@@ -15,7 +15,7 @@ Material = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_
 
 FAINTEST = 0.1
 """Score below which a peak is not even a candidate."""
-SAME_OVERLAP = 0.5
+SAME_OVERLAP = 0.55
 """Two outlines that share this much of their union are one particle, seen twice."""
 SAME_DISTANCE = 0.35
 """So are two centres that are closer than this share of the smaller radius, of about the same size."""
