@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import circles, labels
 from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.tem.review.review_panel import NOTHING_LEFT, NOTHING_MEASURED
+from nanoai_gui.gui.tem.review.review_panel import IMAGE, NOTHING_LEFT, NOTHING_MEASURED
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
@@ -91,6 +91,7 @@ def test_enter_accepts_and_goes_on_until_nothing_is_left(tab: TemTab, qtbot: QtB
     tab.show_review()
     ready(tab, qtbot, 4)
     order = [c.agglomerate for c in tab.reviewing.candidates]
+    assert tab.review.view.isColumnHidden(IMAGE)
     assert tab.review.isVisible() and not tab.table.isVisible()
     assert "4 left" in tab.review.state.text()
     for left, ident in zip((3, 2, 1, 0), order, strict=True):
@@ -150,6 +151,9 @@ def test_other_images_are_shown_when_their_turn_comes(tab: TemTab, qtbot: QtBot)
     keys = [analysed(tab, f"{name}.tif", 4, seed) for seed, name in enumerate("ab")]
     tab.show_review()
     ready(tab, qtbot, 6)
+    assert not tab.review.view.isColumnHidden(IMAGE)
+    names = {tab.review.model.index(row, IMAGE).data() for row in range(6)}
+    assert names == {"a.tif", "b.tif"}
     seen = set()
     for left in (5, 4, 3, 2, 1, 0):
         assert tab.reviewing.place is not None

@@ -33,11 +33,14 @@ from nanoai_gui.gui.widgets.numbers import grouped
 
 MOST_ROWS = 500
 """Nobody goes through more at a time."""
-HEADERS = ("Aggl.", "n", "Weight", "Why")
+HEADERS = ("Aggl.", "n", "Weight", "Image", "Why")
+IMAGE = 3
+"""The column that is shown only where there are several images."""
 TIPS = (
     "Number of the agglomerate",
     "Primary particles that the method found in it",
     "Its part of all that could move the mean diameter: influence times doubt",
+    "The image it lies in",
     "What speaks against the result",
 )
 EXPLANATION = "What could move the mean diameter most comes first. Put it right with any tool, or press:"
@@ -76,17 +79,21 @@ class CandidateModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             texts = (
                 str(candidate.agglomerate), str(candidate.n_particles), _percent(candidate.share),
+                self._name(candidate),
                 ", ".join(candidate.reasons) or ("" if candidate.priority else "no doubt"),
             )  # fmt: skip
             return texts[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            key = candidate.image
-            name = self._session.entry(key).name if key in self._session else ""  # type: ignore[arg-type]
+            name = self._name(candidate)
             why = ", ".join(candidate.reasons)
             return f"Agglomerate {candidate.agglomerate} of {name}" + (f"\n{why}" if why else "")
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() < 3:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
+
+    def _name(self, candidate: Candidate) -> str:
+        key = candidate.image
+        return self._session.entry(key).name if key in self._session else ""  # type: ignore[arg-type]
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -192,7 +199,7 @@ class ReviewPanel(QWidget):
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
         metrics = header.fontMetrics()
-        for i, sample in enumerate(("88888", "88", "Weight")):
+        for i, sample in enumerate(("88888", "88", "Weight", "8888888.tif")):
             view.setColumnWidth(i, metrics.horizontalAdvance(sample) + 2 * GRID)
         keep_navigation_keys(view)
         return view
@@ -204,6 +211,7 @@ class ReviewPanel(QWidget):
         self._is_marking = True
         self.model.set_candidates(candidates)
         self._is_marking = False
+        self.view.setColumnHidden(IMAGE, len({candidate.image for candidate in candidates}) < 2)
         self._mark()
         if not candidates:
             measured = any(entry.analysis is not None for entry in self._session.entries())
