@@ -21,7 +21,9 @@ from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_project
 from nanoai_gui.core.project.schema import FORMAT
+from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
+from nanoai_gui.core.spectra.rejection import Measures
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
@@ -458,6 +460,13 @@ def test_edits_are_undone_after_a_restart_and_what_was_taken_off_comes_back(
 # ---------------------------------------------------------------------- spectra
 
 
+def said_of(n: int) -> Predictions:
+    """What a model says of n spectra."""
+    probabilities = np.random.default_rng(2).dirichlet(np.ones(2), n)
+    measures = Measures(np.zeros(n), np.zeros(n), np.ones(n), probabilities.max(axis=1))
+    return Predictions(("early", "late"), probabilities, measures, np.zeros(n, np.uint8))
+
+
 def n_read(window: MainWindow) -> int:
     return 0 if window.spectra is None else len(window.spectra.session.ready())
 
@@ -479,8 +488,13 @@ def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start
     qtbot.waitUntil(lambda: session.current == key, timeout=SOON)
     session.add_region([0, 1, 2], label="early")
     session.set_column(key, [4, 5], "label", "late")
-    session.set_pipeline(Pipeline())
+    pipeline = Pipeline.of(("crop", {"low": 900, "high": 1700}), ("normalise", {"method": "vector"}))
+    assert pipeline != session.pipeline
+    session.set_pipeline(pipeline)
     content = session.entry(key).content
+    assert content is not None
+    said = said_of(content.spectra.n_spectra)
+    session.set_predictions(key, said)
     window.close()
 
     again = start()
@@ -493,10 +507,15 @@ def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start
     assert [entry.path for entry in session.entries()] == files
     qtbot.waitUntil(lambda: session.current == key, timeout=SOON)
     found = session.entry(key).content
+    qtbot.waitUntil(lambda: session.predictions(key) is not None, timeout=SOON)
+    found = session.entry(key).content
     assert found is not None
     assert [(r.label, r.rows.tolist()) for r in found.rois] == [("early", [0, 1, 2])]
     assert found.spectra.text("label").tolist() == content.spectra.text("label").tolist()
-    assert session.pipeline == Pipeline()
+    assert session.pipeline == pipeline
+    again_said = session.predictions(key)
+    assert again_said is not None and again_said.classes == said.classes
+    assert again_said.probabilities.tobytes() == said.probabilities.tobytes()
     qtbot.waitUntil(lambda: again.projects.spectra is not None and len(again.projects.spectra._files) == 2)
     again.projects.new()
     assert len(session) == 0
