@@ -117,9 +117,8 @@ class CanvasBar(QWidget):
     def _show_name(self) -> None:
         micrograph = self._session.micrograph
         if self._hints:
-            hint = list(self._hints.values())[-1]
-            self.name.setText(hint)
-            self.name.set_tip(hint)
+            self.name.setText(list(self._hints.values())[-1])
+            self.name.set_tip("")
         elif micrograph is None:
             self.name.setText("")
             self.name.set_tip("")
