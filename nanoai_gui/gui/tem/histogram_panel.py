@@ -89,6 +89,7 @@ class HistogramPanel(QWidget):
 
         session.entry_changed.connect(self._entry_changed)
         session.entries_removed.connect(self._images_changed)
+        session.edited.connect(self._edited)
         session.current_changed.connect(self._current_changed)
         session.shown_method_changed.connect(self.refresh)
         session.settings_changed.connect(self.refresh)
@@ -202,6 +203,11 @@ class HistogramPanel(QWidget):
             self.refresh()
         elif not self._caution_timer.isActive():
             self._caution_timer.start()
+
+    def _edited(self) -> None:
+        # A person waits for it; and edits come, unlike the results of a batch, a few in a second.
+        if self._timer.isActive():
+            self._timer.start(0)
 
     def _images_changed(self) -> None:
         self._known = {key: value for key, value in self._known.items() if key in self._session}
