@@ -25,6 +25,7 @@ from nanoai_gui.core.tem.benchmark import (
     LARGEST_SEED,
     OTHER_POPULATIONS,
     POPULATIONS,
+    SIZE_CLASSES,
     TABLE_POPULATION,
     ImageOutcome,
     Table1,
@@ -93,7 +94,7 @@ def test_the_populations_are_those_that_were_agreed_on() -> None:
     assert {(p.gmd_px, p.gsd) for p in OTHER_POPULATIONS} == {
         (gmd, gsd) for gmd in (20, 40) for gsd in (1.1, 1.35, 1.6)
     }
-    for p in POPULATIONS:
+    for p in POPULATIONS[:7]:
         spec = p.spec()
         assert (spec.min_particles, spec.max_particles) == (1, 5)
         assert (spec.gmd_px, spec.gsd) == (p.gmd_px, p.gsd)
@@ -147,6 +148,17 @@ def test_errors_are_those_that_were_made(table: Table1) -> None:
     assert table.mean_absolute("bad") == pytest.approx((0.2, 0, 1))
 
 
+def test_agglomerates_are_told_apart_by_their_size(table: Table1) -> None:
+    rows = [(r.method, r.fewest, r.most) for r in table.by_size]
+    assert rows == [(m, a, b) for m in ("good", "bad") for a, b in SIZE_CLASSES]
+    for row in table.by_size:
+        if row.accuracy.n_true:
+            assert row.accuracy.gmd_error == pytest.approx(OFF[row.method])
+    text = files.markdown(table)
+    assert "By the number of particles" in text and "| 1 | 2-5 | 6-15 | 16-50 |" in text
+    assert "By the number" not in files.markdown(benchmark.Table1(table.rows, table.others, 3))
+
+
 def test_the_table_does_not_depend_on_the_number_of_processes(
     table: Table1, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +170,7 @@ def test_progress_and_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "measure_image", made_outcome)
     told: list[tuple[float, str]] = []
     run(2, 0, ("good",), HerePool(), progress=lambda *p: told.append(p))  # type: ignore[arg-type]
-    assert told[-1] == (1.0, "62 of 62 images")
+    assert told[-1] == (1.0, "64 of 64 images")
     pool = HerePool(2)
     monkeypatch.setattr(Done, "wait", lambda *_: False)
     with pytest.raises(OperationCancelled):

@@ -15,15 +15,19 @@ from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files.atomic import make_folder, write_bytes, write_with
 from nanoai_gui.core.files.tables import number
 from nanoai_gui.core.tem.benchmark import (
+    CROWDED_POPULATION,
     OTHER_POPULATIONS,
     PAPER,
+    SIZE_CLASSES,
     TABLE_POPULATION,
     Manual,
     Row,
+    SizeRow,
     Table1,
     image_name,
 )
 from nanoai_gui.core.tem.by_hand import TIMES_FILE, read_times
+from nanoai_gui.core.tem.evaluation import MINIMUM_IOU
 
 TITLES = {
     "ann": "ANN, 13 features",
@@ -31,12 +35,18 @@ TITLES = {
     "watershed": "Watershed",
     "ultimate-erosion": "Ultimate erosion",
     "hough": "Hough transform",
+    "fit": "Network and fit",
     "manual": "By hand",
 }
 
 COLUMNS = (
     "method", "gmd_px", "gsd", "n_images", "n_agglomerates", "n_true", "n_found", "gmd_error", "gmd_low",
     "gmd_high", "gsd_error", "gsd_low", "gsd_high", "exact_count", "singles_as_one", "seconds_per_image",
+)  # fmt: skip
+
+SIZE_COLUMNS = (
+    "method", "fewest", "most", "n_agglomerates", "n_true", "n_found", "gmd_error", "gmd_low", "gmd_high",
+    "gsd_error", "gsd_low", "gsd_high", "f1", "exact_count",
 )  # fmt: skip
 
 
@@ -90,7 +100,32 @@ def markdown(table: Table1) -> str:
         gmd, gsd, exact = table.mean_absolute(method)
         cells.append(f"{100 * gmd:.1f} / {100 * gsd:.1f} / {100 * exact:.0f}")
         lines.append(f"| {title(method)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_by_size(table)]) + "\n"
+
+
+def _by_size(table: Table1) -> list[str]:
+    """Lines of the table over the number of particles in an agglomerate."""
+    if not table.by_size:
+        return []
+    p = CROWDED_POPULATION
+    lines = [
+        "",
+        "## By the number of particles in an agglomerate",
+        "",
+        f"GMD error / GSD error in %, F1 at an overlap (IoU) of {MINIMUM_IOU:g}: images of agglomerates of 1 "
+        f"to {p.max_particles}, GMD {p.gmd_px:g} px, GSD {p.gsd:g}.",
+        "",
+        "| method | " + " | ".join(str(a) if a == b else f"{a}-{b}" for a, b in SIZE_CLASSES) + " |",
+        "|---" * (len(SIZE_CLASSES) + 1) + "|",
+    ]
+    for method in dict.fromkeys(r.method for r in table.by_size):
+        cells = [
+            f"{100 * r.accuracy.gmd_error:+.1f} / {100 * r.accuracy.gsd_error:+.1f} / {r.accuracy.f1:.3f}"
+            for r in table.by_size
+            if r.method == method
+        ]
+        lines.append(f"| {title(method)} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _error(value: float, interval: tuple[float, float]) -> str:
@@ -98,7 +133,7 @@ def _error(value: float, interval: tuple[float, float]) -> str:
 
 
 def write_table1(folder: Path, table: Table1) -> None:
-    """Write ``table1.md``, ``table1.csv``, ``table1.png`` and ``table1.svg``.
+    """Write ``table1.md``, ``table1.csv``, ``table1_sizes.csv``, ``table1.png`` and ``table1.svg``.
 
     Raises
     ------
@@ -108,6 +143,8 @@ def write_table1(folder: Path, table: Table1) -> None:
     make_folder(folder)
     write_bytes(folder / "table1.md", markdown(table).encode())
     write_bytes(folder / "table1.csv", _csv([*table.rows, *table.others]).encode())
+    if table.by_size:
+        write_bytes(folder / "table1_sizes.csv", _sizes_csv(table.by_size).encode())
     for kind in ("png", "svg"):
         draw_table1(folder / f"table1.{kind}", table)
 
@@ -123,6 +160,21 @@ def _csv(rows: Sequence[Row]) -> str:
             a.gsd_error, *a.gsd_ci95, a.exact_count, a.singles_as_one, row.seconds,
         ]  # fmt: skip
         writer.writerow([row.method, *("" if math.isnan(v) else number(v) for v in values)])
+    return text.getvalue()
+
+
+def _sizes_csv(rows: Sequence[SizeRow]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(SIZE_COLUMNS)
+    for row in rows:
+        a = row.accuracy
+        values = [
+            a.n_agglomerates, a.n_true, a.n_found, a.gmd_error, *a.gmd_ci95, a.gsd_error, *a.gsd_ci95, a.f1,
+            a.exact_count,
+        ]  # fmt: skip
+        cells = ("" if math.isnan(v) else number(v) for v in values)
+        writer.writerow([row.method, row.fewest, row.most, *cells])
     return text.getvalue()
 
 

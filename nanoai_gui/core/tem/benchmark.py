@@ -45,23 +45,30 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Agglomerates of 1 to 5 spheres with lognormal diameters."""
+    """Agglomerates of 1 to ``max_particles`` spheres with lognormal diameters, in square images."""
 
     gmd_px: float
     gsd: float
+    max_particles: int = 5
+    side_px: int = 512
 
     def spec(self) -> SynthesisSpec:
         """Say what its images look like."""
         from nanoai_gui.core.tem.synthesis import SynthesisSpec
 
         return SynthesisSpec(
-            width_px=512, height_px=512, gmd_px=self.gmd_px, gsd=self.gsd, coverage_percent=15.0
-        )
+            width_px=self.side_px, height_px=self.side_px, gmd_px=self.gmd_px, gsd=self.gsd,
+            max_particles=self.max_particles, coverage_percent=15.0,
+        )  # fmt: skip
 
 
 TABLE_POPULATION = Population(30.0, 1.35)
 OTHER_POPULATIONS = tuple(Population(gmd, gsd) for gmd in (20.0, 40.0) for gsd in (1.1, 1.35, 1.6))
-POPULATIONS = (TABLE_POPULATION, *OTHER_POPULATIONS)
+CROWDED_POPULATION = Population(20.0, 1.35, max_particles=50, side_px=1024)
+"""For the table over the number of particles in an agglomerate."""
+POPULATIONS = (TABLE_POPULATION, *OTHER_POPULATIONS, CROWDED_POPULATION)
+SIZE_CLASSES = ((1, 1), (2, 5), (6, 15), (16, 50))
+"""Numbers of particles in an agglomerate that are told apart, both included."""
 
 PAPER = {
     "ann": (0.041, 0.051),
@@ -99,13 +106,28 @@ class Manual:
     seconds: dict[int, float]
 
 
+@dataclass(frozen=True, slots=True)
+class SizeRow:
+    """One method on agglomerates of ``fewest`` to ``most`` particles."""
+
+    method: str
+    fewest: int
+    most: int
+    accuracy: Accuracy
+
+
 @dataclass(frozen=True, eq=False)
 class Table1:
-    """The finished benchmark: ``rows`` on the population of the table, ``others`` on the six others."""
+    """The finished benchmark.
+
+    ``rows`` are on the population of the table, ``others`` on the six others, ``by_size`` on images of
+    agglomerates of very different sizes.
+    """
 
     rows: tuple[Row, ...]
     others: tuple[Row, ...]
     seed: int
+    by_size: tuple[SizeRow, ...] = ()
 
     def mean_absolute(self, method: str) -> tuple[float, float, float]:
         """Mean over the other populations of |GMD error|, |GSD error| and the share of exact counts."""
@@ -159,7 +181,8 @@ def run(
     Parameters
     ----------
     n_images
-        Of the table's population; each of the six others gets a sixth of it, 10 at least.
+        Of the table's population; each of the six others gets a sixth of it, 10 at least, and the table
+        over the size of agglomerates a fiftieth (its images are four times as large), 2 at least.
     manual
         Diameters in px that a person measured, by index of the table's image; they form a row of their own
         on just those images.
@@ -171,7 +194,7 @@ def run(
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    numbers = [n_images] + [max(10, round(n_images / 6))] * len(OTHER_POPULATIONS)
+    numbers = [n_images, *[max(10, round(n_images / 6))] * len(OTHER_POPULATIONS), max(2, n_images // 50)]
     wanted = [(p, i) for p, n in enumerate(numbers) for i in range(n)]
     outcomes: dict[tuple[int, int], ImageOutcome] = {}
     running: deque[tuple[tuple[int, int], Job[ImageOutcome]]] = deque()
@@ -192,19 +215,26 @@ def run(
             job.cancel()
     rows = [
         _row(m, POPULATIONS[p], [outcomes[p, i] for i in range(n)], seed)
-        for p, n in enumerate(numbers)
+        for p, n in enumerate(numbers[:-1])
         for m in methods
     ]
+    crowded = [outcomes[len(numbers) - 1, i] for i in range(numbers[-1])]
+    by_size = [_size_row(m, *sizes, crowded, seed) for m in methods for sizes in SIZE_CLASSES]
     first = rows[: len(methods)]
     if manual is not None:
         first.append(_manual_row(manual, seed))
-    return Table1(tuple(first), tuple(rows[len(methods) :]), seed)
+    return Table1(tuple(first), tuple(rows[len(methods) :]), seed, tuple(by_size))
 
 
 def _row(method: str, population: Population, outcomes: Sequence[ImageOutcome], seed: int) -> Row:
     comparisons = [c for o in outcomes for c in o.comparisons[method]]
     seconds = sum(o.seconds[method] for o in outcomes) / len(outcomes)
     return Row(method, population, len(outcomes), accuracy(comparisons, seed=seed), seconds)
+
+
+def _size_row(method: str, fewest: int, most: int, outcomes: Sequence[ImageOutcome], seed: int) -> SizeRow:
+    found = [c for o in outcomes for c in o.comparisons[method] if fewest <= len(c.true) <= most]
+    return SizeRow(method, fewest, most, accuracy(found, seed=seed))
 
 
 def _manual_row(manual: Manual, seed: int) -> Row:
