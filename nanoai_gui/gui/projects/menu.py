@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QMenu, QWidget
 
-from nanoai_gui.gui.projects.places import list_unnamed, title_of
+from nanoai_gui.gui.projects.places import list_unnamed, title_of, unnamed_folder
 from nanoai_gui.gui.settings import SettingsStore
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class RecentProjects:
             menu.addSeparator()
         for path in unnamed:
             self._add(path)
+        if unnamed:
+            menu.addSeparator()
+            menu.addAction("&Show unnamed work in its folder").triggered.connect(_show_unnamed)
         if not named and not unnamed:
             menu.addAction("No projects yet").setEnabled(False)
 
@@ -46,3 +51,8 @@ class RecentProjects:
         action.setToolTip(str(path))
         action.setEnabled(path.is_file())
         action.triggered.connect(lambda: self._projects.open(path))
+
+
+def _show_unnamed() -> None:
+    """Open the folder, where what is no longer wanted can be deleted: NanoAI never does that."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(unnamed_folder())))
