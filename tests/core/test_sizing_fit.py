@@ -10,10 +10,12 @@ import pytest
 from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.tem.detection.detections import Detections
 from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.report import FitFacts, ImageRecord, summarise
 from nanoai_gui.core.tem.sizing import SizingResult, get_method
 from nanoai_gui.core.tem.sizing.fit import FitParameters, measure, size
 from nanoai_gui.core.tem.synthesis import SynthesisSpec
 from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape
+from tests.core.analyses import Disc, make_analysis
 from tests.fits_made import Case, as_detections, near_truth
 
 SPEC = SynthesisSpec(width_px=360, height_px=360, gmd_px=22, gsd=1.25, coverage_percent=14)
@@ -120,3 +122,14 @@ def test_it_runs_as_any_method_and_comes_back_from_a_file(spheres: Case) -> None
     assert np.array_equal(back.particles.flagged, result.particles.flagged)
     assert back.fit is not None and result.fit is not None
     assert back.fit.sentence() == result.fit.sentence()
+
+
+def test_the_summary_says_what_the_fit_cannot_see(spheres: Case) -> None:
+    report = fit(spheres, as_detections(spheres.starts)).fit
+    assert report is not None
+    facts = FitFacts(report.sentence(), report.detection_limit_px, 3)
+    made = make_analysis([Disc(1, 30.0, 30.0, 8.0, (16.0,))], methods=("fit",))
+    record = replace(ImageRecord.of("a.tif", made), fits={"fit": facts})
+    values = summarise([record], [], made.settings)["methods"]["fit"]["pooled"]
+    assert values["detection_limit_px"] >= 5 and values["n_to_check"] == 3
+    assert "spheres" in values["measured_as"]

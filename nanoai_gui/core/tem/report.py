@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +28,23 @@ class ItemError:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class FitFacts:
+    """What a physical fit says of an image: in words, the least diameter it can know, particles to check."""
+
+    sentence: str
+    detection_limit_px: float
+    n_to_check: int
+
+
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
     """What a summary keeps of an analysed image: numbers only, so that thousands of images fit in memory.
 
     ``samples``, ``seconds``, ``edits`` (particles a person edited or added) and ``models`` (which trained one
     measured) are per method; samples are in px. ``settings`` are those it was measured with, as they stand
-    in the summary. ``n_hand_edits`` counts the corrections to the image, of whatever kind.
+    in the summary. ``n_hand_edits`` counts the corrections to the image, of whatever kind; ``fits`` tells,
+    per method, what a physical fit rests on.
     """
 
     image: str
@@ -51,6 +61,7 @@ class ImageRecord:
     models: Mapping[str, str]
     settings: Mapping[str, Any]
     n_hand_edits: int = 0
+    fits: Mapping[str, FitFacts] = field(default_factory=dict)
 
     @classmethod
     def of(cls, image: str, analysis: ImageAnalysis) -> ImageRecord:
@@ -73,6 +84,13 @@ class ImageRecord:
             models={method: result.model for method, result in analysis.results.items() if result.model},
             settings=_settings(analysis.settings, analysis.results),
             n_hand_edits=analysis.n_hand_edits,
+            fits={
+                method: FitFacts(
+                    result.fit.sentence(), result.fit.detection_limit_px, int(result.particles.flagged.sum())
+                )
+                for method, result in analysis.results.items()
+                if result.fit is not None
+            },
         )
 
 
@@ -188,6 +206,10 @@ def _statistics(method: str, records: Sequence[ImageRecord]) -> dict[str, Any]:
     }
     if models := sorted({r.models[method] for r in records if method in r.models}):
         values["model"] = ", ".join(models)
+    if fits := [r.fits[method] for r in records if method in r.fits]:
+        values["measured_as"] = "; ".join(sorted({f.sentence for f in fits})[:5])
+        values["detection_limit_px"] = round(max(f.detection_limit_px for f in fits), 2)
+        values["n_to_check"] = sum(f.n_to_check for f in fits)
     return {name: _plain(value) for name, value in values.items()}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SMOOTHING_PX = 1.0
 """Noise averages out over this, what the model cannot explain does not."""
-INFLATION = 1.15
+INFLATION = 1.05
 """Standard errors are this many times what the covariance says (from validation images)."""
 LEAST_ERROR_PX = 0.04
 
