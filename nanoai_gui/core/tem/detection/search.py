@@ -34,7 +34,7 @@ SMALL_PX, LARGE_PX = 4.5, 40.0
 """Particles of smaller or larger radius, for the network, are looked at again on another scale."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
-SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 4.0
+SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
 """Limits of the scale: enlarging further shows nothing new."""
 LARGEST_AREA = 40_000_000
 """Px of the scaled image at most: about a minute."""
