@@ -29,9 +29,6 @@ from nanoai_gui.core.parameters import from_mapping, to_mapping
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels, Polarity
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest
 from nanoai_gui.core.tem.calibration import Calibration, CalibrationSource
-from nanoai_gui.core.tem.features import FeatureTable
-from nanoai_gui.core.tem.features.sets import Feature, FeatureSet
-from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import Description, SizingResult, get_method
@@ -41,14 +38,25 @@ T = TypeVar("T")
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Agglomerates, AnalysisSettings, Calibration, Description, Feature, FeatureSet, FeatureTable,
-        FitReport, ImageAnalysis, ImageRequest, PackedLabels, Particles, SizingResult,
+        Agglomerates, AnalysisSettings, Calibration, Description, ImageAnalysis, ImageRequest,
+        PackedLabels, Particles, SizingResult,
     )
 }  # fmt: skip
-"""The dataclasses that can be written, by the name they have in the file."""
+"""The dataclasses that can be written, by the name they have in the file; see :func:`_complete`."""
 ENUMERATIONS: dict[str, type[enum.Enum]] = {kind.__name__: kind for kind in (CalibrationSource, Polarity)}
 _SEGMENTATION = "segmentation"
 _DEEPEST = 30
+
+
+@cache
+def _complete() -> None:
+    """Add the kinds whose modules the window does not need when it starts."""
+    from nanoai_gui.core.tem.features import FeatureTable
+    from nanoai_gui.core.tem.features.sets import Feature, FeatureSet
+    from nanoai_gui.core.tem.fitting.report import FitReport
+
+    for kind in (Feature, FeatureSet, FeatureTable, FitReport):
+        KINDS[kind.__name__] = kind
 
 
 def to_bytes(value: object) -> bytes:
@@ -59,6 +67,7 @@ def to_bytes(value: object) -> bytes:
     TypeError
         If it holds something that is not listed here.
     """
+    _complete()
     arrays: dict[str, NDArray[Any]] = {}
     return pack(_encode(value, arrays), arrays)
 
@@ -71,6 +80,7 @@ def from_bytes(kind: type[T], data: bytes) -> T:
     PackingError
         If the bytes are damaged, or hold something else.
     """
+    _complete()
     meta, arrays = unpack(data)
     return _as(kind, _decode(meta, arrays, 0))
 
@@ -83,6 +93,7 @@ def to_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
     TypeError
         If it holds arrays, or something that is not listed here.
     """
+    _complete()
     arrays: dict[str, NDArray[Any]] = {}
     made = _encode(value, arrays)
     if arrays:
@@ -98,6 +109,7 @@ def from_json(kind: type[T], value: object) -> T:
     PackingError
         If it is something else.
     """
+    _complete()
     return _as(kind, _decode(value, {}, 0))
 
 
@@ -245,6 +257,8 @@ def _make(kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
 
 def _is_whole(made: object) -> bool:
     """Whether the parts of a table belong together, where its class does not see to that itself."""
+    from nanoai_gui.core.tem.features import FeatureTable
+
     match made:
         case Agglomerates():
             n = len(made.ids)

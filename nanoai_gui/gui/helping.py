@@ -9,7 +9,6 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QWidget
 
 from nanoai_gui.gui.errors import default_log_path
-from nanoai_gui.gui.help import AboutDialog, ShortcutSheet
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
@@ -42,6 +41,8 @@ class Helping(QObject):
 
     def show_shortcuts(self) -> None:
         """Open the sheet of keys and gestures."""
+        from nanoai_gui.gui.help import ShortcutSheet
+
         self._open(ShortcutSheet(parent=self._window))
 
     def show_log(self) -> None:
@@ -50,6 +51,8 @@ class Helping(QObject):
 
     def show_about(self) -> None:
         """Open versions, licences and folders."""
+        from nanoai_gui.gui.help import AboutDialog
+
         self._open(AboutDialog(self._store.path, default_log_path(), self._window))
 
     def tell_of_crash(self, report: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -31,7 +30,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     # A link stays a link: what it points to is replaced.
     target = Path(os.path.realpath(path))
     # Short and ASCII, as the name of the target may already be as long as the file system allows.
-    temporary = target.with_name(f".nanoai-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".nanoai-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as stream:
             yield stream

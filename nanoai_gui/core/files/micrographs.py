@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.files import hdf5, mrc, pictures, rosetta, tiff
+from nanoai_gui.core.files import rosetta
 from nanoai_gui.core.files.burned_in import find_scale_bar
 from nanoai_gui.core.files.data_bar import find_data_bar
 from nanoai_gui.core.files.frames import Frame, FrameInfo, check_claimed_size, reading
@@ -195,6 +195,9 @@ def natural_key(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
 @contextmanager
 def _open(path: Path) -> Iterator[list[Frame]]:
     """Choose the reader by content first, then by ending."""
+    # Not at the head: the window asks this module for endings when it starts, and reads nothing yet.
+    from nanoai_gui.core.files import hdf5, mrc, pictures, tiff
+
     if path.is_dir():
         raise ReadError(f"{path.name} is a folder.", "Choose the image files in it.")
     with path.open("rb") as file:

@@ -16,9 +16,6 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from nanoai_gui.core.editing.corrected import put_right
 from nanoai_gui.core.editing.document import ImageDocument, rerun_edit
 from nanoai_gui.core.editing.edit import Edit
-from nanoai_gui.core.editing.importing import import_labels, import_particles
-from nanoai_gui.core.exchange.export import Format, export_outlines
-from nanoai_gui.core.exchange.reading import SUFFIXES, Choice, Outlines, Taken, read_outlines, take
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
@@ -27,6 +24,7 @@ from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 from nanoai_gui.gui.widgets.numbers import count
 
 if TYPE_CHECKING:
+    from nanoai_gui.core.exchange.reading import Choice, Outlines, Taken
     from nanoai_gui.core.tem.networks.corrections import Source
     from nanoai_gui.gui.exchange.export_dialog import ExportChoice
 
@@ -62,6 +60,8 @@ class Exchange(QObject):
 
     def ask_for_import(self) -> None:
         """Ask for a file with outlines for the image shown."""
+        from nanoai_gui.core.exchange.reading import SUFFIXES
+
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         chosen, _ = QFileDialog.getOpenFileName(
             self._window,
@@ -75,6 +75,8 @@ class Exchange(QObject):
 
     def read(self, path: Path) -> None:
         """Read outlines for the image shown, then ask what they are."""
+        from nanoai_gui.core.exchange.reading import read_outlines
+
         micrograph, key = self._session.micrograph, self._session.current
         if micrograph is None or key is None:
             return
@@ -148,6 +150,8 @@ class Exchange(QObject):
     def _first(
         self, key: int, outlines: Outlines, choice: Choice, taken: Taken, analysis: ImageAnalysis
     ) -> None:
+        from nanoai_gui.core.editing.importing import import_particles
+
         session = self._session
         if key not in session or analysis.request.generation != session.entry(key).generation:
             return
@@ -193,6 +197,8 @@ class Exchange(QObject):
         dialog.open()
 
     def _ask_where(self, choice: ExportChoice) -> None:
+        from nanoai_gui.core.exchange.export import Format
+
         folder = self._store.values.export_folder
         entry = self._session.current_entry
         if entry is None:
@@ -213,6 +219,7 @@ class Exchange(QObject):
 
     def write(self, path: Path, choice: ExportChoice) -> None:
         """Write outlines to a file, or to the files of a folder."""
+        from nanoai_gui.core.exchange.export import export_outlines
         from nanoai_gui.core.files.tables import image_names
 
         session = self._session
@@ -288,6 +295,9 @@ class Exchange(QObject):
 
 def _work_out(outlines: Outlines, choice: Choice, document: ImageDocument) -> tuple[Taken, Edit | None]:
     """Make one edit of agglomerates and particles; the document is a copy that may be changed on the way."""
+    from nanoai_gui.core.editing.importing import import_labels, import_particles
+    from nanoai_gui.core.exchange.reading import take
+
     if not document.is_measured:
         return take(outlines, choice, None), None
     taken = take(outlines, choice, document.labels)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from nanoai_gui.core.tem.calibration import Calibration
-from nanoai_gui.gui.tem.calibration_dialog import ApplyTo, CalibrationDialog, CalibrationFacts
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.entries import ImageEntry
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tools import Tool
+
+if TYPE_CHECKING:
+    from nanoai_gui.gui.tem.calibration_dialog import ApplyTo, CalibrationDialog
 
 LINE_HINT = "Drag along the scale bar. Shift keeps the line level, Esc gives up."
 
@@ -40,6 +44,8 @@ class Calibrating(QObject):
 
     def open(self) -> None:
         """Ask for the pixel size of the image shown."""
+        from nanoai_gui.gui.tem.calibration_dialog import CalibrationDialog, CalibrationFacts
+
         if self._dialog is not None:
             self._dialog.show()
             self._dialog.raise_()
@@ -95,6 +101,8 @@ class Calibrating(QObject):
         dialog.deleteLater()
 
     def _keys(self, apply_to: ApplyTo, shape: tuple[int, int]) -> list[int]:
+        from nanoai_gui.gui.tem.calibration_dialog import ApplyTo
+
         if apply_to is ApplyTo.ALL:
             return self._session.keys()
         return self._alike(shape) if apply_to is ApplyTo.ALIKE else [self._key]

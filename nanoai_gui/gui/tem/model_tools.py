@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
-from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES
 from nanoai_gui.core.tem.sizing import get_method
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
@@ -84,6 +83,8 @@ class ModelTools(QObject):
 
     def use_model(self, name: str, feature_set: str) -> None:
         """Measure with a model of the user from now on."""
+        from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES
+
         method = METHOD_OF_FEATURES[feature_set]
         settings = self._session.settings
         parameters = settings.method_parameters.get(method) or get_method(method).Parameters()
@@ -107,6 +108,8 @@ class ModelTools(QObject):
             self._open_paths(paths)
 
     def _saved(self, name: str, feature_set: str, is_wanted: bool) -> None:
+        from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES
+
         method = METHOD_OF_FEATURES[feature_set]
         if is_wanted:
             self.use_model(name, feature_set)

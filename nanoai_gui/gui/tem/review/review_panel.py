@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import (
     QAbstractTableModel,
     QEvent,
@@ -22,7 +24,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nanoai_gui.core.tem.review import Candidate
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
 from nanoai_gui.gui.tem.review.reviewing import Reviewing, share_of_next
 from nanoai_gui.gui.tem.session import TemSession
@@ -30,6 +31,9 @@ from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.widgets.keys import keep_navigation_keys
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button, row
 from nanoai_gui.gui.widgets.numbers import grouped
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.review import Candidate
 
 MOST_ROWS = 500
 """Nobody goes through more at a time."""

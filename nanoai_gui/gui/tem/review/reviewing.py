@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nanoai_gui.core.editing import labels
 from nanoai_gui.core.tem.particles import Particles
-from nanoai_gui.core.tem.review import Cache, Candidate, rank
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.selecting import of_agglomerates
 from nanoai_gui.gui.tem.session import TemSession
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.review import Cache, Candidate
 
 Place = tuple[int, int]
 """Key of an image, and id of an agglomerate in it."""
@@ -100,6 +103,8 @@ class Reviewing(QObject):
         return sum(_place(candidate) in self._skipped for candidate in self.candidates)
 
     def _ask(self) -> None:
+        from nanoai_gui.core.tem.review import rank
+
         entries = [entry for entry in self._session.entries() if entry.analysis is not None]
         settled = {entry.key: entry.document.reviewed() for entry in entries}
         # In a thread: it is NumPy's work, and an edit has usually changed one image only.
