@@ -34,7 +34,8 @@ LEAST_SPREAD = 0.12
 """Standard deviation of ln r that is allowed for at least."""
 ORDINARY = 3.0
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
-ROUNDS = 4
+TURNS, ROUNDS = 3, 4
+"""How often particles are added and parted in turn, and how often they are added in each."""
 TRIAL_STEPS, TRIAL_CLOSE_PX = 6, 0.06
 """A trial needs to be fitted only so far that one sees what it is worth."""
 BADLY_FITTED = 3.0
@@ -95,17 +96,21 @@ def revise(revision: Revision, physics: Physics, sizes: Sizes, cancelled: Cancel
     """
     revision = _without_the_worthless(revision, physics, cancelled)
     tried: list[NDArray[np.float64]] = []
-    for _ in range(ROUNDS):
-        checkpoint(cancelled)
-        places = _places(revision, sizes.typical, tried)
-        if not len(places):
-            break
-        tried.append(places[:, :3])
+    for _ in range(TURNS):
         before = len(revision.origin)
-        revision = _with(revision, physics, places, sizes, cancelled)
+        for _ in range(ROUNDS):
+            checkpoint(cancelled)
+            places = _places(revision, sizes.typical, tried)
+            if not len(places):
+                break
+            tried.append(places[:, :3])
+            n = len(revision.origin)
+            revision = _with(revision, physics, places, sizes, cancelled)
+            if len(revision.origin) == n:
+                break
+        revision = _split(revision, physics, sizes, cancelled)
         if len(revision.origin) == before:
             break
-    revision = _split(revision, physics, sizes, cancelled)
     revision = _without_the_worthless(revision, physics, cancelled)
     fit = solve(
         revision.model, revision.fit.state.parameters, revision.fit.optics, physics.columns, revision.held,
