@@ -21,8 +21,9 @@ STRAIN_SD = (0.02, 0.3)
 """Least and greatest spread of strain (half the logarithm of the aspect ratio) expected among particles."""
 ABSORPTION_SD = (0.02, 1.0)
 """The same for the logarithm of how much a particle absorbs."""
-ROUND, WELL_DESCRIBED = 0.045, 0.05
-"""Particles are spheres if their strain spreads by less, and no more than this is left of their contrast."""
+ROUND, WELL_DESCRIBED, EXACTLY_DESCRIBED = 0.045, 0.05, 0.012
+"""Particles are spheres if their strain spreads by less than the first and no more than the second is left of
+their contrast; ellipsoids, if no more than the third is."""
 BEST, FEWEST = 0.6, 12
 """Share of the handful from which the shared parameters are taken, and its least number of particles."""
 OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
@@ -68,9 +69,12 @@ class Physics:
     def tells_number(self) -> bool:
         """Whether what is left of the image can tell that a particle is missing or one too many.
 
-        Where particles are no spheres, what is left of their corners would be filled with small ones.
+        Where particles are neither spheres nor ellipsoids, what is left of their corners would be filled
+        with small ones.
         """
-        return self.strain_sd < ROUND and self.misfit < WELL_DESCRIBED
+        if self.strain_sd < ROUND:
+            return self.misfit < WELL_DESCRIBED
+        return self.kind is Kind.MASS and self.misfit < EXACTLY_DESCRIBED
 
     def prior(self, n: int) -> Prior:
         """Say what is expected of n particles."""
