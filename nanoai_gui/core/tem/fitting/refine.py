@@ -25,7 +25,7 @@ from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.revision import Revision, Sizes, doubtful, revise
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
-from nanoai_gui.core.tem.fitting.solver import find_contacts, solve
+from nanoai_gui.core.tem.fitting.solver import CLOSE_PX, find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
 from nanoai_gui.core.tem.micrograph import Micrograph
 
@@ -247,12 +247,14 @@ def _fit_part(
     fixed = held[piece.rows]
     model = Model(piece.scene, piece.component, physics.kind, physics.prior(len(start)), _rim(start))
     optics = scaled(physics.optics, piece.factor)
-    fit = solve(model, start, optics, physics.columns, fixed, cancelled=cancelled)
+    # With contacts still to be found there is no use in going all the way.
+    close = 0.05 if physics.overlap else CLOSE_PX
+    fit = solve(model, start, optics, physics.columns, fixed, close_px=close, cancelled=cancelled)
     if physics.overlap:
         for _ in range(2):
             model.contacts = find_contacts(model, fit, physics.overlap)
             fit = solve(
-                model, fit.state.parameters, optics, physics.columns, fixed, most_steps=6, cancelled=cancelled
+                model, fit.state.parameters, optics, physics.columns, fixed, most_steps=4, cancelled=cancelled
             )
     return Revision(model, fit, np.arange(len(start)), fixed)
 

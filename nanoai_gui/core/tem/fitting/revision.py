@@ -34,9 +34,9 @@ LEAST_SPREAD = 0.12
 """Standard deviation of ln r that is allowed for at least."""
 ORDINARY = 3.0
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
-TURNS, ROUNDS = 3, 4
+TURNS, ROUNDS = 2, 4
 """How often particles are added and parted in turn, and how often they are added in each."""
-TRIAL_STEPS, TRIAL_CLOSE_PX = 6, 0.06
+TRIAL_STEPS, TRIAL_CLOSE_PX = 5, 0.06
 """A trial needs to be fitted only so far that one sees what it is worth."""
 BADLY_FITTED = 3.0
 """Mean square of the weighted residual in a particle that may be two."""
