@@ -205,7 +205,7 @@ def _decode(value: Any, arrays: Mapping[str, NDArray[Any]], depth: int) -> Any: 
         return _decode_tagged(tag, inner, arrays, depth)
     except PackingError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, NanoAIError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, NanoAIError) as error:
         raise PackingError(f"a value of the form {tag} that cannot be") from error
 
 

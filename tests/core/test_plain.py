@@ -143,6 +143,13 @@ def test_a_field_of_a_newer_version_is_passed_over_and_a_missing_one_has_its_def
     assert from_bytes(AnalysisSettings, data) == settings
 
 
+@pytest.mark.parametrize("form", ["!r", "!e", "!q", "!d"])
+@pytest.mark.parametrize("inner", [[], ["Polarity"], 3, None, "x"])
+def test_forms_without_their_parts_are_refused(form: str, inner: Any) -> None:
+    with pytest.raises(PackingError):
+        from_bytes(object, pack({form: inner}))
+
+
 def test_nesting_has_an_end() -> None:
     value: Any = 1
     for _ in range(200):
