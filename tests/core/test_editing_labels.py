@@ -241,3 +241,8 @@ def test_damaged_edits_are_refused(document: ImageDocument) -> None:
     assert isinstance(patch, LabelPatch)
     with pytest.raises(ValueError, match="outside of the image"):
         LabelPatch(patch.shape, patch.starts + 10**6, patch.lengths, patch.old, patch.new)
+    largest = np.iinfo(np.int64).max
+    for starts, message in (([5, largest], "outside"), ([5, 5], "overlap"), ([9, 5], "overlap")):
+        one = np.ones(2, dtype=np.int32)
+        with pytest.raises(ValueError, match=message):
+            LabelPatch(patch.shape, np.array(starts), one, one, one)

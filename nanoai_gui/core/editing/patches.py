@@ -55,7 +55,7 @@ class LabelPatch:
         Height and width of the image in px.
     starts, lengths
         (n,) int64 and int32: index of the first pixel of each run in the flattened image, and its pixels.
-        Runs do not overlap.
+        Runs are in ascending order and do not overlap.
     old, new
         (n,) int32, the id before and after.
     """
@@ -70,11 +70,14 @@ class LabelPatch:
         n = len(self.starts)
         if not n or not len(self.lengths) == len(self.old) == len(self.new) == n:
             raise ValueError("runs without their lengths or ids")
-        last = int((self.starts + self.lengths).max())
         if min(self.shape) < 1 or int(self.starts.min()) < 0 or int(self.lengths.min()) < 1:
             raise ValueError("runs that cannot be")
-        if last > self.shape[0] * self.shape[1]:
+        n_pixels = self.shape[0] * self.shape[1]
+        # The starts alone first: those of a damaged file may be so large that a sum of them wraps round.
+        if int(self.starts.max()) >= n_pixels or int((self.starts + self.lengths).max()) > n_pixels:
             raise ValueError("pixels outside of the image")
+        if (self.starts[1:] < self.starts[:-1] + self.lengths[:-1]).any():
+            raise ValueError("runs that overlap or are not in order")
 
     @classmethod
     def to(
