@@ -16,6 +16,9 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.importing import import_labels, import_particles
 from nanoai_gui.core.editing.patches import ValuePatch
 from nanoai_gui.core.editing.remeasure import amendment, measure, remeasurement
+from nanoai_gui.core.exchange.reading import Choice, Outlines
+from nanoai_gui.core.exchange.reading import take as take_outlines
+from nanoai_gui.core.exchange.shapes import Role, Shape
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageRequest, load
 from nanoai_gui.core.tem.by_hand import seconds_of, value_key
 from nanoai_gui.core.tem.distribution import take
@@ -199,3 +202,19 @@ def test_every_method_has_a_title_and_says_whether_it_is_automatic() -> None:
         made().micrograph, made().analysis.agglomerates, method.Parameters(), lambda f, m: None, lambda: False
     )
     assert len(nothing.particles) == 0 and set(nothing.excluded) >= {""}
+
+
+def test_particles_of_the_largest_ids_leave_room_for_others() -> None:
+    document = made().document()
+    known = ((2**31 - 1, 20.0), (7, 40.0), (2**30, 60.0))
+    shapes = [Shape(ident=i, circle=(x, 20.0, 5.0)) for i, x in known]
+    outlines = Outlines(Path("a.zip"), document.labels.shape, None, tuple(shapes))
+    taken = take_outlines(outlines, Choice(False, True, Role.PARTICLE), document.labels)
+    assert taken.particles is not None
+    assert taken.notes == ("Ids above 1000000 were given new numbers, from 8 on.",)
+    assert dict(zip(taken.particles.ids.tolist(), taken.particles.x.tolist(), strict=True)) == {
+        7: 40.0, 8: 60.0, 9: 20.0,
+    }  # fmt: skip
+    do(document, import_particles(document, "manual", taken.particles))
+    do(document, circles.add(document, "manual", Ellipse(30.0, 30.0, 4.0, 4.0)))
+    assert document.results["manual"].particles.ids.tolist() == [7, 8, 9, 10]

@@ -23,7 +23,7 @@ SUFFIXES = (".zip", ".roi", ".json", ".tif", ".tiff", ".png")
 """Endings (lower case) of files that may hold outlines."""
 
 LARGEST_KEPT_ID = 1_000_000
-"""Agglomerates keep ids up to this one when they are taken into an image."""
+"""Agglomerates and particles keep ids up to this one when they are taken into an image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +159,8 @@ def take(outlines: Outlines, choice: Choice, labels: NDArray[np.int32] | None) -
         shapes = _chosen(outlines, Role.PARTICLE, choice.default)
         particles, said = to_particles(shapes, outlines.shape, labels if new is None else new)
         notes += said
+        particles, said = _with_small_particle_ids(particles)
+        notes += said
     return Taken(new, particles, tuple(notes))
 
 
@@ -170,8 +172,22 @@ def _with_small_ids(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple
     large = ids[ids > LARGEST_KEPT_ID]
     first = int(ids[ids <= LARGEST_KEPT_ID].max(initial=0)) + 1
     new = np.where(labels > LARGEST_KEPT_ID, first + np.searchsorted(large, labels), labels)
-    note = f"Ids above {LARGEST_KEPT_ID} were given new numbers, from {first} on."
-    return new.astype(np.int32), (note,)
+    return new.astype(np.int32), (_renumbered(first),)
+
+
+def _with_small_particle_ids(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
+    """Give particles above :data:`LARGEST_KEPT_ID` new ids: those added later need larger ones."""
+    is_large = particles.ids > LARGEST_KEPT_ID
+    if not is_large.any():
+        return particles, ()
+    first = int(particles.ids[~is_large].max(initial=0)) + 1
+    ids = particles.ids.copy()
+    ids[is_large] = np.arange(first, first + np.count_nonzero(is_large), dtype=np.int32)
+    return replace(particles, ids=ids), (_renumbered(first),)
+
+
+def _renumbered(first: int) -> str:
+    return f"Ids above {LARGEST_KEPT_ID} were given new numbers, from {first} on."
 
 
 def _chosen(outlines: Outlines, role: Role, default: Role) -> list[Shape]:
