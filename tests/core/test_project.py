@@ -26,6 +26,7 @@ from nanoai_gui.core.project.errors import (
     ProjectReadOnly,
     ProjectTrouble,
 )
+from nanoai_gui.core.project.lock import lock_path
 from nanoai_gui.core.project.opening import (
     copy_project,
     describe_salvage,
@@ -35,7 +36,7 @@ from nanoai_gui.core.project.opening import (
     settle_copy,
 )
 from nanoai_gui.core.project.records import ImageFacts, StoredEdit
-from nanoai_gui.core.project.sources import Fingerprint, take_fingerprint
+from nanoai_gui.core.project.sources import Fingerprint, Source, SourceState, check_source, take_fingerprint
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter
 from nanoai_gui.core.tem.agglomerates import PackedLabels
@@ -313,7 +314,62 @@ def test_a_project_is_read_from_where_nothing_can_be_written_and_its_log_too(
         left.chmod(0o700)
 
 
+def test_a_copy_does_not_replace_what_another_window_works_on(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "open.nanoai"
+    copy_project(path, target)
+    opened = open_project(target)
+    assert opened.store is not None
+    with opened.store.transaction():
+        opened.store.remove_image(1)
+    with pytest.raises(ProjectInUse):
+        copy_project(path, target)
+    opened.store.close()
+    assert [i.number for i in read_project(target).content.images] == [2, 3]
+    assert not list(tmp_path.glob(".nanoai-*"))
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links cannot be told apart there")
+def test_a_link_in_the_place_of_the_lock_is_not_followed(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("of great value")
+    lock_path(path).symlink_to(other)
+    with pytest.raises(ProjectReadOnly):
+        open_project(path)
+    assert other.read_text() == "of great value"
+    assert len(read_project(path).content.images) == 3
+
+
 # ---------------------------------------------------------------------- what the file may be
+
+
+def test_a_format_that_never_was_is_damage_and_leaves_no_copy(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    with pytest.raises(DamagedProject, match="a format 0 that never was"):
+        open_project(path)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE images SET state = 'text' WHERE id = 1",
+        "UPDATE images SET state = 10 WHERE id = 1",
+        "UPDATE images SET position = 'text' WHERE id = 1",
+        "UPDATE images SET size = 1, mtime_ns = NULL WHERE id = 1",
+        "UPDATE labels SET data = 1000000 WHERE image = 1",
+        "UPDATE analyses SET data = 'text' WHERE image = 1",
+        "UPDATE edits SET data = 1000000 WHERE image = 1",
+    ],
+)
+def test_columns_that_hold_something_else_are_named(path: Path, change: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(change)
+    connection.close()
+    content = read_project(path).content
+    assert len(content.problems) == 1
+    assert_same(next(i for i in content.images if i.number == 2).analysis, analysis_of(2))
 
 
 def test_a_newer_project_is_left_alone(path: Path) -> None:
@@ -589,6 +645,37 @@ def test_a_defect_keeps_nothing_else_from_the_disk(path: Path, writers: Writers)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+@pytest.mark.parametrize("fails", ["copying", "replacing"])
+def test_writing_again_what_was_deleted_is_tried_until_it_works(
+    path: Path, fails: str, writers: Writers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = writers(open_project(path).store, retry_seconds=0.02)
+    path.unlink()
+    tries = []
+    copy_to, replace_file = ProjectStore.copy_to, Path.replace
+
+    def copying(self: ProjectStore, target: Path) -> None:
+        copy_to(self, target)
+        tries.append(target)
+        if fails == "copying" and len(tries) < 4:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    def replacing(self: Path, target: Path) -> Path:
+        if fails == "replacing" and len(tries) < 4:
+            raise PermissionError("not now")
+        return replace_file(self, target)
+
+    monkeypatch.setattr(ProjectStore, "copy_to", copying)
+    monkeypatch.setattr(Path, "replace", replacing)
+    writer.put(lambda s: s.remove_image(1))
+    assert writer.flush(10) and writer.trouble is None
+    writer.close()
+    assert len(tries) == 4
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert [i.number for i in read_project(path).content.images] == [2, 3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
 def test_a_project_that_was_moved_or_deleted_while_open_is_written_again(
     path: Path, how: str, writers: Writers
@@ -649,6 +736,14 @@ def test_a_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     taken = take_fingerprint(file)
     assert taken.size == 3
     assert taken.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "a.tif"
+    folder.mkdir()
+    for known in (None, Fingerprint(1, 2, "3")):
+        found = check_source(Source(folder, None, known), tmp_path / "p.nanoai")
+        assert found.state is SourceState.MISSING
 
 
 def test_a_project_that_rests_is_one_file(path: Path, tmp_path: Path, writers: Writers) -> None:

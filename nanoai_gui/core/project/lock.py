@@ -31,6 +31,10 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""The lock is written into: a link in its place, unpacked with a project, must not lead to another file."""
+
+
 class ProjectLock:
     """Holds a project for this process until :meth:`release`, or until the process ends in whatever way.
 
@@ -53,7 +57,7 @@ class ProjectLock:
 
     def _open(self, project: Path) -> int:
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
             try:
                 _take(descriptor)
             except OSError:

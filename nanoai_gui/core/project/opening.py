@@ -162,6 +162,8 @@ def copy_project(path: Path, target: Path) -> None:
 
     Raises
     ------
+    ProjectInUse
+        If another window works on what would be replaced.
     OSError, sqlite3.Error
         If that fails; what stood at ``target`` still stands there.
     """
@@ -170,7 +172,7 @@ def copy_project(path: Path, target: Path) -> None:
         with _reading(path) as connection:
             store = ProjectStore(path, connection, None)
             store.copy_to(temporary)
-        _settle_copy(temporary, target)
+        settle_copy(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -187,23 +189,19 @@ def settle_copy(temporary: Path, target: Path) -> None:
     """
     lock = ProjectLock(target)
     try:
-        _settle_copy(temporary, target)
+        connection = connect(temporary)
+        try:
+            ProjectStore(temporary, connection, None).rebase(target)
+        finally:
+            connection.close()
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        # A log left by a killed process belongs to what is replaced, and would spoil what replaces it.
+        for end in ("-wal", "-shm"):
+            target.with_name(target.name + end).unlink(missing_ok=True)
+        temporary.replace(target)
     finally:
         lock.release()
-
-
-def _settle_copy(temporary: Path, target: Path) -> None:
-    connection = connect(temporary)
-    try:
-        ProjectStore(temporary, connection, None).rebase(target)
-    finally:
-        connection.close()
-    with temporary.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    # A log left by a killed process belongs to what is replaced, and would spoil what replaces it.
-    for end in ("-wal", "-shm"):
-        target.with_name(target.name + end).unlink(missing_ok=True)
-    temporary.replace(target)
 
 
 # ---------------------------------------------------------------------- what a file is
@@ -240,6 +238,8 @@ def _bring_up(path: Path, connection: sqlite3.Connection, keep: bool = True) -> 
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == schema.FORMAT:
         return None
+    if version not in schema.MIGRATIONS:
+        raise DamagedProject(path, f"a format {version} that never was")
     backup = None
     if keep:
         backup = free_name(path.with_name(f"{path.stem} (format {version}){path.suffix}"))
@@ -253,9 +253,6 @@ def _bring_up(path: Path, connection: sqlite3.Connection, keep: bool = True) -> 
     try:
         schema.migrate(connection, version)
         connection.execute("COMMIT")
-    except KeyError as error:
-        connection.execute("ROLLBACK")
-        raise DamagedProject(path, f"a format {version} that never was") from error
     except BaseException:
         connection.execute("ROLLBACK")
         raise

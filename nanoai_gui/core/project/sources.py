@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -178,6 +179,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _compare(path: Path, known: Fingerprint | None, cancelled: Cancelled) -> SourceCheck:
     try:
         facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            # A folder, or a device that could be read for ever.
+            return SourceCheck(SourceState.MISSING, path)
         now = Fingerprint(facts.st_size, facts.st_mtime_ns)
         if known is None:
             return SourceCheck(SourceState.SAME, path, now)

@@ -56,6 +56,7 @@ class ProjectStore:
         self._lock = lock
         self._identity = identity(path)
         self._cards: set[str] = set()
+        self._astray: list[Path] = []
 
     @classmethod
     def create(cls, path: Path) -> ProjectStore:
@@ -133,14 +134,28 @@ class ProjectStore:
             return
         # SQLite would go on writing into a file without a name, or apart from its log.
         fresh = self.path.with_name(f".nanoai-{secrets.token_hex(8)}.tmp")
-        self.copy_to(fresh)
+        try:
+            self.copy_to(fresh)
+        except BaseException:
+            # It is tried again and again: what is left of each try would fill the disk.
+            fresh.unlink(missing_ok=True)
+            raise
         self._connection.close()
-        for end in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-        if self.path.exists():
-            # Another file came in the place of ours: it is not ours to destroy.
-            self.path.rename(free_name(self.path.with_name(f"{self.path.stem} (other){self.path.suffix}")))
-        fresh.replace(self.path)
+        try:
+            for end in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+            if self.path.exists():
+                # Another file came in the place of ours: it is not ours to destroy.
+                other = self.path.with_name(f"{self.path.stem} (other){self.path.suffix}")
+                self.path.rename(free_name(other))
+            fresh.replace(self.path)
+        except OSError:
+            # The copy is all there is now: the next try starts from it.
+            self._connection = connect(fresh)
+            self._astray.append(fresh)
+            raise
+        while self._astray:
+            self._astray.pop().unlink(missing_ok=True)
         self._connection = connect(self.path)
         use_log(self._connection)
         self._identity = identity(self.path)
@@ -310,7 +325,7 @@ class ProjectStore:
         for (number,) in rows.fetchall():
             try:
                 images.append(self.image(number, problems))
-            except (PackingError, sqlite3.Error, ValueError) as error:
+            except (PackingError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 problems.append(f"Image {number} of the project could not be read ({error}).")
         (largest,) = self._connection.execute("SELECT max(id) FROM images").fetchone()
         return ProjectContent(
@@ -335,7 +350,8 @@ class ProjectStore:
         if row is None:
             raise KeyError(number)
         state, relative, size, mtime_ns, sha256, pending, position, removed = row
-        facts = from_bytes(ImageFacts, state)
+        facts = from_bytes(ImageFacts, _bytes(state))
+        relative = None if relative is None else str(relative)
         taken = None if size is None else Fingerprint(int(size), int(mtime_ns), str(sha256 or ""))
         analysis = None
         try:
@@ -346,7 +362,7 @@ class ProjectStore:
                     f"The results of {facts.title or facts.path.name} could not be read ({error})."
                 )
         edits = tuple(
-            StoredEdit(int(step), str(uid), str(time), str(title), bytes(data))
+            StoredEdit(int(step), str(uid), str(time), str(title), _bytes(data))
             for step, uid, time, title, data in self._connection.execute(
                 "SELECT step, uid, time, title, data FROM edits WHERE image = ? ORDER BY step", (number,)
             )
@@ -364,7 +380,7 @@ class ProjectStore:
         row = self._connection.execute("SELECT data FROM analyses WHERE image = ?", (number,)).fetchone()
         if row is None:
             return None
-        analysis = from_bytes(ImageAnalysis, row[0])
+        analysis = from_bytes(ImageAnalysis, _bytes(row[0]))
         labels = self._labels(number)
         if labels.shape != analysis.shape:
             raise PackingError("labels of another size than the image")
@@ -376,7 +392,7 @@ class ProjectStore:
         ).fetchone()
         if row is None:
             return NO_LABELS
-        packed = PackedLabels((int(row[0]), int(row[1])), bytes(row[2]))
+        packed = PackedLabels((int(row[0]), int(row[1])), _bytes(row[2]))
         if not all(0 < side <= LARGEST_SIDE for side in packed.shape):
             raise PackingError("labels of a size that cannot be")
         if zlib.crc32(packed.data) != row[3]:
@@ -392,7 +408,7 @@ class ProjectStore:
             place = labels[row_number * TILE : (row_number + 1) * TILE, column * TILE : (column + 1) * TILE]
             if row_number < 0 or column < 0 or place.size == 0:
                 raise PackingError("a tile outside of its image")
-            place[...] = PackedLabels((place.shape[0], place.shape[1]), bytes(data)).unpack()
+            place[...] = PackedLabels((place.shape[0], place.shape[1]), _bytes(data)).unpack()
         return PackedLabels.pack(labels)
 
     def removed_images(self) -> dict[tuple[str, int | None], int]:
@@ -411,7 +427,7 @@ class ProjectStore:
     def spectra(self) -> dict[str, bytes]:
         """Read the parts of the Spectra tab, in order."""
         rows = self._connection.execute("SELECT name, data FROM spectra ORDER BY place, name")
-        return {str(name): bytes(data) for name, data in rows}
+        return {str(name): data for name, data in rows if isinstance(data, bytes)}
 
     def models(self) -> dict[str, Any]:
         """Read the cards of the models that measured here, by their identity."""
@@ -421,6 +437,13 @@ class ProjectStore:
     def journal(self) -> list[tuple[str, int | None, str, str]]:
         """Read the journal, oldest first: time, image, what was done, and to what."""
         return list(self._connection.execute("SELECT time, image, what, title FROM journal ORDER BY id"))
+
+
+def _bytes(value: object) -> bytes:
+    """Give what a column of bytes holds: SQLite lets a file hold anything in it."""
+    if not isinstance(value, bytes):
+        raise PackingError(f"holds a {type(value).__name__} where bytes belong")
+    return value
 
 
 def _now() -> str:
