@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
@@ -31,6 +32,7 @@ from nanoai_gui.gui.spectra.map_bar import FITTED
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
+from nanoai_gui.gui.spectra.spectrum_plot import TEXT_MARGIN, Curve, SpectrumPlot
 from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
 
@@ -357,6 +359,10 @@ def test_fitted_bands_colour_the_map_where_the_spectra_reach(tab: SpectraTab, qt
         timeout=SOON,
     )
     assert tab.map.values is not None and np.nanmedian(tab.map.values) == pytest.approx(1590, abs=0.5)
+    boxes.band.setCurrentIndex(place["Graphene D"])
+    boxes.changed.emit()
+    qtbot.waitUntil(lambda: "found in no spectrum" in tab.map.scale.note, timeout=SOON)
+    assert tab.map.scale.note.startswith("Graphene D position") and tab.map.scale.scale is None
     session = session_of(tab)
     (key,) = session.add_paths([Path("short.csv")])
     spectra = map_of().crop(1000, 1200)
@@ -600,3 +606,37 @@ def test_predictions_colour_the_map_and_rejected_pixels_have_their_own(tab: Spec
     assert [name for name, _ in scale.names] == ["early", "late", NOT_CLASSIFIED_NAME]
     session.set_predictions(key, None)
     assert tab.map.bar.what != "Class"
+
+
+def test_the_label_of_the_highest_peak_is_whole_in_a_low_plot(qtbot: QtBot) -> None:
+    plot = SpectrumPlot("low", "Preprocessed")
+    qtbot.addWidget(plot)
+    plot.resize(500, 110)
+    plot.show()
+    qtbot.waitExposed(plot)
+    values = 230 * np.exp(-(((AXIS - 1590) / 15) ** 2))
+    plot.set_curves([Curve(AXIS, values)])
+    plot.set_peaks(np.array([1590.0]), np.array([230.0]))
+    plot.view_box.updateAutoRange()
+    (label,) = [item for item in plot.items() if isinstance(item, pg.TextItem)]
+
+    def room() -> float:
+        """Screen px between the top of the text and that of the plot."""
+        bottom, top = plot.view_box.viewRange()[1]
+        above = (top - label.pos().y()) / (top - bottom) * plot.view_box.height()
+        return float(above - (1.1 * label.boundingRect().height() - TEXT_MARGIN))
+
+    assert room() >= -0.5
+    plot.view_box.setYRange(0, 235, padding=0)
+    assert room() >= -0.5 and label.pos().y() < 230
+    plot.view_box.setYRange(0, 100, padding=0)
+    assert label.pos().y() == 230, "the label of a peak out of sight is out of sight too"
+
+
+def test_a_smoothing_window_says_what_it_spans(tab: SpectraTab) -> None:
+    panel = tab.preprocessing
+    panel.add_step("smooth")
+    step = float(AXIS[1] - AXIS[0])
+    assert f"spans {9 * step:.3g} cm⁻¹" in panel.summary.text()
+    panel.add_step("normalise")
+    assert "spans" not in panel.summary.text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
@@ -19,6 +19,7 @@ from nanoai_gui.core.spectra.training import ValidationSettings
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.spectra.figures import Figures
 from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.spectra.training_charts import ClassConfusion
 from nanoai_gui.gui.spectra.training_panel import TrainingPanel
 from tests.gui.spectra_made import add_set, labelled_set, map_set
 
@@ -219,3 +220,21 @@ def test_steps_that_suit_the_range_are_suggested_until_a_person_chooses(
     session.set_pipeline(Pipeline())
     qtbot.wait(300)
     assert panel.what.steps_box.currentData() == "none"
+
+
+def test_the_confusion_matrix_names_its_rows_whole_however_short_the_classes(qtbot: QtBot) -> None:
+    chart = ClassConfusion()
+    qtbot.addWidget(chart)
+    chart.set_matrix(("1", "2"), [[5, 1], [0, 7]])
+    chart.resize(chart.sizeHint())
+    metrics = chart.fontMetrics()
+    line = metrics.height()
+    picture = chart.grab(QRect(0, 2 * line, chart.width() // 3, line)).toImage()
+    paper = picture.pixelColor(0, 0)
+    inked = [
+        x
+        for x in range(picture.width())
+        if any(picture.pixelColor(x, y) != paper for y in range(picture.height()))
+    ]
+    ratio = picture.devicePixelRatio()
+    assert len(inked) > 0.5 * ratio * metrics.horizontalAdvance("True class")

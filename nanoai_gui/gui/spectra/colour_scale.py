@@ -29,6 +29,11 @@ class ColourScale(QWidget):
         """What is shown."""
         return self._scale
 
+    @property
+    def note(self) -> str:
+        """What is said beside it."""
+        return self._note
+
     def set_scale(self, scale: Scale | None) -> None:
         """Show another scale."""
         self._scale = scale

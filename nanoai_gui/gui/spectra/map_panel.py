@@ -228,6 +228,9 @@ class MapPanel(QWidget):
             return
         self._prepared, self._values = found
         self._paint(colour_values(self._values, self._title(wanted), wanted.unit, self.bar.colour_map))
+        if not np.isfinite(self._values).any():
+            self.scale.set_scale(None)
+            self.scale.set_note(f"{self._title(wanted)} was found in no spectrum: choose another band.")
         if self.plot.tool is MapTool.BRUSH:
             self._offer_threshold()
             self._show_threshold()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -107,6 +108,7 @@ class PreprocessingPanel(QWidget):
         self._lay_out()
         session.pipeline_changed.connect(self._show)
         session.step_changed.connect(self._show_chosen)
+        session.current_changed.connect(self._show_chosen)
         self._show()
 
     def _lay_out(self) -> None:
@@ -258,10 +260,20 @@ class PreprocessingPanel(QWidget):
             )
             return
         name, values = steps[place]
-        self.summary.setText(get_step(name).SUMMARY)
+        self.summary.setText(get_step(name).SUMMARY + self._window_in_words(place))
         form = self._form(name)
         form.set_values(values)
         form.show()
+
+    def _window_in_words(self, place: int) -> str:
+        """Tell how much of the spectra shown a window of points spans, which presets cannot know."""
+        steps, spectra = self._session.pipeline.steps, self._session.spectra
+        window = getattr(steps[place][1], "window", None)
+        resampled = any(name == "resample" for name, _ in steps[:place])
+        if window is None or spectra is None or spectra.axis.size < 2 or resampled:
+            return ""
+        span = window * float(np.median(np.diff(spectra.axis)))
+        return f" The window spans {span:.3g} cm⁻¹ here: bands much narrower than that lose height."
 
     def _form(self, name: str) -> ParameterForm:
         if name not in self.forms:

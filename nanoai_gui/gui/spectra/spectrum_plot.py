@@ -18,6 +18,10 @@ from nanoai_gui.gui.widgets.layout import GRID
 Floats = NDArray[np.floating]
 LABEL_WIDTH, LABEL_HEIGHT = 34, 20
 """Screen px that the label of a peak needs."""
+LABEL_RISE = 1.1
+"""Heights of a label from the peak up to its top."""
+TEXT_MARGIN = 4
+"""Empty px around the text of a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,7 @@ class SpectrumPlot(pg.PlotWidget):
         self._band.sigRegionChangeFinished.connect(self._on_band)
         self.addItem(self._band, ignoreBounds=True)
         self.view_box.sigXRangeChanged.connect(self._place_labels)
+        self.view_box.sigYRangeChanged.connect(self._place_labels)
         self._is_built = True
         self._restyle()
 
@@ -128,24 +133,30 @@ class SpectrumPlot(pg.PlotWidget):
         """Label peaks with their Raman shift."""
         self._peaks = shifts, heights
         while len(self._labels) < shifts.size:
-            label = pg.TextItem(anchor=(0.5, 1.1))
+            label = pg.TextItem(anchor=(0.5, LABEL_RISE))
             self._labels.append(label)
             self.addItem(label, ignoreBounds=True)
         colour = self.palette().color(QPalette.ColorRole.Text)
-        for label, shift, height in zip(self._labels, shifts, heights, strict=False):
+        for label, shift in zip(self._labels, shifts, strict=False):
             label.setText(f"{shift:.0f}", color=colour)
-            label.setPos(float(shift), float(height))
         self._place_labels()
 
     def _place_labels(self, *_: object) -> None:
-        """Show the labels that have room: of two too near each other, that of the higher peak."""
+        """Show the labels that have room, whole: of two too near each other, that of the higher peak."""
         shifts, heights = self._peaks
-        low, high = self.view_box.viewRange()[0]
+        (low, high), (bottom, top) = self.view_box.viewRange()
+        per_px = (top - bottom) / max(self.view_box.height(), 1.0)
         apart = LABEL_WIDTH * (high - low) / max(self.view_box.width(), 1.0)
         shown: list[float] = []
         for i in np.argsort(-heights):
             fits = all(abs(float(shifts[i]) - other) >= apart for other in shown)
             self._labels[i].setVisible(fits)
+            tall = LABEL_RISE * self._labels[i].boundingRect().height() - TEXT_MARGIN
+            height = float(heights[i])
+            # In a low plot the label of the highest peak would stick out at the top.
+            self._labels[i].setPos(
+                float(shifts[i]), min(height, top - tall * per_px) if height <= top else height
+            )
             if fits:
                 shown.append(float(shifts[i]))
         for label in self._labels[shifts.size :]:

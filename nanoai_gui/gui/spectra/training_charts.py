@@ -20,6 +20,7 @@ from nanoai_gui.gui.widgets.numbers import grouped
 
 MOST_EARLIER = 40
 """Curves of networks trained before that stay visible."""
+TRUE_CLASS = "True class"
 
 
 class LossPlot(StillPlot):
@@ -152,14 +153,14 @@ class ClassConfusion(QWidget):
         line, height = metrics.height(), self._row_height()
         painter = QPainter(self)
         n = len(self._classes)
-        widest = max(metrics.horizontalAdvance(name) for name in self._classes)
+        widest = max(metrics.horizontalAdvance(name) for name in (TRUE_CLASS, *self._classes))
         left = min(widest + GRID, self.width() // 3)
         width = (self.width() - left) / n
         centre = Qt.AlignmentFlag.AlignCenter
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(theme.faint_text))
         painter.drawText(QRectF(left, 0, self.width() - left, line), centre, "Class found")
-        painter.drawText(QRectF(0, 2 * line, left - HALF, line), right, "True class")
+        painter.drawText(QRectF(0, 2 * line, left - HALF, line), right, TRUE_CLASS)
         top = 3 * line + HALF
         wrapped = Qt.TextFlag.TextWordWrap
         for i, row in enumerate(self._matrix.tolist()):

@@ -12,7 +12,7 @@ from nanoai_gui.core.parameters import parameter
 
 NAME = "smooth"
 TITLE = "Smooth (Savitzky-Golay)"
-SUMMARY = "Fits a polynomial to a sliding window: takes noise away and keeps the height of bands."
+SUMMARY = "Fits a polynomial to a sliding window: takes noise away and keeps the height of wide bands."
 
 
 @dataclass(frozen=True, slots=True)
