@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.spectra.colour_scale import RAMP_WIDTH
 from nanoai_gui.gui.spectra.colours import NOT_CLASSIFIED_NAME
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
 from nanoai_gui.gui.spectra.map_bar import FITTED
@@ -640,3 +642,17 @@ def test_a_smoothing_window_says_what_it_spans(tab: SpectraTab) -> None:
     assert f"spans {9 * step:.3g} cm⁻¹" in panel.summary.text()
     panel.add_step("normalise")
     assert "spans" not in panel.summary.text()
+
+
+def test_the_ramp_of_a_narrow_map_leaves_room_for_its_ends(tab: SpectraTab) -> None:
+    scale = tab.map.scale
+    assert scale.scale is not None
+    scale.set_scale(replace(scale.scale, high=25411.0, unit="cm⁻¹"))
+    needed = scale.fontMetrics().horizontalAdvance("25411 cm⁻¹")
+    scale.setMinimumWidth(0)
+    scale.resize(900, scale.height())
+    assert scale.ramp().width() == RAMP_WIDTH
+    narrow = round(scale.ramp().left()) + needed + 60
+    scale.resize(narrow, scale.height())
+    assert 30 < scale.ramp().width() < RAMP_WIDTH
+    assert scale.ramp().right() + needed < narrow

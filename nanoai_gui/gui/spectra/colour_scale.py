@@ -11,7 +11,7 @@ from nanoai_gui.gui.theme import tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF
 from nanoai_gui.gui.widgets.numbers import significant
 
-RAMP_WIDTH = 160
+RAMP_WIDTH, NARROWEST_RAMP = 160, 24
 SWATCH = 11
 
 
@@ -51,6 +51,17 @@ class ColourScale(QWidget):
         """One line."""
         return QSize(200, self.fontMetrics().height() + GRID)
 
+    def ramp(self) -> QRectF:
+        """Where the ramp is painted: shorter where the number at its high end would be cut off."""
+        if self._scale is None or self._scale.colours is None:
+            return QRectF()
+        wide = self.fontMetrics().horizontalAdvance
+        x = float(GRID) + (wide(self._note) + GRID if self._note else 0)
+        x += wide(self._scale.title) + GRID + wide(significant(self._scale.low, 4)) + HALF
+        room = self.width() - x - HALF - wide(_high_end(self._scale))
+        width = min(max(room, NARROWEST_RAMP), RAMP_WIDTH)
+        return QRectF(x, (self.height() - SWATCH) / 2, width, SWATCH)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint it from the left."""
         painter = QPainter(self)
@@ -63,16 +74,15 @@ class ColourScale(QWidget):
             return
         x = self._text(painter, x, self._scale.title, theme.faint_text) + GRID
         if self._scale.colours is not None:
-            unit = f" {self._scale.unit}" if self._scale.unit else ""
-            x = self._text(painter, x, significant(self._scale.low, 4), theme.text) + HALF
-            box = QRectF(x, (self.height() - SWATCH) / 2, RAMP_WIDTH, SWATCH)
+            self._text(painter, x, significant(self._scale.low, 4), theme.text)
+            box = self.ramp()
             ramp = QLinearGradient(box.topLeft(), box.topRight())
             for i in range(0, 256, 15):
                 ramp.setColorAt(i / 255, QColor(*(int(v) for v in self._scale.colours[i])))
             painter.setPen(QColor(theme.line))
             painter.setBrush(ramp)
             painter.drawRect(box)
-            self._text(painter, box.right() + HALF, significant(self._scale.high, 4) + unit, theme.text)
+            self._text(painter, box.right() + HALF, _high_end(self._scale), theme.text)
         for name, colour in self._scale.names:
             painter.setPen(QColor(theme.faint_text))
             painter.setBrush(QColor(colour))
@@ -87,6 +97,10 @@ class ColourScale(QWidget):
         painter.drawText(QPointF(x, baseline), text)
         painter.setPen(Qt.PenStyle.NoPen)
         return x + metrics.horizontalAdvance(text)
+
+
+def _high_end(scale: Scale) -> str:
+    return f"{significant(scale.high, 4)} {scale.unit}".strip()
 
 
 def _in_words(scale: Scale) -> str:
