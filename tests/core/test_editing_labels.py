@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nanoai_gui.core.editing import labels
+from nanoai_gui.core.editing import circles, labels
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.patches import LabelPatch
@@ -41,6 +41,32 @@ def test_a_deleted_id_is_never_given_again(document: ImageDocument) -> None:
     do(document, labels.delete(document, [last]))
     do(document, labels.add_polygon(document, np.array([[5.0, 90], [25, 90], [15, 110]])))
     assert id_at(document, 15, 97) == last + 1
+
+
+def test_a_new_number_changes_no_measurement(document: ImageDocument) -> None:
+    old, new = id_at(document, 146, 54), document.next_agglomerate()
+    document.set_value(f"reviewed/{old}", True)
+    do(document, circles.add(document, "watershed", circles.Ellipse(146, 54, 12, 12, 0)))
+    before = document.results["watershed"].particles
+    kept = before.select(before.agglomerate == old)
+    edit = do(document, labels.take_new_id(document, old))
+    after = document.results["watershed"].particles
+    mine = after.select(after.agglomerate == new)
+    assert id_at(document, 146, 54) == new and old not in document.table.ids
+    assert document.stale() == {}, "nothing is measured again: that could find something else"
+    assert mine.ids.tolist() == kept.ids.tolist()
+    assert mine.diameter_px.tolist() == kept.diameter_px.tolist()
+    assert document.reviewed() == {new}
+    document.apply(edit, forward=False)
+    assert document.reviewed() == {old} and document.stale() == {}
+
+
+def test_a_new_number_does_not_take_in_what_was_left_out(document: ImageDocument) -> None:
+    old, new = id_at(document, 146, 54), document.next_agglomerate()
+    do(document, labels.exclude(document, [old]))
+    do(document, labels.take_new_id(document, old))
+    assert document.table.excluded[document.table.ids.tolist().index(new)] == labels.LEFT_OUT_BY_HAND
+    assert document.stale() == {}
 
 
 def test_merging_keeps_one_id_and_all_particles(document: ImageDocument) -> None:

@@ -74,12 +74,12 @@ def merge(document: ImageDocument, ids: Collection[int], into: int | None = None
 
 
 def take_new_id(document: ImageDocument, ident: int) -> Edit | None:
-    """Give an agglomerate a new id, the next that was never used."""
+    """Give an agglomerate a new id, the next that was never used; it is not measured again."""
     if ident not in document.table.ids:
         return None
     new = document.next_agglomerate()
     crops = _renamed(document, {ident: new})
-    return write_labels(document, f"New id for {ident}", crops, heirs={ident: new})
+    return write_labels(document, f"New id for {ident}", crops, heirs={ident: new}, renamed={new: ident})
 
 
 def _known(document: ImageDocument, ids: Collection[int]) -> list[int]:

@@ -100,6 +100,7 @@ def write_labels(
     added: Collection[int] = (),
     heirs: Mapping[int, int] | None = None,
     extra: Sequence[Patch] = (),
+    renamed: Mapping[int, int] | None = None,
 ) -> Edit | None:
     """Make the edit that changes pixels of the label image, and what follows from that.
 
@@ -117,6 +118,9 @@ def write_labels(
         For ids that vanish: the one that takes over their particles (merging).
     extra
         Further patches of the same step.
+    renamed
+        Ids that only take the place of others, which vanish: what was measured and said of those goes with
+        them, and nothing is measured again.
 
     Returns
     -------
@@ -128,18 +132,23 @@ def write_labels(
         return None
     position, old, new = patch.pixels()
     change = Pixels(position, new)
-    table = _table_patch(document, change, old, added)
-    forget = _forget_values(document, table)
+    was = renamed or {}
+    table = _table_patch(document, change, old, added, was)
+    forget = _forget_values(document, table, was)
     patches: list[Patch] = [patch, table]
     for method in document.results:
-        rows = _particle_patch(document, method, table, change, heirs or {})
+        rows = _particle_patch(document, method, table, change, heirs or {}, was)
         if rows is not None:
             patches.append(rows)
     return Edit(title, (*patches, *forget, *extra))
 
 
 def _table_patch(
-    document: ImageDocument, change: Pixels, old: NDArray[np.int32], added: Collection[int]
+    document: ImageDocument,
+    change: Pixels,
+    old: NDArray[np.int32],
+    added: Collection[int],
+    was: Mapping[int, int],
 ) -> TablePatch:
     labels, table = document.labels, document.table
     width = labels.shape[1]
@@ -182,7 +191,8 @@ def _table_patch(
         area_px=area[kept],
         boxes=boxes[kept],
         excluded=tuple(
-            exclusion(document, int(ids[i]), boxes[i], _reason(before, int(ids[i]))) for i in kept
+            exclusion(document, ident, box, _reason(before, ident))
+            for ident, box in ((was.get(int(ids[i]), int(ids[i])), boxes[i]) for i in kept)
         ),
         polarity=before.polarity,
         threshold=before.threshold,
@@ -226,8 +236,9 @@ def _new_statuses(before: Agglomerates, ids: NDArray[np.integer], added: Collect
     return status
 
 
-def _forget_values(document: ImageDocument, table: TablePatch) -> list[Patch]:
-    """Take back what a person said of an agglomerate that changed or is gone."""
+def _forget_values(document: ImageDocument, table: TablePatch, was: Mapping[int, int]) -> list[Patch]:
+    """Take back what a person said of an agglomerate that changed or is gone; a new name takes it over."""
+    names = {old: new for new, old in was.items()}
     gone = set(table.before.ids.tolist()) - set(table.after.ids.tolist())
     touched = set(table.before.ids.tolist())
     forget: list[Patch] = []
@@ -237,11 +248,18 @@ def _forget_values(document: ImageDocument, table: TablePatch) -> list[Patch]:
             kind == "excluded" and int(rest) in gone
         ):
             forget.append(ValuePatch(key, document.values[key], None))
+            if int(rest) in names:
+                forget.append(ValuePatch(f"{kind}/{names[int(rest)]}", None, document.values[key]))
     return forget
 
 
 def _particle_patch(
-    document: ImageDocument, method: str, table: TablePatch, change: Pixels, heirs: Mapping[int, int]
+    document: ImageDocument,
+    method: str,
+    table: TablePatch,
+    change: Pixels,
+    heirs: Mapping[int, int],
+    was: Mapping[int, int],
 ) -> ParticlePatch | None:
     """Say what it means for a method: rows come and go, particles go with the pixels they stand on."""
     result = document.results[method]
@@ -253,7 +271,7 @@ def _particle_patch(
     measured = np.array([i in after_ids and not reasons[i] for i in owner.tolist()], dtype=bool)
     after_particles = replace(particles, agglomerate=owner).select(measured)
     before = take_result(result, before_ids, particles.ids.tolist())
-    after = _rows_after(before, table, after_particles)
+    after = _rows_after(before, table, after_particles, was)
     if result.stale.isdisjoint(before_ids) and particles_equal(particles, after_particles):
         none = Particles.empty()
         before = replace(before, particles=none, n_particles=np.zeros_like(before.n_particles))
@@ -284,14 +302,28 @@ def _owners(
     return owner
 
 
-def _rows_after(before: SizingResult, table: TablePatch, particles: Particles) -> SizingResult:
+def _rows_after(
+    before: SizingResult, table: TablePatch, particles: Particles, was: Mapping[int, int]
+) -> SizingResult:
     """Rows of the agglomerates as they are after the change: all that can be measured are stale."""
     ids = table.after.ids
     probabilities = np.full((len(ids), 5), np.nan)
-    place = np.searchsorted(before.agglomerate_ids, ids)
+    names = np.array([was.get(i, i) for i in ids.tolist()], dtype=np.int32)
+    place = np.searchsorted(before.agglomerate_ids, names)
     for i, row in enumerate(place):
-        if row < len(before.agglomerate_ids) and before.agglomerate_ids[row] == ids[i]:
+        if row < len(before.agglomerate_ids) and before.agglomerate_ids[row] == names[i]:
             probabilities[i] = before.probabilities[row]
+    description = None
+    if was and before.description is not None:
+        known = before.description.table
+        new = {old: name for name, old in was.items()}
+        renamed = np.array([new.get(i, i) for i in known.ids.tolist()], dtype=known.ids.dtype)
+        description = replace(before.description, table=replace(known, ids=renamed))
+    stale = frozenset(
+        int(i)
+        for i, why in zip(ids, table.after.excluded, strict=True)
+        if not why and (int(i) not in was or was[int(i)] in before.stale)
+    )
     return SizingResult(
         method=before.method,
         particles=particles,
@@ -300,8 +332,6 @@ def _rows_after(before: SizingResult, table: TablePatch, particles: Particles) -
         probabilities=probabilities,
         excluded=table.after.excluded,
         model=before.model,
-        description=None,
-        stale=frozenset(int(i) for i, why in zip(ids, table.after.excluded, strict=True) if not why)
-        if is_automatic(before.method)
-        else frozenset(),
+        description=description,
+        stale=stale if is_automatic(before.method) else frozenset(),
     )
