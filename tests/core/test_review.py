@@ -73,7 +73,19 @@ def test_disagreement_between_methods_counts() -> None:
     both = dataclasses.replace(one, results={**one.results, **other.results})
     found = {c.agglomerate: c for c in rank([both], "watershed")}
     assert [found[i].uncertainty for i in (1, 2, 7)] == pytest.approx([1, 0.5, 0])
-    assert found[1].reasons == ("hough finds 1",)
+    assert found[1].reasons == ("Hough transform: 1",)
+
+
+def test_what_nobody_measured_by_hand_yet_is_no_disagreement() -> None:
+    one = three(methods=("watershed",))
+    by_hand = make_analysis(
+        [Disc(1, 20, 20, 8), Disc(2, 60, 20, 8, (20, 20)), Disc(5, 20, 60, 8), Disc(7, 60, 60, 8)],
+        methods=("manual",),
+    )  # fmt: skip
+    both = dataclasses.replace(one, results={**one.results, **by_hand.results})
+    found = {c.agglomerate: c for c in rank([both], "watershed")}
+    assert [found[i].uncertainty for i in (1, 2, 7)] == pytest.approx([0, 1, 0])
+    assert [found[i].reasons for i in (1, 2, 7)] == [(), ("By hand: 2",), ()]
 
 
 def test_the_order_is_influence_times_uncertainty() -> None:

@@ -101,6 +101,7 @@ def test_circles_are_drawn_image_after_image_without_any_analysis(desk: Desk, qt
     (second,) = desk.session.add_paths([Path("/images/b.tif")])
     desk.tab.measuring.start()
     assert desk.tab.manual_bar.isVisible() and desk.tool() is Tool.CIRCLE
+    assert "by hand" in desk.tab.table.message, "no analysis would list any"
     desk.circle(60, 60, 20, seconds=3.0)
     desk.circle(150, 90, 12, seconds=5.0)
     assert desk.particles(first) == [

@@ -195,6 +195,23 @@ def test_edits_of_any_kind_change_the_list(tab: TemTab, qtbot: QtBot) -> None:
     assert tab.reviewing.place == (key, second), "it is still being looked at"
 
 
+def test_keys_go_through_the_list_after_a_choice_beside_the_image(tab: TemTab, qtbot: QtBot) -> None:
+    key = analysed(tab, "a.tif", 5, 1)
+    tab.show_review()
+    ready(tab, qtbot, 4)
+    ids = tab._session.entry(key).document.table.ids.tolist()
+    first = tab.reviewing.place
+    tab.canvas_bar.method.setFocus()
+    QTest.keyClick(tab.canvas_bar.method, Qt.Key.Key_N)
+    ready(tab, qtbot, 4)
+    assert tab.reviewing.place != first
+    assert tab._session.entry(key).document.table.ids.tolist() == ids, "nothing is numbered anew"
+    assert first is not None and tab.reviewing.place is not None
+    accepted = tab.reviewing.place[1]
+    QTest.keyClick(tab.canvas_bar.method, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: tab._session.entry(key).document.reviewed() == {accepted}, timeout=SOON)
+
+
 def test_keys_mean_what_they_did_once_the_list_is_closed(tab: TemTab, qtbot: QtBot) -> None:
     key = analysed(tab, "a.tif", 5, 1)
     tab.show_review()

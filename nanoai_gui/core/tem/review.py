@@ -257,6 +257,8 @@ def _disagreement(
     count: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], list[str]]:
+    from nanoai_gui.core.tem.sizing import get_method, is_automatic
+
     value, asked, words = np.zeros(len(ids)), np.zeros(len(ids)), [""] * len(ids)
     for name, result in analysis.results.items():
         if name == method:
@@ -264,6 +266,8 @@ def _disagreement(
         measured = np.array([not reason for reason in result.excluded], dtype=bool)
         both = np.isin(ids, result.agglomerate_ids[measured])
         n, sum_of_logs = _sums(result, ids)
+        if not is_automatic(name):
+            both &= n > 0  # where a person has measured nothing yet, they do not disagree
         apart = np.abs(np.log(np.maximum(n, 0.5) / np.maximum(count, 0.5)))
         with np.errstate(divide="ignore", invalid="ignore"):
             sizes = np.abs(sum_of_logs / n - total / count)
@@ -271,5 +275,5 @@ def _disagreement(
         value += np.where(both, np.minimum(apart / WHOLLY_DIFFERENT, 1.0), 0.0)
         asked += both
         for i in np.flatnonzero(both & (n != count)):
-            words[i] = words[i] or f"{name} finds {int(n[i])}"
+            words[i] = words[i] or f"{get_method(name).TITLE}: {int(n[i])}"
     return value / np.maximum(asked, 1), words

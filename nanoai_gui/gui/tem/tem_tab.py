@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QSplitter, QWidget
+from PySide6.QtWidgets import QComboBox, QSplitter, QWidget
 
 from nanoai_gui.core.files.frames import FrameInfo
 from nanoai_gui.core.files.micrographs import list_frames
 from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.sizing import is_automatic
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.agglomerate_panel import AgglomeratePanel
 from nanoai_gui.gui.tem.calibrating import Calibrating
@@ -51,6 +52,8 @@ from nanoai_gui.gui.widgets.layout import column, row
 STRIP_WIDTH, SIDE_WIDTH = 200, 372
 HISTOGRAM_HEIGHT = 256
 PREVIEW_HINT = "Preview: the tinted pixels count as particles. Analyse to measure them."
+ANALYSE_TO_MEASURE = "Analyse this image (Ctrl+Enter) to see its primary particles."
+DRAW_TO_MEASURE = "Particles that you measure by hand are listed here."
 CONTRAST_WIDTH = 296
 _NOTHING_LISTED: tuple[object, float | None, float] = (None, None, 0.0)
 
@@ -94,7 +97,10 @@ class TemTab(QWidget):
         self.editing = EditingPart(session, jobs, self.canvas, self)
         self._listed = _NOTHING_LISTED
         self.reviewing = Reviewing(session, jobs, self)
-        self.review = ReviewPanel(session, self.reviewing, self.canvas)
+        lists = self.histogram.findChildren(QComboBox)
+        self.review = ReviewPanel(
+            session, self.reviewing, self.canvas, (self, self.canvas_bar.method, *lists)
+        )
         self.measuring = ManualMeasuring(
             session, self.editing, self.canvas, self.histogram, self.canvas_bar, self
         )
@@ -276,7 +282,8 @@ class TemTab(QWidget):
         if analysis is None or result is None:
             self._listed = _NOTHING_LISTED
             self.score.set_particles(None)
-            self.table.show_message("Analyse this image (Ctrl+Enter) to see its primary particles.")
+            by_hand = not is_automatic(self._session.shown_method)
+            self.table.show_message(DRAW_TO_MEASURE if by_hand else ANALYSE_TO_MEASURE)
             return
         nm_per_px = analysis.calibration.nm_per_px
         if self._listed[0] is not result or self._listed[1:] != (nm_per_px, self.score.least):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
@@ -16,8 +17,11 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QPushButton,
     QStackedLayout,
     QTableView,
@@ -120,6 +124,9 @@ class ReviewPanel(QWidget):
         Leads through the list.
     canvas
         Where Enter, Esc and N mean the same while the panel is open.
+    beside
+        Others that may have the focus, where they mean the same too: after a choice in a list beside the
+        image, N must not give the agglomerate another number.
     """
 
     closed = Signal()
@@ -129,6 +136,7 @@ class ReviewPanel(QWidget):
         session: TemSession,
         reviewing: Reviewing,
         canvas: MicrographCanvas,
+        beside: Sequence[QWidget] = (),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -182,7 +190,7 @@ class ReviewPanel(QWidget):
         reviewing.listed.connect(self._list)
         reviewing.place_changed.connect(self._mark)
         self.view.selectionModel().currentRowChanged.connect(self._chosen)
-        for widget in (self.view, canvas):
+        for widget in (self.view, canvas, *beside):
             widget.installEventFilter(self)
         self._list()
 
@@ -263,6 +271,8 @@ class ReviewPanel(QWidget):
         kinds = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
         if event.type() not in kinds or not isinstance(event, QKeyEvent) or not self._reviewing.is_on:
             return False
+        if isinstance(QApplication.focusWidget(), (QLineEdit, QAbstractSpinBox)):
+            return False  # Enter there ends what is typed
         if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier or self._reviewing.place is None:
             return False
         act = {
@@ -274,7 +284,7 @@ class ReviewPanel(QWidget):
         if act is not None and self._reviewing.is_coming:
             event.accept()
             return True
-        if act is None or (watched is self._canvas and self._is_busy(Qt.Key(event.key()))):
+        if act is None or (watched is not self.view and self._is_busy(Qt.Key(event.key()))):
             return False
         event.accept()
         if event.type() == QEvent.Type.KeyPress:
