@@ -48,7 +48,7 @@ class Exports(QObject):
     def ask_for_tables(self) -> None:
         """Ask for a folder and write the three tables there."""
         folder = QFileDialog.getExistingDirectory(
-            self._window, "Export results to a folder", self._store.values.export_folder
+            self._window, "Export results to a folder", self._store.values.export_folder or str(Path.home())
         )
         if folder:
             self.write_tables(Path(folder))
