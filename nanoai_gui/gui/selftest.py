@@ -95,14 +95,15 @@ def _with_app(check: Callable[[Application], str], folder: Path) -> str:
         return found
     finally:
         sys.excepthook = before
-        os.environ.pop(HOME_VARIABLE)
-        if home is not None:
-            os.environ[HOME_VARIABLE] = home
         application.window.close()
         application.close()
         # Its timers would go on beside the next window.
         application.window.deleteLater()
         QCoreApplication.sendPostedEvents(application.window, QEvent.Type.DeferredDelete.value)
+        # Only now: a project that has not been begun yet is begun when the window closes.
+        os.environ.pop(HOME_VARIABLE)
+        if home is not None:
+            os.environ[HOME_VARIABLE] = home
 
 
 def _wait_for(holds: Callable[[], bool], what: str) -> None:

@@ -154,7 +154,7 @@ def test_modifier_keys_add_and_take_away():
     assert combine(first, second, shift) == both
     assert combine(first, second, ctrl) == both
     assert combine(both, second, ctrl) == first
-    assert combine(both, second, shift) == both
+    assert combine(both, second, shift) == first
 
 
 def test_selected_rows_can_be_pasted_into_a_spreadsheet(table):
