@@ -50,7 +50,6 @@ class GreyLevels:
 def prepare_grey_levels(
     request: ImageRequest,
     parameters: SegmentationParameters,
-    labels: NDArray[np.int32] | None = None,
     progress: Progress = no_progress,
     cancelled: Cancelled = never_cancelled,
 ) -> GreyLevels:

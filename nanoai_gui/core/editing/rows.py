@@ -27,11 +27,6 @@ def is_in(ids: NDArray[np.integer], wanted: Collection[int]) -> NDArray[np.bool_
     return found
 
 
-def no_agglomerates(like: Agglomerates) -> Agglomerates:
-    """No rows."""
-    return take_agglomerates(like, ())
-
-
 def take_agglomerates(table: Agglomerates, ids: Collection[int]) -> Agglomerates:
     """Take some rows of a table, without its images; ids that are not there are passed over."""
     return _pick(table, np.flatnonzero(is_in(table.ids, ids)))

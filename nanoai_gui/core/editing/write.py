@@ -266,7 +266,7 @@ def _particle_patch(
     before_ids, after_ids = set(table.before.ids.tolist()), set(table.after.ids.tolist())
     own = is_in(result.particles.agglomerate, before_ids)
     particles = result.particles.select(own)
-    owner = _owners(document, particles, change, before_ids, after_ids, heirs)
+    owner = _owners(document, particles, change, after_ids, heirs)
     reasons = dict(zip(table.after.ids.tolist(), table.after.excluded, strict=True))
     measured = np.array([i in after_ids and not reasons[i] for i in owner.tolist()], dtype=bool)
     after_particles = replace(particles, agglomerate=owner).select(measured)
@@ -283,7 +283,6 @@ def _owners(
     document: ImageDocument,
     particles: Particles,
     change: Pixels,
-    before_ids: set[int],
     after_ids: set[int],
     heirs: Mapping[int, int],
 ) -> NDArray[np.int32]:

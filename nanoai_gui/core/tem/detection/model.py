@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.errors import NanoAIError, ReadError
+from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.detection.grid import N_CHANNELS, STRIDE
 
@@ -242,11 +242,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def describe_network(network: ParticleNetwork) -> str:
     """Name a network in one line, for results: origin and fingerprint."""
     return f"particles ({network.card.get('date', 'no date')}, {network.fingerprint[:12]})"
-
-
-def check_network() -> None:
-    """Raise :class:`NanoAIError` unless the shipped network answers (for a self-test)."""
-    network = shipped_network()
-    answer = network(np.zeros((32, 32), dtype=np.float32))
-    if answer.shape != (N_CHANNELS, 16, 16):
-        raise NanoAIError("The particle network does not answer as it should.", _ADVICE)

@@ -153,18 +153,17 @@ def measure(
         return replace(
             SizingResult.from_particles(NAME, agglomerates, particles), fit=refined.report(len(found), stand)
         )
-    particles = replace(_from_fit(particles, found, refined, believed), flagged=~believed)
+    particles = replace(_from_fit(particles, refined, believed), flagged=~believed)
     particles = _with_added(particles.select(~refined.dropped[: len(found)]), refined, parameters)
     result = SizingResult.from_particles(NAME, agglomerates, particles)
     return replace(result, fit=refined.report(len(found), stand))
 
 
 def _from_network(found: Detections) -> Particles:
-    particles = Particles.from_areas(
+    return Particles.from_areas(
         found.agglomerate, found.x, found.y, found.area_px, found.score, found.outlines,
         2 * found.radius_sd_px,
     )  # fmt: skip
-    return particles
 
 
 def _believed(found: Detections, refined: Refined, parameters: FitParameters) -> NDArray[np.bool_]:
@@ -181,9 +180,7 @@ def _believed(found: Detections, refined: Refined, parameters: FitParameters) ->
     return np.asarray(good & (change < room) & (moved < room))
 
 
-def _from_fit(
-    particles: Particles, found: Detections, refined: Refined, believed: NDArray[np.bool_]
-) -> Particles:
+def _from_fit(particles: Particles, refined: Refined, believed: NDArray[np.bool_]) -> Particles:
     """Replace what the network measured by the fit where it is believed."""
     from nanoai_gui.core.tem.fitting.report import ellipse
 
