@@ -24,6 +24,7 @@ from nanoai_gui.core.project.schema import FORMAT
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Measures
+from nanoai_gui.core.spectra.spectral_set import concatenate
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
@@ -32,6 +33,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.spectra.entries import SetState
 from tests.core.test_plain import assert_same
 from tests.gui.test_spectra_tab import map_of
 
@@ -536,3 +538,64 @@ def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start
     again.projects.open(list_unnamed()[0])
     qtbot.waitUntil(lambda: len(session.ready()) == 2, timeout=SOON)
     assert len(session.entry(session.keys()[0]).rois) == 1
+
+
+@pytest.mark.parametrize("what", ["both maps", "second map", "fewer maps"])
+def test_a_file_of_several_maps_comes_back_as_it_was_left(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path, what: str
+) -> None:
+    file = tmp_path / "cells.csv"
+    write_table(file, concatenate([map_of("one"), map_of("two")]))
+    window = start(file)
+    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
+    assert window.spectra is not None
+    session = window.spectra.session
+
+    def mark(key: int, label: str) -> None:
+        session.set_current(key)
+        qtbot.waitUntil(lambda: session.current == key, timeout=SOON)
+        session.add_region([0, 1], label=label)
+
+    mark(session.keys()[0], "early")
+    mark(session.keys()[1], "late")
+    if what == "second map":
+        session.remove([session.keys()[0]])
+    window.close()
+    if what == "fewer maps":
+        write_table(file, map_of("one"))
+    again = start()
+    n_maps = 2 if what == "both maps" else 1
+    qtbot.waitUntil(lambda: n_read(again) == n_maps, timeout=SOON)
+    assert again.spectra is not None
+    entries = again.spectra.session.entries()
+    labels = {"both maps": ["early", "late"], "second map": ["late"], "fewer maps": ["early"]}[what]
+    assert [[roi.label for roi in entry.rois] for entry in entries] == [[label] for label in labels]
+    assert any("holds fewer maps" in text for text in again.notices.texts) == (what == "fewer maps")
+    again.projects.flush()
+    parts = read_project(list_unnamed()[0]).content.spectra
+    assert (f"kept/rois/1/{file}" in parts) == (what == "fewer maps")
+    assert (f"rois/1/{file}" in parts) == (what != "fewer maps")
+
+
+def test_spectra_taken_off_the_list_before_they_are_found_do_not_come_back(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    files = [tmp_path / "cells.csv", tmp_path / "series.csv"]
+    for file in files:
+        write_table(file, map_of(file.stem))
+    window = start(*files)
+    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
+    window.close()
+    files[0].unlink()
+    again = start()
+    qtbot.waitUntil(lambda: n_read(again) == 1, timeout=SOON)
+    assert again.spectra is not None
+    session = again.spectra.session
+    gone = session.keys()[0]
+    qtbot.waitUntil(lambda: session.entry(gone).state is SetState.FAILED, timeout=SOON)
+    session.remove([gone])
+    again.projects.flush()
+    parts = read_project(list_unnamed()[0]).content.spectra
+    assert f"set/0/{files[1]}" in parts
+    assert not any(str(files[0]) in name for name in parts)
+    assert str(files[0]) not in parts["list"].decode().split('"files"')[0]

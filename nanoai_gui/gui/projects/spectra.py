@@ -87,6 +87,7 @@ class SpectraRecorder(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self.flush)
+        session.sets_removed.connect(self._drop)
         session.set_changed.connect(self._put_on)
         session.set_changed.connect(self._take_fingerprint)
         for signal in (
@@ -98,6 +99,16 @@ class SpectraRecorder(QObject):
     def _begin(self) -> None:
         if not self._is_muted and not self._timer.isActive():
             self._timer.start()
+
+    def _drop(self) -> None:
+        """Forget files that were taken off the list before they could be read, or else they come back."""
+        if self._is_muted:
+            return
+        here = {str(entry.path) for entry in self._session.entries()}
+        for place in [place for place in self._waiting if place[0] not in here]:
+            del self._waiting[place]
+            for name in _names(place):
+                self._stored.pop(name, None)
 
     # ------------------------------------------------------------------ handing over
 
@@ -265,19 +276,26 @@ class SpectraRecorder(QObject):
         if entry is None or entry.content is None or not self._waiting:
             return
         path = str(entry.path)
-        mine = [e for e in self._session.entries() if str(e.path) == path and e.content is not None]
-        places = {place for place in self._waiting if place[0] == path}
-        if not places:
+        # All at once: putting one on tells of a change, which leads here again.
+        kept = {place[1]: self._waiting.pop(place) for place in [*self._waiting] if place[0] == path}
+        if not kept:
             return
         unwanted = []
-        for one in mine:
-            kept = self._waiting.pop((path, one.number), None)
-            if kept is None:
-                unwanted.append(one.key)
+        for one in self._session.entries():
+            if str(one.path) != path or one.content is None:
+                continue
+            if one.number in kept:
+                self._put_on_one(one, kept.pop(one.number))
             else:
-                self._put_on_one(one, kept)
-        for place in places:
-            self._waiting.pop(place, None)
+                unwanted.append(one.key)
+        lost = {name: data for parts in kept.values() for name, data in parts.items()}
+        if lost:
+            self._keep(lost)
+            self._notices.show(
+                f"{entry.path.name} holds fewer maps than before. What you had marked in the others is kept "
+                "in the project.",
+                Kind.WARNING,
+            )
         if unwanted:
             self._session.remove(unwanted)
 

@@ -175,6 +175,8 @@ class SpectraSession(QObject):
         if added:
             self._insert_after(key, added)
         self.set_changed.emit(key)
+        if key not in self._entries:
+            return  # the project was left without this map, and has taken it away again
         if self._wanted == key or (self._current is None and not self._is_wanted_coming()):
             self._wanted = key
             self._show(key)
