@@ -24,6 +24,7 @@ THREADS = 2
 """Of one inference; more would take them from the rest of the program."""
 _ADVICE = "Install NanoAI again, or choose a particle network that NanoAI has made."
 _STANDARD_DOMAINS = ("", "ai.onnx")
+_SPARSE = "it holds sparse tensors, which particle networks have none of"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,9 +150,9 @@ def _start(data: bytes, name: str) -> Any:  # noqa: ANN401 - ONNX Runtime has no
 def check_onnx(data: bytes) -> None:
     """Look through an ONNX file without running it.
 
-    The file is a protocol buffer (onnx.proto3): a model holds operator sets (field 8), functions (25) and a
-    graph (7) of nodes (1, with domain 7 and attributes 5) and initial tensors (5, with external data 13 and
-    location 14).
+    The file is a protocol buffer (onnx.proto3): a model holds operator sets (field 8), graphs for training
+    (20), functions (25) and a graph (7) of nodes (1, with domain 7 and attributes 5) and initial tensors (5,
+    with external data 13 and location 14; sparse ones 15).
 
     Raises
     ------
@@ -164,6 +165,8 @@ def check_onnx(data: bytes) -> None:
             for inner, domain in _fields(_bytes(value)):
                 if inner == 1 and _bytes(domain).decode() not in _STANDARD_DOMAINS:
                     raise ValueError("it needs operators that are not standard")
+        elif number == 20:
+            raise ValueError("it holds more than a trained network")
         elif number == 25:
             raise ValueError("it defines operators of its own")
         elif number == 7:
@@ -179,15 +182,19 @@ def _check_graph(data: bytes, depth: int = 0) -> None:
     for number, value in _fields(data):
         if number == 5:
             _check_tensor(_bytes(value))
+        elif number == 15:
+            raise ValueError(_SPARSE)
         elif number == 1:
             for inner, part in _fields(_bytes(value)):
                 if inner == 7 and _bytes(part).decode() not in _STANDARD_DOMAINS:
                     raise ValueError("it needs operators that are not standard")
                 if inner == 5:
-                    # An attribute may hold tensors (5, 10) or graphs (6, 11).
+                    # An attribute may hold tensors (5, 10; sparse 22, 23) or graphs (6, 11).
                     for kind, held in _fields(_bytes(part)):
                         if kind in (5, 10):
                             _check_tensor(_bytes(held))
+                        elif kind in (22, 23):
+                            raise ValueError(_SPARSE)
                         elif kind in (6, 11):
                             _check_graph(_bytes(held), depth + 1)
 
