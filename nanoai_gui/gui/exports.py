@@ -57,10 +57,12 @@ class Exports(QObject):
         """Write particles.csv, agglomerates.csv and summary.json."""
         session = self._session
         errors = [(str(entry.path), entry.error) for entry in session.entries() if entry.error]
+        least = self._least_score
+        whole = f" All particles are in them, also those of a score below {least:.2f}." if least > 0 else ""
         # In a thread, not a worker: the results are here, and sending all of them away takes longer.
         self._runner.run_in_thread(
             _write_tables, folder, session.analyses(), session.settings, errors, self._hand_seconds(),
-            on_done=lambda n: self._tell(f"{_results(n)} written to {folder.name or folder}.", folder),
+            on_done=lambda n: self._tell(f"{_results(n)} written to {folder.name or folder}.{whole}", folder),
         )  # fmt: skip
         self._remember(folder)
 

@@ -136,6 +136,10 @@ def test_a_folder_is_opened_measured_and_exported(
         write(tmp_path / name)
         qtbot.waitUntil(lambda: any("written" in text for text in window.notices.texts), timeout=SOON)
         assert (tmp_path / name).exists()
+    window.tab.score.changed.emit(0.8)
+    window.notices.clear()
+    window.exports.write_tables(tmp_path / "out")
+    qtbot.waitUntil(lambda: any("score below 0.80" in text for text in window.notices.texts), timeout=SOON)
     for name in ("particles.csv", "agglomerates.csv"):
         assert (tmp_path / "out" / name).is_file()
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
