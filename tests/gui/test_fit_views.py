@@ -143,9 +143,11 @@ def test_the_residual_takes_the_place_of_the_image(tab: TemTab, session: TemSess
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: tab.canvas.shows_residual)
     assert "Image minus model" in tab.canvas_bar.name.text()
-    tab.canvas.set_masks_visible(False)
     tab.canvas.set_outlines_visible(False)
+    assert tab.canvas.masks_visible, "but not painted: they would hide what the fit leaves"
     image = tab.canvas.grab().toImage()
+    tab.canvas.set_masks_visible(False)
+    assert tab.canvas.grab().toImage() == image
     # Circles where the image holds only noise: less material than said, so blue in their middle.
     p = session.current_analysis.results[METHOD].particles  # type: ignore[union-attr]
     x, y = tab.canvas.view.to_screen(float(p.x[10]), float(p.y[10]), tab.canvas.size_f)

@@ -437,7 +437,8 @@ class MicrographCanvas(CanvasEvents):
     def _paint_overlay(self, painter: QPainter, ratio: float) -> None:
         size, view = self.size_f, self._view
         self._preview.paint(painter, view, size, ratio)
-        if self._masks_visible and not self._is_blind:
+        # Not over a residual: they would hide what the fit leaves inside of the agglomerates.
+        if self._masks_visible and not self._is_blind and self._residual.is_empty:
             self._fill.paint(painter, view, size, ratio)
         if self._outlines_visible:
             agglomerates = () if self._is_blind else (self._excluded, self._measured, self._edited)
