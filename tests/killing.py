@@ -223,6 +223,9 @@ class Killer:
         histories = read_histories(opened.content.images)
         entries = [entry_of(image, histories[image.number]) for image in opened.content.images]
         held = {str(entry.key): digest_of(entry) for entry in entries}
+        if not held:
+            # Begun, and killed before the first images were in it: all that was done is lost.
+            return Kill(killed - states[0]["time"], len(states), 0, 0, check_copy(project), True)
         matching = [i for i, state in enumerate(states) if state["states"] == held]
         lost = 0.0
         if matching and matching[-1] + 1 < len(states):
