@@ -174,6 +174,7 @@ class Killer:
         self.home = home
         self.random = random.Random(seed)
         self.n_started = 0
+        self.is_begun = False
         self.files = make_images(home / "images")
         self.environment = {
             **os.environ,
@@ -184,9 +185,14 @@ class Killer:
         }
 
     @property
+    def unnamed(self) -> Path:
+        """The folder of projects that have no name yet."""
+        return self.home / "xdg_data_home" / "nanoai-gui" / "unnamed"
+
+    @property
     def project(self) -> Path | None:
         """The project of the windows, in the user's data folder; ``None`` if none had come to be yet."""
-        found = list((self.home / "xdg_data_home" / "nanoai-gui" / "unnamed").glob("*.nanoai"))
+        found = list(self.unnamed.glob("*.nanoai"))
         assert len(found) <= 1, f"a window has not gone on where the one before it was killed: {found}"
         return found[0] if found else None
 
@@ -194,7 +200,10 @@ class Killer:
         """Start a window, let it work for a while, kill it, and look at the project."""
         self.n_started += 1
         witness = self.home / f"witness {self.n_started}.jsonl"
-        files = self.files if self.project is None else []
+        files = [] if self.is_begun else self.files
+        if not self.is_begun:
+            # A project without images is nothing to go on with, and files open one of their own.
+            shutil.rmtree(self.unnamed, ignore_errors=True)
         command = [sys.executable, "-m", "tests.killing", str(witness), str(self.random.getrandbits(30))]
         process = subprocess.Popen([*command, *map(str, files)], env=self.environment, start_new_session=True)
         try:
@@ -223,6 +232,7 @@ class Killer:
         histories = read_histories(opened.content.images)
         entries = [entry_of(image, histories[image.number]) for image in opened.content.images]
         held = {str(entry.key): digest_of(entry) for entry in entries}
+        self.is_begun = self.is_begun or bool(held)
         if not held:
             # Begun, and killed before the first images were in it: all that was done is lost.
             return Kill(killed - states[0]["time"], len(states), 0, 0, check_copy(project), True)
