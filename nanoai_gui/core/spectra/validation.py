@@ -470,8 +470,8 @@ def explain_gap(
         )
     if gap >= 2:
         return (
-            f"{seen}, but {new}: {gap:.1f} points come from recognising the {group}, not the class, and only"
-            " the lower number tells what to expect of new samples (balanced accuracy)."
+            f"{seen}, but {new}: {gap:.1f} points may come from recognising the {group}, not the class, and"
+            " only the lower number tells what to expect of new samples (balanced accuracy)."
         )
     return (
         f"{seen}, and {new}: no sign that the {group} is recognised instead of the class (balanced accuracy)."
