@@ -37,14 +37,24 @@ XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 @dataclass(frozen=True)
 class Kill:
-    """What one kill showed: seconds of work that were not in the file, and in how many states it had been."""
+    """What one kill showed: seconds of work that were not in the file, and in how many states it had been.
+
+    ``never_shown`` names the images that the project holds as the window never had them (or says that it
+    never had them all so at one time); ``forgotten`` those that waited to be measured, and wait no longer.
+    """
 
     lost_seconds: float
     n_states: int
-    n_edits: int
-    n_pending: int
-    check: str
-    is_a_state: bool
+    n_edits: int = 0
+    n_pending: int = 0
+    check: str = "ok"
+    never_shown: str = ""
+    forgotten: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the project is what the window had."""
+        return not self.never_shown and not self.forgotten
 
 
 def digest_of(entry: ImageEntry) -> str:
@@ -72,6 +82,8 @@ class Work:
         self.random = random.Random(seed)
         self.file = os.open(witness, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.states: dict[int, str] = {}
+        self.has_asked = False
+        self.window.batch.started.connect(self._asked)
         self.session.entries_added.connect(self.note)
         self.session.entry_changed.connect(lambda key: self.note([key]))
         self.session.edited.connect(lambda key, edit, direction: self.note([key]))
@@ -82,10 +94,23 @@ class Work:
 
     def note(self, keys: list[int]) -> None:
         """Write down what images are like now."""
+        from nanoai_gui.gui.tem.entries import ImageState
+
         for key in keys:
             self.states[key] = digest_of(self.session.entry(key))
-        line = json.dumps({"time": time.time(), "states": {str(k): v for k, v in self.states.items()}})
+        waiting = [
+            e.key for e in self.session.entries() if e.state in (ImageState.QUEUED, ImageState.RUNNING)
+        ]
+        line = json.dumps({
+            "time": time.time(), "states": {str(k): v for k, v in self.states.items()},
+            # Before, those of the killed window wait, which are only asked for again.
+            "waiting": waiting if self.has_asked else None,
+        })  # fmt: skip
         os.write(self.file, line.encode() + b"\n")
+
+    def _asked(self) -> None:
+        self.has_asked = True
+        self.note([])
 
     def step(self) -> None:
         """Do something a person might do."""
@@ -93,6 +118,8 @@ class Work:
         if len(keys) < N_IMAGES:
             return
         if not self.window.batch.is_running:
+            if self.session.current is None and self.random.random() < 0.8:
+                return  # more often than not the first image is on show, and settings are a step of it
             # The last images are measured again and again, with other settings each time.
             from dataclasses import replace
 
@@ -105,6 +132,10 @@ class Work:
             self.window.batch.start([*missing, *keys[-2:]])
         measured = [key for key in keys[:2] if self.session.entry(key).analysis is not None]
         if not measured:
+            if self.random.random() < 0.05:
+                key = self.random.choice(keys)
+                self.session.set_data_bar(key, self.random.randrange(200, 290))
+                self.session.undo(self.random.choice(keys))
             return
         key, what = self.random.choice(measured), self.random.random()
         if what < 0.2:
@@ -227,24 +258,33 @@ class Killer:
 
         states, project = _lines(witness), self.project
         if project is None:
-            return Kill(killed - states[0]["time"], len(states), 0, 0, "ok", True)
+            return Kill(killed - states[0]["time"], len(states))
         opened = read_project(project)
-        histories = read_histories(opened.content.images)
-        entries = [entry_of(image, histories[image.number]) for image in opened.content.images]
+        assert not opened.content.problems, opened.content.problems
+        images = opened.content.images
+        histories = read_histories(images)
+        entries = [entry_of(image, histories[image.number]) for image in images]
         held = {str(entry.key): digest_of(entry) for entry in entries}
         self.is_begun = self.is_begun or bool(held)
         if not held:
             # Begun, and killed before the first images were in it: all that was done is lost.
-            return Kill(killed - states[0]["time"], len(states), 0, 0, check_copy(project), True)
+            return Kill(killed - states[0]["time"], len(states), check=check_copy(project))
         matching = [i for i, state in enumerate(states) if state["states"] == held]
-        lost = 0.0
+        lost, never_shown, forgotten = 0.0, "", ""
         if matching and matching[-1] + 1 < len(states):
             # What came after it is lost, and it began with the next change.
             lost = killed - states[matching[-1] + 1]["time"]
-        return Kill(
-            lost, len(states), sum(len(e.history.edits) for e in entries),
-            sum(i.is_pending for i in opened.content.images), check_copy(project), bool(matching),
-        )  # fmt: skip
+        if not matching:
+            shown = {(key, digest) for state in states for key, digest in state["states"].items()}
+            never_shown = ", ".join(sorted(key for key, digest in held.items() if (key, digest) not in shown))
+            never_shown = never_shown or "not all of them at one time"
+        pending = [image.number for image in images if image.is_pending]
+        waiting = [states[i]["waiting"] for i in matching]
+        if matching and None not in waiting and pending not in waiting:
+            forgotten = f"waiting {waiting[-1]}, of which the project knows {pending}"
+        n_edits = sum(len(entry.history.edits) for entry in entries)
+        check = check_copy(project)
+        return Kill(lost, len(states), n_edits, len(pending), check, never_shown, forgotten)
 
 
 def check_copy(project: Path) -> str:

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.kill_test [--moments 50] [--seed 1] [--limit 2.0]
 
 The same project goes through all of them: each window goes on where the one before was killed. Exit code 1
-if a project was not whole, held a state that never was, or one left longer ago than the limit.
+if a project was not whole, held a state that never was or one left longer ago than the limit, or did not
+know of an image that waited to be measured.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ def main() -> int:
         for number in range(1, options.moments + 1):
             kill = killer.kill_one(0.0, options.longest)
             kills.append(kill)
-            found = "a state it had" if kill.is_a_state else "NO STATE IT HAD"
+            found = "a state it had"
+            if kill.never_shown:
+                found = f"NO STATE IT HAD ({kill.never_shown})"
+            elif kill.forgotten:
+                found = f"FORGOTTEN: {kill.forgotten}"
             print(
                 f"{number:3d}  integrity {kill.check}, {found}, "
                 f"{kill.lost_seconds:.2f} s lost, {kill.n_states} states seen, {kill.n_edits} steps kept, "
@@ -40,7 +45,7 @@ def main() -> int:
         size = killer.project.stat().st_size if killer.project is not None else 0
     lost = [kill.lost_seconds for kill in kills]
     whole = sum(kill.check == "ok" for kill in kills)
-    right = sum(kill.is_a_state for kill in kills)
+    right = sum(kill.is_right for kill in kills)
     print(
         f"{len(kills)} kills: {whole} files whole, {right} states right; lost at most {max(lost):.2f} s, "
         f"median {statistics.median(lost):.2f} s; {sum(kill.n_states for kill in kills)} states in all; "

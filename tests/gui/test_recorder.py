@@ -135,6 +135,21 @@ def test_only_the_tiles_of_an_edit_are_written(kept: Kept) -> None:
     assert kept.held() == kept.live()
 
 
+def test_steps_of_an_image_that_is_not_measured_yet_are_held(kept: Kept) -> None:
+    """What a killed window was found to have lost: settings chosen while the first image was on show."""
+    key = kept.keys[0]
+    session = kept.session
+    session.accept_micrograph(key, Micrograph(np.zeros(SHAPE, np.uint8), "a.tif"))
+    segmentation = replace(session.settings.segmentation, denoise_px=0.5)
+    session.set_settings(replace(session.settings, segmentation=segmentation))
+    session.set_calibration(key, Calibration.typed(0.25))
+    session.set_data_bar(key, 200)
+    session.undo(key)
+    kept.recorder.flush()
+    assert len(session.history(key).edits) == 3
+    assert kept.held() == kept.live()
+
+
 def test_everything_goes_into_an_empty_project(kept: Kept, tmp_path: Path) -> None:
     for key in kept.keys:
         kept.measure(key, key)

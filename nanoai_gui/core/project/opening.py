@@ -60,11 +60,16 @@ def read_histories(images: Iterable[StoredImage], problems: list[str] | None = N
     """Read the edits of images; a history that cannot be read is empty, and named in ``problems``."""
     from nanoai_gui.core.editing.edit import Edit
     from nanoai_gui.core.editing.history import History
+    from nanoai_gui.core.editing.patches import ValuePatch
 
     found = {}
     for image in images:
         try:
             edits = [Edit.from_bytes(edit.data) for edit in image.edits]
+            if image.analysis is None and not all(
+                isinstance(p, ValuePatch) for e in edits for p in e.patches
+            ):
+                raise PackingError("the results they were made on are gone")
         except PackingError as error:
             edits = []
             if problems is not None:

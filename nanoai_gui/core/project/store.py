@@ -353,10 +353,11 @@ class ProjectStore:
         facts = from_bytes(ImageFacts, _bytes(state))
         relative = None if relative is None else str(relative)
         taken = None if size is None else Fingerprint(int(size), int(mtime_ns), str(sha256 or ""))
-        analysis = None
+        analysis, is_damaged = None, False
         try:
             analysis = self._analysis(number)
         except (PackingError, ValueError) as error:
+            is_damaged = True
             if problems is not None:
                 problems.append(
                     f"The results of {facts.title or facts.path.name} could not be read ({error})."
@@ -367,8 +368,8 @@ class ProjectStore:
                 "SELECT step, uid, time, title, data FROM edits WHERE image = ? ORDER BY step", (number,)
             )
         )
-        if analysis is None:
-            # Steps that start from labels which are gone lead nowhere.
+        if is_damaged:
+            # Steps that start from results which are gone lead nowhere.
             edits = ()
         in_force = sum(edit.step < position for edit in edits)
         return StoredImage(
