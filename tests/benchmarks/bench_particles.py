@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from nanoai_gui.core.files.micrographs import read_micrograph
-from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, load_network, shipped_network
+from nanoai_gui.core.tem.detection.search import detect
 from nanoai_gui.core.tem.evaluation import Circles, Comparison, accuracy, compare_with_truth, match_circles
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.segmentation import segment
@@ -114,7 +115,7 @@ def speed(network: Path | None) -> None:
             "import resource, time; from dataclasses import replace\n"
             "from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image\n"
             "from nanoai_gui.core.tem.segmentation import segment\n"
-            "from nanoai_gui.core.tem.detection import detect\n"
+            "from nanoai_gui.core.tem.detection.search import detect\n"
             "from nanoai_gui.core.tem.detection.model import load_network, shipped_network\n"
             "from pathlib import Path\nimport numpy as np\n"
             f"image = make_image(SynthesisSpec(width_px=1024, height_px=1024, gmd_px={gmd}, max_particles=30,"

@@ -14,7 +14,7 @@ from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
-from nanoai_gui.core.tem.detection import DetectionParameters, Detections, detect, search
+from nanoai_gui.core.tem.detection import search
 from nanoai_gui.core.tem.detection.candidates import (
     Candidates,
     explain,
@@ -22,9 +22,11 @@ from nanoai_gui.core.tem.detection.candidates import (
     share_inside,
     suppress,
 )
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.grid import ALIGNMENT
 from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import check_onnx, load_network, shipped_network
+from nanoai_gui.core.tem.detection.search import detect
 from nanoai_gui.core.tem.detection.view import View, tiles
 from nanoai_gui.core.tem.evaluation import Circles, match_circles
 from nanoai_gui.core.tem.micrograph import Micrograph

@@ -92,8 +92,8 @@ def size(
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    from nanoai_gui.core.tem.detection import detect
     from nanoai_gui.core.tem.detection.model import describe_network, shipped_network
+    from nanoai_gui.core.tem.detection.search import detect
 
     check(parameters)
     found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled)
