@@ -6,40 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QUrl
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog
 
 from nanoai_gui.core.callbacks import Cancelled
 from nanoai_gui.core.tem.by_hand import TIMES_FILE, seconds_of, write_times
-from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.settings import SettingsStore
-from nanoai_gui.gui.tem.session import TemSession
-from nanoai_gui.gui.widgets.notice import NoticeArea
+from nanoai_gui.gui.commands import Commands
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis
     from nanoai_gui.core.tem.distribution import Unit
 
 
-class Exports(QObject):
+class Exports(Commands):
     """The three exports of the TEM tab."""
 
-    def __init__(
-        self,
-        session: TemSession,
-        runner: JobRunner,
-        store: SettingsStore,
-        notices: NoticeArea,
-        window: QWidget,
-    ) -> None:
-        super().__init__(window)
-        self._session = session
-        self._runner = runner
-        self._store = store
-        self._notices = notices
-        self._window = window
-        self._least_score = 0.0
+    _least_score = 0.0
 
     def set_least_score(self, least: float) -> None:
         """Leave particles of which a method is less sure out of pictures, as on the screen."""
@@ -117,10 +98,6 @@ class Exports(QObject):
 
     def _remember(self, folder: Path) -> None:
         self._store.values.export_folder = str(folder)
-
-    def _tell(self, text: str, folder: Path) -> None:
-        url = QUrl.fromLocalFile(str(folder))
-        self._notices.show(text, command=("Show folder", lambda: QDesktopServices.openUrl(url)))
 
 
 def _results(n: int) -> str:

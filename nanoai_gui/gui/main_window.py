@@ -6,15 +6,12 @@ window must be there at once.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import (
-    QAction,
     QCloseEvent,
     QDesktopServices,
     QDragEnterEvent,
@@ -24,7 +21,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QWidget
 
 from nanoai_gui.core.jobs import Failure
-from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.action_info import When
 from nanoai_gui.gui.actions import (
     SHARED,
@@ -45,14 +41,13 @@ from nanoai_gui.gui.exports import Exports
 from nanoai_gui.gui.helping import Helping
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.opening import Opening
-from nanoai_gui.gui.placing import place, place_of
 from nanoai_gui.gui.projects.projects import Projects
 from nanoai_gui.gui.projects.starting import go_on
+from nanoai_gui.gui.remembering import Remembering, restore_methods
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.status import make_status_bar
 from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Undoing, Zooming
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary, batch_messages
-from nanoai_gui.gui.tem.display import ColourMap
 from nanoai_gui.gui.tem.entries import ImageState
 from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.model_tools import ModelTools
@@ -66,7 +61,6 @@ if TYPE_CHECKING:
     from nanoai_gui.core.files.opening import Opened
     from nanoai_gui.gui.spectra.part import SpectraPart
 
-SAVE_DELAY_MS = 2000
 READING_MS = 300
 """Reading that takes longer than this is shown in the status bar."""
 
@@ -92,7 +86,7 @@ class MainWindow(QMainWindow):
         self._reporter = reporter
         self._error_dialog: ErrorDialog | None = None
         self.session = TemSession(self)
-        self._restore_methods()
+        restore_methods(self.session, store.values)
         self.loader = ImageLoader(self.session, runner, self)
         self.batch = Batch(self.session, runner, self)
         self.tab = TemTab(self.session, runner, Thumbnails(runner, parent=self))
@@ -110,13 +104,15 @@ class MainWindow(QMainWindow):
         self.setStatusBar(bar)
         self.actions_by_key = make_actions(self, self._handlers())
         self._build_menus_and_toolbar()
-        self._save_timer = self._single_shot(SAVE_DELAY_MS, self._save_settings)
         self._enable_timer = self._single_shot(0, self._update_enabled)
         self._reading_timer = self._single_shot(READING_MS, self._show_reading)
         self._unreadable = ""
         self._connect()
         self._apply_theme()
-        self._restore()
+        self._remembering = Remembering(store, self.session, self.tab, self)
+        self._remembering.restore()
+        self.actions_by_key["show_masks"].setChecked(self.tab.canvas.masks_visible)
+        self.actions_by_key["show_outlines"].setChecked(self.tab.canvas.outlines_visible)
         self._on_tab()
         # Not the filter, which would swallow the letters that are shortcuts.
         self.tab.file_strip.view.setFocus()
@@ -212,8 +208,8 @@ class MainWindow(QMainWindow):
         session.wanted_changed.connect(lambda: self.notices.remove(self._unreadable))
         session.current_changed.connect(self._update_title)
         canvas.cursor_moved.connect(self.readout.set_place)
-        canvas.masks_toggled.connect(self._remember_masks)
-        canvas.outlines_toggled.connect(self._remember_outlines)
+        canvas.masks_toggled.connect(self.actions_by_key["show_masks"].setChecked)
+        canvas.outlines_toggled.connect(self.actions_by_key["show_outlines"].setChecked)
         self.tab.residual.toggled.connect(self.actions_by_key["show_residual"].setChecked)
         self.tab.score.changed.connect(self.exports.set_least_score)
         self._reporter.reported.connect(self._on_failure)
@@ -228,7 +224,7 @@ class MainWindow(QMainWindow):
         self.projects.opened.connect(
             lambda content: self.tabs.show_page(SPECTRA if content.is_only_spectra else TEM)
         )
-        self.opening.remembered.connect(self._save_timer.start)
+        self.opening.remembered.connect(lambda: self._remembering.save_soon())
 
     # ------------------------------------------------------------------ the two tabs
 
@@ -242,7 +238,7 @@ class MainWindow(QMainWindow):
             self.spectra.changed.connect(self._enable_timer.start)
             self.spectra.session.current_changed.connect(self._update_title)
             self.spectra.loader.busy_changed.connect(self._on_reading)
-            self.spectra.tab.restore_layout(self._saved_layout())
+            self._remembering.attach(self.spectra.tab)
             self.projects.attach_spectra(self.spectra.session)
             self.statusBar().insertWidget(1, self.spectra.tab.readout, 3)
         return self.spectra
@@ -411,19 +407,11 @@ class MainWindow(QMainWindow):
     def _set_theme(self, mode: str) -> None:
         self._store.values.theme = mode
         self._theme.set_mode(mode)
-        self._save_timer.start()
+        self._remembering.save_soon()
 
     def _apply_theme(self) -> None:
         set_icons(self.actions_by_key, self._theme.tokens)
         self.actions_by_key[f"theme_{self._theme.mode}"].setChecked(True)
-
-    def _remember_masks(self, shown: bool) -> None:
-        self.actions_by_key["show_masks"].setChecked(shown)
-        self._store.values.show_masks = shown
-
-    def _remember_outlines(self, shown: bool) -> None:
-        self.actions_by_key["show_outlines"].setChecked(shown)
-        self._store.values.show_outlines = shown
 
     def _on_failure(self, failure: Failure) -> None:
         if failure.is_known:
@@ -433,43 +421,7 @@ class MainWindow(QMainWindow):
             self._error_dialog = ErrorDialog(default_log_path(), self)
         self._error_dialog.add(failure)
 
-    # ------------------------------------------------------------------ remembering
-
-    def _restore(self) -> None:
-        values = self._store.values
-        canvas = self.tab.canvas
-        canvas.set_masks_visible(values.show_masks)
-        canvas.set_outlines_visible(values.show_outlines)
-        self.tab.restore_layout(self._saved_layout())
-        self.actions_by_key["show_masks"].setChecked(values.show_masks)
-        self.actions_by_key["show_outlines"].setChecked(values.show_outlines)
-        place(self, values.geometry)
-
-        self.tab.contrast.keep.setChecked(values.contrast_kept)
-        colours = next((c for c in ColourMap if c.value == values.contrast_colours), ColourMap.GREY)
-        canvas.set_contrast(replace(canvas.contrast, colour_map=colours, inverted=values.contrast_inverted))
-        self.tab.contrast.set_contrast(canvas.contrast)
-
-    def _saved_layout(self) -> dict[str, bytes]:
-        return {k: base64.b64decode(v, validate=False) for k, v in self._store.values.layout.items()}
-
-    def _restore_methods(self) -> None:
-        known = tuple(name for name in METHOD_MODULES if name in self._store.values.methods)
-        if known:
-            self.session.set_settings(replace(self.session.settings, methods=known))
-
-    def _save_settings(self) -> None:
-        values = self._store.values
-        values.geometry = place_of(self)
-        layout = self.tab.save_layout()
-        if self.spectra is not None:
-            layout |= self.spectra.tab.save_layout()
-        contrast = self.tab.canvas.contrast
-        values.contrast_colours, values.contrast_inverted = contrast.colour_map.value, contrast.inverted
-        values.contrast_kept = self.tab.contrast.keep.isChecked()
-        values.methods = list(self.session.settings.methods)
-        values.layout |= {name: base64.b64encode(state).decode("ascii") for name, state in layout.items()}
-        self._store.save()
+    # ------------------------------------------------------------------ the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the work, remember the window, and leave no process behind."""
@@ -477,9 +429,9 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.batch.cancel()
-        for timer in (self._save_timer, self._enable_timer, self._reading_timer):
+        for timer in (self._enable_timer, self._reading_timer):
             timer.stop()
-        self._save_settings()
+        self._remembering.save()
         self.notices.clear()
         self.model_tools.shut_down()
         self.tab.shut_down()
@@ -493,8 +445,3 @@ class MainWindow(QMainWindow):
     def createPopupMenu(self) -> QMenu | None:
         """Offer no menu to hide the toolbar with: nobody would find it again."""
         return None
-
-    @property
-    def theme_actions(self) -> list[QAction]:
-        """The three actions of which one is on."""
-        return [self.actions_by_key[f"theme_{mode}"] for mode in ("system", "light", "dark")]

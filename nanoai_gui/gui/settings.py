@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import json
@@ -31,7 +32,15 @@ def _checked(is_valid: Callable[[Any], bool]) -> dict[str, Any]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    # No system takes a file name with a zero in it: whoever asked for one would fail later.
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_base64(value: object) -> bool:
+    try:
+        return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+    except ValueError:
+        return False
 
 
 def _is_flag(value: object) -> bool:
@@ -39,11 +48,11 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_list_of_text(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and all(_is_text(item) for item in value)
 
 
-def _is_map_of_text(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+def _is_map_of_base64(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_base64(item) for item in value.values())
 
 
 @dataclass
@@ -60,8 +69,8 @@ class Settings:
     """
 
     theme: str = field(default="system", metadata=_checked(lambda v: v in ("system", "light", "dark")))
-    geometry: str = field(default="", metadata=_checked(_is_text))
-    layout: dict[str, str] = field(default_factory=dict, metadata=_checked(_is_map_of_text))
+    geometry: str = field(default="", metadata=_checked(_is_base64))
+    layout: dict[str, str] = field(default_factory=dict, metadata=_checked(_is_map_of_base64))
     recent: list[str] = field(default_factory=list, metadata=_checked(_is_list_of_text))
     open_folder: str = field(default="", metadata=_checked(_is_text))
     export_folder: str = field(default="", metadata=_checked(_is_text))
@@ -128,7 +137,8 @@ class SettingsStore:
         """Write the settings whole or not at all; a failure is logged and returns false."""
         import tempfile
 
-        text = json.dumps({**self._unknown, **dataclasses.asdict(self.values)}, indent=2, ensure_ascii=False)
+        # In ASCII: names of files may hold bytes that are no letters in any encoding.
+        text = json.dumps({**self._unknown, **dataclasses.asdict(self.values)}, indent=2)
         temporary = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

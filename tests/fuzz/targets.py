@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -178,6 +179,7 @@ def settings_seeds(folder: Path) -> list[Path]:
     store = SettingsStore(folder / "settings.json")
     store.values.recent = ["/a/b.tif", "C:\\c.tif"]
     store.values.layout = {"splitter": "AAAA"}
+    store.values.geometry = "AdnQywAD"
     store.save()
     return [store.path]
 
@@ -185,7 +187,13 @@ def settings_seeds(folder: Path) -> list[Path]:
 def settings(path: Path) -> object:
     from nanoai_gui.gui.settings import SettingsStore
 
-    return SettingsStore(path).values
+    store = SettingsStore(path)
+    base64.b64decode(store.values.geometry)
+    for state in store.values.layout.values():
+        base64.b64decode(state)
+    for name in (*store.values.recent, store.values.last_project):
+        Path(name).exists()
+    return store.save()
 
 
 def _files(*suffixes: str) -> Target:

@@ -26,6 +26,7 @@ def test_what_is_saved_comes_back(path: Path) -> None:
     store.values.theme = "dark"
     store.values.layout = {"across": "AAA="}
     store.remember_recent(Path("/images/ü 中 1.tif"))
+    store.remember_recent(Path("/images/gr\udcf6sse.tif"))  # not UTF-8 on the disk
     assert store.save()
     assert SettingsStore(path).values == store.values
     assert [file.name for file in path.parent.iterdir()] == ["settings.json"]
@@ -47,10 +48,12 @@ def test_bad_values_are_dropped_one_by_one(path: Path) -> None:
     bad = {
         "theme": "pink",
         "recent": [1, 2],
-        "layout": {"a": 1},
+        "layout": {"a": "A"},  # no base64: a window cannot be laid out by it
         "show_outlines": "yes",
         "contrast_kept": 1,
         "open_folder": None,
+        "last_project": "a\0b",
+        "recent_projects": ["a", "b\0"],
     }
     path.write_text(json.dumps({**good, **bad}))
     store = SettingsStore(path)

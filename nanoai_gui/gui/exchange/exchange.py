@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt, QUrl
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 
 from nanoai_gui.core.editing.corrected import put_right
 from nanoai_gui.core.editing.document import ImageDocument, rerun_edit
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.tem.analysis import ImageAnalysis
-from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.settings import SettingsStore
-from nanoai_gui.gui.tem.session import TemSession
-from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+from nanoai_gui.gui.commands import Commands
+from nanoai_gui.gui.widgets.notice import Kind
 from nanoai_gui.gui.widgets.numbers import count
 
 if TYPE_CHECKING:
@@ -29,23 +26,8 @@ if TYPE_CHECKING:
     from nanoai_gui.gui.exchange.export_dialog import ExportChoice
 
 
-class Exchange(QObject):
+class Exchange(Commands):
     """Import and export of outlines, and of corrected agglomerates as training samples."""
-
-    def __init__(
-        self,
-        session: TemSession,
-        runner: JobRunner,
-        store: SettingsStore,
-        notices: NoticeArea,
-        window: QWidget,
-    ) -> None:
-        super().__init__(window)
-        self._session = session
-        self._runner = runner
-        self._store = store
-        self._notices = notices
-        self._window = window
 
     @property
     def handlers(self) -> dict[str, Callable[[], None]]:
@@ -284,13 +266,6 @@ class Exchange(QObject):
             on_done=lambda _: self._tell(text, path.parent),
         )  # fmt: skip
         self._store.values.export_folder = str(path.parent)
-
-    def _tell(self, text: str, folder: Path | None = None) -> None:
-        if folder is None:
-            self._notices.show(text)
-            return
-        url = QUrl.fromLocalFile(str(folder))
-        self._notices.show(text, command=("Show folder", lambda: QDesktopServices.openUrl(url)))
 
 
 def _work_out(outlines: Outlines, choice: Choice, document: ImageDocument) -> tuple[Taken, Edit | None]:

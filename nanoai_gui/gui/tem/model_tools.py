@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from nanoai_gui.core.tem.sizing import get_method
+from nanoai_gui.gui.commands import Commands
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.session import TemSession
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OUT_FOLDER = "synthetic images"
 
 
-class ModelTools(QObject):
+class ModelTools(Commands):
     """Opens the dialogs and does in the session what they lead to.
 
     Parameters
@@ -41,13 +41,8 @@ class ModelTools(QObject):
         open_paths: Callable[[Iterable[Path]], None],
         window: QWidget,
     ) -> None:
-        super().__init__(window)
-        self._session = session
-        self._runner = runner
-        self._store = store
-        self._notices = notices
+        super().__init__(session, runner, store, notices, window)
         self._open_paths = open_paths
-        self._window = window
         self.synthesis: SynthesisDialog | None = None
         self.training: TrainingDialog | None = None
         session.current_changed.connect(self._offer_image)

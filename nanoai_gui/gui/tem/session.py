@@ -7,7 +7,6 @@ has them analysed, both in a worker.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from nanoai_gui.gui.tem.entries import (
     covers,
     settings_title,
 )
+from nanoai_gui.gui.tem.entry_list import EntryList
 from nanoai_gui.gui.tem.image_edits import ImageEdits
 from nanoai_gui.gui.tem.selecting import pruned, selects_whole
 
@@ -57,9 +57,7 @@ class TemSession(ImageEdits):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._entries: dict[int, ImageEntry] = {}
-        self._by_source: dict[tuple[str, int | None], int] = {}
-        self._next_key = 1
+        self._entries = EntryList()
         self._wanted: int | None = None
         self._current: int | None = None
         self._micrograph: Micrograph | None = None
@@ -105,15 +103,10 @@ class TemSession(ImageEdits):
     def _add(self, sources: list[tuple[Path, int | None]]) -> list[int]:
         keys, added = [], []
         for path, frame in sources:
-            # Not Path.resolve: it asks the disk for every part of the path, slow on a network folder.
-            source = os.path.normcase(Path(path).absolute()), frame
-            key = self._by_source.get(source)
-            if key is None:
-                key, self._next_key = self._next_key, self._next_key + 1
-                self._entries[key] = ImageEntry(key, Path(path).absolute(), frame)
-                self._by_source[source] = key
-                added.append(key)
+            key, is_new = self._entries.add(Path(path), frame)
             keys.append(key)
+            if is_new:
+                added.append(key)
         if added:
             self.entries_added.emit(added)
             if self._wanted is None:
@@ -130,12 +123,7 @@ class TemSession(ImageEdits):
         """
         added = []
         for entry in entries:
-            if entry.key in self._entries:
-                raise ValueError(f"there is an image {entry.key} already")
-            source = os.path.normcase(entry.path), entry.frame
-            self._entries[entry.key] = entry
-            self._by_source[source] = entry.key
-            self._next_key = max(self._next_key, entry.key + 1)
+            self._entries.put(entry)
             entry.state = self._settled_state(entry)
             added.append(entry.key)
         if not added:
@@ -149,14 +137,12 @@ class TemSession(ImageEdits):
 
     def reserve_keys(self, next_key: int) -> None:
         """Give no new image a key below ``next_key``: a project keeps what was taken off the list."""
-        self._next_key = max(self._next_key, next_key)
+        self._entries.reserve(next_key)
 
     def set_path(self, key: int, path: Path) -> None:
         """Find an image elsewhere from now on: its file was moved."""
         entry = self._entries[key]
-        self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
-        entry.path = path
-        self._by_source[os.path.normcase(path), entry.frame] = key
+        self._entries.move(key, path)
         if entry.is_unreadable:
             entry.error, entry.is_unreadable = "", False
             entry.state = self._settled_state(entry)
@@ -185,8 +171,7 @@ class TemSession(ImageEdits):
             place = order.index(self._wanted) if self._wanted is not None else 0
             following = next((key for key in order[place:] if key not in going), stay[-1])
         for key in gone:
-            entry = self._entries.pop(key)
-            self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
+            self._entries.remove(key)
         self.entries_removed.emit(gone)
         if self._current in going:
             self._show(None, None)
@@ -195,15 +180,10 @@ class TemSession(ImageEdits):
 
     def set_frame(self, key: int, frame: int) -> None:
         """Take another image of the same stack for an entry."""
-        entry = self._entries[key]
-        source = os.path.normcase(entry.path), frame
-        if entry.frame == frame or source in self._by_source:
-            return
-        self._by_source.pop((os.path.normcase(entry.path), entry.frame), None)
-        self._by_source[source] = key
         had_labels = key == self._current and self.labels is not None
-        entry.take_frame(frame)
-        self._bump(entry)
+        if not self._entries.take_frame(key, frame):
+            return
+        self._bump(self._entries[key])
         if had_labels:
             self.labels_changed.emit()
         if key == self._current:
@@ -262,7 +242,7 @@ class TemSession(ImageEdits):
         order = self.keys()
         if not order:
             return
-        place = order.index(self._wanted) + by if self._wanted in self._entries else 0
+        place = order.index(self._wanted) + by if self._wanted in order else 0
         self.set_current(order[min(max(place, 0), len(order) - 1)])
 
     def accept_micrograph(self, key: int, micrograph: Micrograph) -> None:
