@@ -292,3 +292,55 @@ def test_soot_is_found_where_an_operator_outlined_it() -> None:
     found = segment(read_micrograph(image)).labels > 0
     shared = (found & mask).sum() / (found | mask).sum()
     assert shared > 0.8
+
+
+def opaque(*discs_: tuple[float, float, float, float], blur: float = 1.0) -> Micrograph:
+    """Discs (x, y, r, contrast) that hide what is behind them, on a bright background."""
+    from scipy import ndimage
+
+    y, x = np.mgrid[:128, :256]
+    dark = np.zeros(y.shape)
+    for cx, cy, r, contrast in discs_:
+        dark = np.maximum(dark, contrast * np.clip(r + 0.5 - np.hypot(x - cx, y - cy), 0, 1))
+    image = 200 * (1 - ndimage.gaussian_filter(dark, blur))
+    return Micrograph(image + np.random.default_rng(1).normal(0, 2, y.shape), "opaque")
+
+
+FAR = (210.0, 64.0, 25.0, 0.98)
+
+
+def test_opaque_neighbours_over_a_narrow_gap_stay_apart() -> None:
+    # Two px of background between them, less than what blur and denoising spread.
+    image = opaque((50, 64, 24, 0.98), (100, 64, 24, 0.98), FAR)
+    plain = segment(image, SegmentationParameters(threshold=ThresholdKind.LOCAL))
+    assert len(plain) == 2
+    found = segment(image)
+    assert len(found) == 3
+    order = np.argsort(found.x)
+    np.testing.assert_allclose(found.x[order], [50, 100, 210], atol=0.7)
+    np.testing.assert_allclose(found.area_px[order], np.pi * np.array([24, 24, 25]) ** 2, rtol=0.03)
+
+
+def test_opaque_particles_that_touch_stay_one_agglomerate() -> None:
+    assert len(segment(opaque((50, 64, 24, 0.98), (97, 64, 24, 0.98), FAR))) == 2
+
+
+def test_a_fainter_particle_holds_opaque_ones_together() -> None:
+    image = opaque((50, 64, 24, 0.98), (81, 64, 8, 0.55), (112, 64, 24, 0.98), FAR)
+    assert len(segment(image)) == 2
+
+
+def test_translucent_particles_are_never_parted_at_thin_places() -> None:
+    y, x = np.mgrid[:128, :256]
+    depth = np.zeros(y.shape)
+    for cx, cy, r in ((50, 64, 24), (98, 64, 24), (210, 64, 25)):
+        depth += np.sqrt(np.maximum(r**2 - (x - cx) ** 2 - (y - cy) ** 2, 0)) / 24
+    assert len(segment(Micrograph(200 * np.exp(-depth), "spheres"))) == 2
+
+
+def test_a_loop_of_opaque_particles_keeps_its_hole() -> None:
+    # Three discs in a ring leave a triangle of background of some 40 px.
+    ring = [(64 + 18 * np.cos(a), 64 + 18 * np.sin(a), 16.0, 0.98) for a in (0.5, 2.594, 4.689)]
+    found = segment(opaque(*ring, FAR, blur=0.6))
+    assert len(found) == 2
+    assert found.labels[64, 64] == 0

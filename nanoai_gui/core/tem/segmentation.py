@@ -13,6 +13,7 @@ from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, Polarity
 from nanoai_gui.core.tem.background import estimate_background, find_polarity
 from nanoai_gui.core.tem.edge_profile import edge_level
+from nanoai_gui.core.tem.gaps import opaque_contrast, part_at_gaps
 from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.core.tem.threshold import local_threshold, noise_level, otsu, thinned, typical_radius
 
@@ -32,7 +33,7 @@ class ThresholdKind(StrEnum):
     """How the grey level that parts particles from background is found."""
 
     AUTO = "automatic"
-    """Otsu's level, then moved to where the edge of the particles really is."""
+    """Otsu's level, then moved to where the edge of the particles really is; opaque neighbours stay apart."""
     OTSU = "Otsu"
     LOCAL = "local"
     """As the automatic one, but following how strong the particles of the neighbourhood are."""
@@ -284,13 +285,18 @@ def label(
     mask = particle_mask(prepared, parameters, level)[:height]
     checkpoint(cancelled)
     minimum_area = np.pi / 4 * parameters.minimum_diameter_px**2
+    opaque = 0.0
+    if parameters.threshold is ThresholdKind.AUTO:
+        opaque = opaque_contrast(prepared.field, level, prepared.full_scale)
     if parameters.fill_holes:
-        _fill_holes(mask, prepared.field, minimum_area, level)
+        _fill_holes(mask, prepared.field, minimum_area, level, opaque > 0)
         checkpoint(cancelled)
     view = labels[:height]
     n = ndimage.label(mask, np.ones((3, 3), dtype=bool), output=view) if mask.any() else 0
     del mask
     checkpoint(cancelled)
+    if n and opaque > 0:
+        n = part_at_gaps(view, n, prepared.field, opaque, minimum_area, cancelled)
     area = _areas(view, n)
     keep = area >= minimum_area
     keep[0] = False
@@ -368,12 +374,17 @@ def _areas(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:
 
 
 def _fill_holes(
-    mask: NDArray[np.bool_], contrast: NDArray[np.float32], minimum_area: float, level: float
+    mask: NDArray[np.bool_],
+    contrast: NDArray[np.float32],
+    minimum_area: float,
+    level: float,
+    opaque: bool,
 ) -> None:
     """Close the holes of a mask in place.
 
     A gap in a loop of particles that is larger than the smallest agglomerate and as empty as the
-    background is not a hole in a particle: it stays open.
+    background is not a hole in a particle: it stays open. Where particles are opaque, nothing inside of
+    them is as bright as a hole: all but specks stay open.
     """
     from scipy import ndimage
 
@@ -385,6 +396,8 @@ def _fill_holes(
     close[0] = False
     close[outside] = False
     area = _areas(holes, n)
+    if opaque:
+        close &= area <= minimum_area / 2
     large = np.flatnonzero(close & (area > minimum_area))
     if large.size:
         objects = ndimage.find_objects(holes)
