@@ -16,13 +16,30 @@ import time
 from pathlib import Path
 
 import installers
-from environment import ROOT, WINDOW_LIBRARIES, Environment, SetupError, call, provide_libraries, say
+from environment import (
+    ROOT,
+    WINDOW_LIBRARIES,
+    Environment,
+    SetupError,
+    call,
+    install_packages,
+    provide_libraries,
+    say,
+)
 
 BUILD = ROOT / "build"
 DIST = ROOT / "dist"
 PARTS = BUILD / "parts"
 LARGEST_FOLDER, LARGEST_ARCHIVE = 350e6, 130e6
 """Bytes: what the program may take unpacked, and to download."""
+NOT_POSSIBLE = 3
+"""What tests/bundle/clean_root.py exits with where there can be no clean root."""
+TESTS_FAILED = 1
+"""What pytest exits with if tests ran and some failed."""
+ROOM = 5e9
+"""Bytes on the disk to make and test it, with the packages it is made of."""
+TEST_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xdotool": "xdotool", "import": "imagemagick"}
+"""Commands that tests/bundle needs, and the Debian packages that hold them."""
 
 
 def main(arguments: list[str]) -> int:
@@ -31,11 +48,20 @@ def main(arguments: list[str]) -> int:
         "--test", action="store_true", help="test it in a system without Python (Linux, root)"
     )
     parser.add_argument(
+        "--if-possible", action="store_true",
+        help="with --test: make nothing, say why, and exit with 0 where it cannot be tested",
+    )  # fmt: skip
+    parser.add_argument(
         "--folder-only", action="store_true", help="make no archives (quicker, to try it out)"
     )
     parser.add_argument("--keep", action="store_true", help="test the program that is there already")
     parser.add_argument("--level", type=int, default=6, choices=range(10), help="effort of xz (6: the usual)")
     options = parser.parse_args(arguments)
+    if options.test and options.if_possible:
+        reason = why_not_test()
+        if reason:
+            say(f"SKIPPED: the standalone program cannot be tested here: {reason}")
+            return 0
     folder = DIST / folder_name()
     if not (options.keep and folder.is_dir()):
         build(folder)
@@ -129,11 +155,38 @@ def report(folder: Path, archives: list[Path]) -> int:
     return 1 if too_large and sys.platform == "linux" else 0
 
 
-def test(folder: Path, archives: list[Path]) -> int:
-    """Run tests/bundle on the program, with the tests' own environment."""
+def environment_of_tests() -> Environment:
     environment = Environment(ROOT / ".venv", ".venv")
     environment.install("test")
+    return environment
+
+
+def why_not_test() -> str:
+    """See to what tests/bundle needs; give the reason where that cannot be had, which is no failure."""
+    free = shutil.disk_usage(ROOT).free
+    if free < ROOM:
+        return f"the disk has room for {free / 1e9:.1f} GB, and {ROOM / 1e9:.0f} are needed"
+    missing = [package for tool, package in TEST_TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        install_packages(missing)
+    command: list[str | Path] = [environment_of_tests().python, "-m", "tests.bundle.clean_root"]
+    say("Making a system without Python to test the program in")
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    if done.returncode == NOT_POSSIBLE:
+        return done.stderr.strip()
+    raise SetupError(f"The system to test in cannot be made:\n{done.stderr}")
+
+
+def test(folder: Path, archives: list[Path]) -> int:
+    """Run tests/bundle on the program, with the tests' own environment."""
+    environment = environment_of_tests()
     say("Testing the program (tests/bundle)")
     names = {"NANOAI_BUNDLE": str(folder), "NANOAI_BUNDLE_ARCHIVES": os.pathsep.join(map(str, archives))}
     command: list[str | Path] = [environment.python, "-m", "pytest", "-s", "--timeout", "900", "tests/bundle"]
-    return call(command, **names)
+    status = call(command, **names)
+    if status == TESTS_FAILED:
+        say("Once more what failed: a hand on a screen can be too early on a busy machine")
+        status = call([*command, "--last-failed"], **names)
+    return status

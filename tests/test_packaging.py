@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -220,3 +220,65 @@ def test_the_recipe_is_python_and_names_what_exists() -> None:
     recipe = (ROOT / "packaging" / "nanoai.spec").read_text(encoding="utf-8")
     compile(recipe, "nanoai.spec", "exec")
     assert (ROOT / "packaging" / "windows" / "nanoai.manifest").exists()
+
+
+# ------------------------------------------------------------------------------------------ testing it
+
+
+def test_what_cannot_be_tested_is_not_even_made(
+    packaging_modules: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundling = module("bundling")
+    monkeypatch.setattr(bundling, "build", lambda folder: pytest.fail("this takes minutes"))
+    monkeypatch.setattr(bundling, "why_not_test", lambda: "no moon")
+    assert bundling.main(["--test", "--if-possible"]) == 0
+    assert "SKIPPED: the standalone program cannot be tested here: no moon" in capsys.readouterr().out
+
+
+def test_why_a_machine_cannot_test_it(
+    packaging_modules: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundling = module("bundling")
+    monkeypatch.setattr(bundling, "ROOM", 1e18)
+    assert "the disk has room for" in bundling.why_not_test()
+    monkeypatch.setattr(bundling, "ROOM", 0)
+    monkeypatch.setattr(bundling, "install_packages", lambda packages: False)
+    made = SimpleNamespace(python=tmp_path / "python")
+    monkeypatch.setattr(bundling, "environment_of_tests", lambda: made)
+    for status, reason in ((3, "no network"), (0, "")):
+        made.python.write_text(f"#!/bin/sh\necho no network >&2\nexit {status}\n", encoding="utf-8")
+        made.python.chmod(0o755)
+        assert bundling.why_not_test() == reason
+    # An error of our own is no lack of a tool.
+    made.python.write_text("#!/bin/sh\necho Traceback >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(module("environment").SetupError, match="Traceback"):
+        bundling.why_not_test()
+
+
+@pytest.mark.parametrize(("answers", "status"), [([0], 0), ([1, 0], 0), ([1, 1], 1), ([2], 2)])
+def test_only_what_failed_is_tried_again(
+    answers: list[int], status: int, packaging_modules: None, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    bundling = module("bundling")
+    commands: list[list[object]] = []
+
+    def call(command: list[object], **names: str) -> int:
+        commands.append(command)
+        return answers[len(commands) - 1]
+
+    monkeypatch.setattr(bundling, "call", call)
+    monkeypatch.setattr(bundling, "environment_of_tests", lambda: SimpleNamespace(python="python"))
+    assert bundling.test(folder, []) == status
+    assert [("--last-failed" in command) for command in commands] == [False, True][: len(answers)]
+
+
+def test_a_clean_root_needs_root_a_mirror_and_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.bundle import clean_root
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(clean_root.NotPossible, match="only root"):
+        clean_root.CleanRoot(tmp_path / "root")
+    monkeypatch.setattr(clean_root, "MIRROR", "http://127.0.0.1:9")
+    assert "cannot be reached" in clean_root._why_not_make(tmp_path / "root")
+    monkeypatch.setattr(clean_root, "ROOM", 1e18)
+    assert "the disk has room for" in clean_root._why_not_make(tmp_path / "root")

@@ -1,4 +1,7 @@
-"""A Debian that has never seen Python, to run the standalone program in."""
+"""A Debian that has never seen Python, to run the standalone program in.
+
+python -m tests.bundle.clean_root    make it; exit code 3, and why, where that is not possible
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,30 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from tests.bundle import screen
+
 SUITE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
 PACKAGES = ("libgl1", "libegl1", "fontconfig-config", "fonts-dejavu-core")
 """What README.md asks of a system to run the program, and nothing else."""
 USER, USER_ID = "lab", 1000
 HOME = f"/home/{USER}"
+PLACE = Path(__file__).resolve().parents[2] / "build" / "clean-root"
+ROOM = 2e9
+"""Bytes: the system, the program in it, and copies of the program that tests make there."""
+ANSWER_SECONDS, MAKE_SECONDS = 15.0, 900.0
+"""How long the mirror may take to answer, and the whole to be made."""
+NOT_POSSIBLE = 3
+
+
+class NotPossible(Exception):
+    """There can be no clean root here; says why."""
 
 
 def why_not() -> str:
@@ -25,24 +43,66 @@ def why_not() -> str:
     for tool in ("debootstrap", "chroot", "unshare"):
         if shutil.which(tool) is None:
             return f"there is no {tool}"
+    separate = ["unshare", "--mount", "--net", "--pid", "--fork", "true"]
+    if subprocess.run(separate, capture_output=True, check=False).returncode != 0:
+        return "processes cannot be given a system of their own (in a container, for instance)"
     return ""
 
 
+def _why_not_make(folder: Path) -> str:
+    """Say why it cannot be made now, without waiting long for a network that is not there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder.parent).free
+    if free < ROOM:
+        return f"the disk has room for {free / 1e9:.1f} GB, and {ROOM / 1e9:.0f} are needed"
+    try:
+        with urllib.request.urlopen(f"{MIRROR}/dists/{SUITE}/Release", timeout=ANSWER_SECONDS) as answer:
+            answer.read(1)
+    except (OSError, ValueError) as error:
+        return f"{MIRROR} cannot be reached ({error})"
+    return ""
+
+
+def _make(folder: Path) -> None:
+    """Make the system; what debootstrap mounts there is seen by nobody else, and goes with it."""
+    begin = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    making = subprocess.Popen(
+        [*begin, SUITE, folder, MIRROR],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = making.communicate(timeout=MAKE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        stop(making)
+        raise NotPossible(f"debootstrap was not done after {MAKE_SECONDS:.0f} s") from error
+    if making.returncode != 0:
+        last = (output.strip().splitlines() or ["it does not say why"])[-1]
+        raise NotPossible(f"debootstrap failed: {last}")
+
+
 class CleanRoot:
-    """The root of the clean system; made once and kept, as it takes minutes and the network."""
+    """The root of the clean system; made once and kept, as it takes minutes and the network.
+
+    Raises
+    ------
+    NotPossible
+        If there can be none here, or not now.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        reason = why_not()
+        if reason:
+            raise NotPossible(reason)
         stamp = folder.with_suffix(".made")
         wanted = " ".join((SUITE, *PACKAGES))
         if not (stamp.exists() and stamp.read_text() == wanted and folder.is_dir()):
             stamp.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run(
-                ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, folder],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            reason = _why_not_make(folder)
+            if reason:
+                raise NotPossible(reason)
+            _make(folder)
             stamp.write_text(wanted)
         self._add_user()
 
@@ -141,3 +201,19 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def main() -> int:
+    reason = screen.why_not()
+    try:
+        if not reason:
+            CleanRoot(PLACE)
+    except NotPossible as error:
+        reason = str(error)
+    if reason:
+        print(reason, file=sys.stderr)
+    return NOT_POSSIBLE if reason else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.bundle import clean_root, screen
-from tests.bundle.clean_root import CleanRoot
+from tests.bundle import screen
+from tests.bundle.clean_root import PLACE, CleanRoot, NotPossible
 from tests.bundle.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,13 +39,10 @@ def archives() -> list[Path]:
 @pytest.fixture(scope="session")
 def root(bundle: Path) -> CleanRoot:
     """A Debian without Python, with the program in it."""
-    reason = clean_root.why_not()
-    if reason:
-        pytest.skip(f"there can be no clean root here: {reason}")
     try:
-        made = CleanRoot(ROOT / "build" / "clean-root")
-    except subprocess.CalledProcessError:
-        pytest.skip("there can be no clean root here: debootstrap failed; is there a network?")
+        made = CleanRoot(PLACE)
+    except NotPossible as error:
+        pytest.skip(f"there can be no clean root here: {error}")
     target = made.path(PROGRAM)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(bundle, target, symlinks=True)

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 TOOLS = ("Xvfb", "xdotool", "import")
 PATIENCE = 60.0
 
@@ -99,6 +97,7 @@ class Screen:
 
         The canvas is the same neutral grey in both themes, and nothing else in the window is.
         """
+        import numpy as np
         from PIL import Image
 
         with Image.open(self.picture("canvas")) as seen:
