@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.spectra.classifier import ClassifierSettings, fit_classifier
@@ -64,6 +65,14 @@ def predictions() -> Predictions:
     return Predictions(("a", "b", "ü"), p, measures, np.array([0, 0, 3, 0, 0, 1], np.uint8))
 
 
+def small_model(values: NDArray[np.float32] | None = None) -> SpectraModel:
+    """Give a model of two classes that were drawn by lot."""
+    if values is None:
+        values = np.random.default_rng(2).normal(size=(30, K)).astype(np.float32)
+    classifier = fit_classifier(values, np.arange(30) % 2, ("a", "b"), ClassifierSettings(epochs=2))
+    return SpectraModel(("a", "b"), AXIS, Pipeline(), AXIS, classifier, Thresholds(t2=3.0))
+
+
 def test_sets_come_back_whole() -> None:
     made = spectra()
     assert_same(set_from_bytes(set_to_bytes(made)), made)
@@ -101,8 +110,7 @@ def test_predictions_models_and_steps_come_back() -> None:
     assert pipeline_from_bytes(pipeline_to_bytes(pipeline)) == pipeline
     rng = np.random.default_rng(2)
     values = rng.normal(size=(30, K)).astype(np.float32)
-    classifier = fit_classifier(values, np.arange(30) % 2, ("a", "b"), ClassifierSettings(epochs=2))
-    model = SpectraModel(("a", "b"), AXIS, Pipeline(), AXIS, classifier, Thresholds(t2=3.0))
+    model = small_model(values)
     same = model_from_bytes(model_to_bytes(model))
     first, second = (m.predict(SpectralSet(values, AXIS)).probabilities for m in (model, same))
     assert np.array_equal(first, second) and same.thresholds == model.thresholds

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import io
 import logging
 import os
 import shutil
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +72,20 @@ def apply(data: bytes, damage: list[Damage]) -> bytes:
     return data
 
 
+def damaged(good: bytes, damage: list[Damage], member: int) -> bytes:
+    """Damage a file, or one file of an archive, packed anew: its checksum must not be all that protects."""
+    if member < 0 or not good.startswith(b"PK"):
+        return apply(good, damage)
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    chosen = member % len(parts)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i, (name, data) in enumerate(parts):
+            archive.writestr(name, apply(data, damage) if i == chosen else data)
+    return packed.getvalue()
+
+
 class Slow(Exception):
     """Reading took too long."""
 
@@ -106,27 +122,27 @@ def _round(
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.integers(0, len(seeds) - 1), damages)
-    def attempt(which: int, damage: list[Damage]) -> None:
+    @given(st.integers(0, len(seeds) - 1), damages, st.integers(-4, 19))
+    def damage_and_read(which: int, damage: list[Damage], member: int) -> None:
         nonlocal tried
         if time.monotonic() > end:
             return
         suffix, good = seeds[which]
         tried += 1
-        data = apply(good, damage)
+        data = damaged(good, damage, member)
         path = work / f"damaged{suffix}"
         path.write_bytes(data)
         # What kills the process is found here afterwards.
         shutil.copyfile(path, kept.with_suffix(suffix))
-        _try(target, path)
+        attempt(target, path)
         kept.with_suffix(suffix).unlink()
 
-    run: Callable[[], None] = attempt
+    run: Callable[[], None] = damage_and_read
     run()
     return tried
 
 
-def _try(target: Target, path: Path) -> None:
+def attempt(target: Target, path: Path) -> None:
     started = time.process_time()  # not by the clock: other work on the machine would be blamed on the reader
     try:
         target.read(path)
