@@ -26,6 +26,7 @@ from nanoai_gui import __version__
 from nanoai_gui.core.tem.detection.assessment import assess
 from nanoai_gui.core.tem.detection.lessons import (
     FIRST_CLEAR_SHARD,
+    FIRST_POWDER_SHARD,
     SCENES_PER_SHARD,
     shard_path,
     write_shard,
@@ -35,6 +36,7 @@ from nanoai_gui.core.tem.detection.training import (
     PATCH_PX,
     WIDTHS,
     Pool,
+    Shares,
     as_tensors,
     export,
     losses,
@@ -54,8 +56,17 @@ TOP_RATE = 2e-3
 FIRST_CYCLE = 8575
 """Steps after which a second, gentler cycle begins, in which translucent particles are favoured."""
 SECOND_RATE = 1e-3
-FAVOURED = 0.45
-"""Share of its patches that come from scenes of translucent particles, beside those that do by chance."""
+SECOND_CYCLE = 12575
+"""Steps after which a third cycle begins, on opaque powders and diffracting crystals."""
+THIRD_RATE = 8e-4
+THIRD_DECAY = 0.35
+"""Share of the third cycle, its end, over which the learning rate falls to nothing."""
+CLEAR = (FIRST_CLEAR_SHARD, FIRST_POWDER_SHARD)
+POWDER = (FIRST_POWDER_SHARD, 1_000_000)
+FAVOURED_SECOND = ((*CLEAR, 0.45),)
+FAVOURED_THIRD = ((*POWDER, 0.5), (*CLEAR, 0.2))
+"""Files, from one to before another, and the share of the patches of a cycle that come from them, beside
+those that do by chance."""
 DECAY = 0.3
 """Share of the first cycle, its end, over which the learning rate falls to nothing.
 
@@ -71,8 +82,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=12575)
-    parser.add_argument("--shards", type=int, default=98, help="files of 40 scenes at most")
+    parser.add_argument("--steps", type=int, default=18000)
+    parser.add_argument("--shards", type=int, default=178, help="files of 40 scenes at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test-scenes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=FOLDER)
@@ -131,8 +142,14 @@ def make_shards(folder: Path, seed: int, n: int) -> None:
 
 
 def rate(step: int, steps: int) -> float:
-    """Learning rate: up within the warm-up, constant, down along a cosine; then once more down."""
+    """Learning rate: up within the warm-up, constant, down along a cosine; twice more down."""
+    if step >= SECOND_CYCLE:
+        begin = steps - THIRD_DECAY * (steps - SECOND_CYCLE)
+        if step < begin:
+            return THIRD_RATE * min((step + 1 - SECOND_CYCLE) / WARM_UP, 1.0)
+        return THIRD_RATE * 0.5 * (1 + math.cos(math.pi * (step - begin) / (steps - begin)))
     if step >= FIRST_CYCLE:
+        steps = min(steps, SECOND_CYCLE)
         return SECOND_RATE * 0.5 * (1 + math.cos(math.pi * (step - FIRST_CYCLE) / (steps - FIRST_CYCLE)))
     steps = min(steps, FIRST_CYCLE)
     begin = (1 - DECAY) * steps
@@ -166,8 +183,7 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
         # Every step has its own stream, so that it does not matter where a run was interrupted.
         network.train(step < int((1 - DECAY) * min(options.steps, FIRST_CYCLE)))
         rng = np.random.default_rng([options.seed, 1, step])
-        favoured = FAVOURED if step >= FIRST_CYCLE else 0.0
-        batch = as_tensors(pool.batch(BATCH, rng, favoured))
+        batch = as_tensors(pool.batch(BATCH, rng, favoured(step)))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = network(batch["image"])
         terms = losses(answer, batch)
@@ -212,8 +228,17 @@ def blend(average: Any, network: Any, keep: float) -> None:  # noqa: ANN401
                 own[name].copy_(value)
 
 
+def favoured(step: int) -> Shares:
+    """Which files a step prefers."""
+    if step < FIRST_CYCLE:
+        return ()
+    return FAVOURED_SECOND if step < SECOND_CYCLE else FAVOURED_THIRD
+
+
 def n_shards(step: int) -> int:
     """How many files of scenes a step may see: about as many as are made while training goes on."""
+    if step >= SECOND_CYCLE:
+        return FIRST_POWDER_SHARD + 8 + (step - SECOND_CYCLE) // 40
     if step >= FIRST_CYCLE:
         return FIRST_CLEAR_SHARD + 5 + (step - FIRST_CYCLE) // 160
     late = max(step - FAST_STEPS, 0)

@@ -18,6 +18,7 @@ from nanoai_gui.core.tem.detection import search
 from nanoai_gui.core.tem.detection.candidates import (
     Candidates,
     explain,
+    prefer_whole,
     read_answer,
     share_inside,
     suppress,
@@ -107,6 +108,48 @@ def test_one_opaque_angular_particle_stays_one() -> None:
     found = detect(image.micrograph, agglomerates)
     counts = np.array([np.sum(found.agglomerate == k) for k in agglomerates.ids[agglomerates.measured]])
     assert len(counts) > 5 and np.mean(counts == 1) > 0.9
+
+
+def test_a_large_particle_with_uneven_grey_stays_one_among_many_small_ones() -> None:
+    from scipy import ndimage
+
+    rng = np.random.default_rng(3)
+    side = 700
+    y, x = np.mgrid[:side, :side]
+    grey = np.full((side, side), 200.0)
+    clouds = 60 + 35 * np.tanh(30 * ndimage.gaussian_filter(rng.standard_normal((side, side)), 12))
+    large = np.hypot(x - 300, y - 320) < 110
+    grey[large] = clouds[large]
+    places = [(px, py) for px in range(40, side, 70) for py in range(40, side, 70)]
+    small = [place for place in places if np.hypot(place[0] - 300, place[1] - 320) > 150]
+    for px, py in small:
+        grey[np.hypot(x - px, y - py) < rng.uniform(17, 22)] = 110
+    grey = ndimage.gaussian_filter(grey, 1.2) + rng.normal(0, 4, grey.shape)
+    micrograph = Micrograph(np.clip(grey, 0, 255).astype(np.uint8), name="two sizes")
+    found = detect(micrograph, segment(micrograph))
+    here = np.hypot(found.x - 300, found.y - 320) < 110
+    assert here.sum() == 1
+    assert found.radius_px[here][0] == pytest.approx(110, rel=0.06)
+    assert np.count_nonzero(~here) == len(small)
+
+
+def test_what_is_seen_from_afar_stands_only_if_it_is_surer() -> None:
+    def round_ones(*rows: tuple[float, float, float, float]) -> Candidates:
+        x, y, radius, score = np.array(rows).T
+        return Candidates(x, y, np.repeat(radius[:, None], N_ANGLES, 1), score, np.full(len(x), 0.1))
+
+    whole = round_ones((0, 0, 50, 0.8))
+    parts = round_ones((-20, 0, 22, 0.5), (22, 0, 20, 0.4), (70, 0, 15, 0.9))
+    none = whole.select(np.array([], dtype=np.intp))
+    assert sorted(prefer_whole(whole, parts, none).radius) == pytest.approx([15, 50])
+    sure = round_ones(*[(x, y, 16, 0.95) for x in (-30, 0, 30) for y in (-30, 0, 30)])
+    assert prefer_whole(round_ones((0, 0, 50, 0.5)), sure, none).radius == pytest.approx([16] * 9)
+    # Seen from near as well: then what lies before it was no part of it.
+    assert sorted(prefer_whole(whole, parts, round_ones((3, 0, 48, 0.7))).radius) == pytest.approx(
+        [15, 20, 22, 50]
+    )
+    elsewhere = prefer_whole(none, parts, round_ones((200, 0, 45, 0.7)))
+    assert sorted(elsewhere.radius) == pytest.approx([15, 20, 22, 45])
 
 
 def test_tiles_cover_an_image_once_and_are_aligned() -> None:

@@ -15,15 +15,15 @@ from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unp
 from nanoai_gui.core.tem.detection.model import ParticleNetwork
 from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
 from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
-from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Mix, Scene, make_scene, push_apart
+from nanoai_gui.core.tem.synthesis.recipes import Mix
+from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart
 from tests.core.detection_made import perfect_answer
 
 
 def test_a_seed_gives_one_scene_and_outlines_cover_its_material() -> None:
     differ = []
-    for k in range(4):
-        scene = make_scene([11, k], 224, tuple(Mix)[k % 3])
-        again = make_scene([11, k], 224, tuple(Mix)[k % 3])
+    for k, mix in enumerate(Mix):
+        scene, again = make_scene([11, k], 224, mix), make_scene([11, k], 224, mix)
         assert np.array_equal(scene.contrast, again.contrast) and np.array_equal(scene.radial, again.radial)
         assert np.isfinite(scene.contrast).all() and ((scene.shown >= 0) & (scene.shown <= 1)).all()
         owner, _ = deepest(scene.x, scene.y, scene.radial, (224, 224), 1)
@@ -39,6 +39,30 @@ def test_scenes_differ_in_kind() -> None:
     assert max(sizes) / min(sizes) > 2
     noise = [float(np.std(s.contrast[~s.covered])) for s in scenes]
     assert max(noise) > 4 * min(noise)
+
+
+def test_crystals_are_of_two_sizes_and_uneven_in_grey() -> None:
+    ratios, spreads = [], []
+    for k in range(8):
+        scene = make_scene([13, k], 320, Mix.CRYSTALS)
+        radius = np.sqrt(star_area(scene.radial) / np.pi)
+        ratios.append(float(radius.max() / np.median(radius)))
+        owner, depth = deepest(scene.x, scene.y, scene.radial, (320, 320), 1)
+        core = depth > 0.5
+        grey = np.bincount(owner[core], scene.contrast[core]) / np.maximum(np.bincount(owner[core]), 1)
+        spreads.append(float(np.std(grey[grey > 0])))
+    assert max(ratios) > 2.2 and min(ratios) < 2
+    assert np.median(spreads) > 0.1
+
+
+def test_favoured_files_give_their_share_of_the_patches() -> None:
+    pool, rng = Pool(), np.random.default_rng(5)
+    pool.shards = [{} for _ in range(10)]
+    ranges = [pool._range(rng, ((6, 99, 0.5), (2, 4, 0.2))) for _ in range(2000)]
+    shares = [np.mean([r == wanted for r in ranges]) for wanted in ((6, 10), (2, 4), (0, 10))]
+    assert shares == pytest.approx([0.5, 0.2, 0.3], abs=0.05)
+    assert pool._range(rng, ()) == (0, 10)
+    assert {lessons.mix_of(k) for k in (0, 40, 69, 98, 99)} == set(Mix)
 
 
 def test_particles_are_pushed_apart_until_they_hardly_overlap() -> None:

@@ -19,6 +19,10 @@ SAME_OVERLAP = 0.55
 """Two outlines that share this much of their union are one particle, seen twice."""
 SAME_DISTANCE = 0.35
 """So are two centres that are closer than this share of the smaller radius, of about the same size."""
+PART = 0.6
+"""Share of a candidate that must lie within a larger one to be a part of it."""
+SAME_PLACE = 0.5
+"""Centres that are closer than this share of the radius are of one particle, seen on two scales."""
 UNEXPLAINED = 0.5
 """A candidate that is not sure is accepted if this share of it is material that no other one explains."""
 LARGEST_RADIUS_PX = 400.0
@@ -258,3 +262,34 @@ def suppress(candidates: Candidates) -> NDArray[np.intp]:
             kept.append(k)
             gone[rivals[k]] = True
     return np.array(kept, dtype=np.intp)
+
+
+def prefer_whole(large: Candidates, small: Candidates, seen: Candidates) -> Candidates:
+    """Join what was seen from afar with what was seen from near, where both are about the same material.
+
+    A large candidate that had been ``seen`` from near too stands, with all that is before or behind it; one
+    that was seen from near only is kept.
+    Another one stands if it is surer than the near look is, on average over its area, of whatever it found
+    there (nothing counts as 0); what lies within it and is less sure then goes as a part of it.
+    """
+    gone = np.zeros(len(small), dtype=bool)
+    stands = np.zeros(len(large), dtype=bool)
+    reach = small.radial.max(axis=1) if len(small) else np.empty(0)
+    apart: NDArray[np.float64] = np.hypot(large.x[:, None] - seen.x, large.y[:, None] - seen.y)
+    same: NDArray[np.bool_] = apart < SAME_PLACE * large.radius[:, None]
+    known: NDArray[np.bool_] = np.any(same, axis=1)
+    elsewhere: NDArray[np.bool_] = ~np.any(same, axis=0)
+    for k in np.argsort(-large.score, kind="stable").tolist():
+        gap = np.hypot(small.x - large.x[k], small.y - large.y[k])
+        near = np.flatnonzero((gap < large.radial[k].max() + reach) & ~gone)
+        x, y, share = inner_points(large, np.array([k]))
+        shape = len(near), x.shape[1]
+        within = lie_within(small, near, np.broadcast_to(x, shape), np.broadcast_to(y, shape))
+        explained = (within * small.score[near, None]).max(axis=0, initial=0.0)
+        stands[k] = known[k] or large.score[k] > float(explained @ share[0])
+        if stands[k] and not known[k] and len(near):
+            both = Candidates.joined([large.select(np.array([k])), small.select(near)])
+            rows = np.arange(1, len(both))
+            inside = share_inside(both, rows, np.zeros(len(rows), dtype=np.intp))
+            gone[near[(inside >= PART) & (small.score[near] < large.score[k])]] = True
+    return Candidates.joined([small.select(~gone), large.select(stands), seen.select(elsewhere)])

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.detection.grid import HIGHEST, LOWEST, STRIDE
 from nanoai_gui.core.tem.synthesis.contours import deepest
-from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Mix, Scene, make_scene
+from nanoai_gui.core.tem.synthesis.recipes import Mix
+from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene
 
 SCENES_PER_SHARD = 40
 SCENE_PX = 512
-FIRST_LONG_SHARD, FIRST_CLEAR_SHARD = 40, 69
-"""From these files on, scenes are of another mix."""
+FIRST_LONG_SHARD, FIRST_CLEAR_SHARD, FIRST_POWDER_SHARD = 40, 69, 98
+"""From these files on, scenes are of another mix; in the end powders and crystals take turns."""
 
 
 def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
@@ -29,8 +30,7 @@ def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
         a point lies deepest, -1 none; ``depth`` (s, h/2, w/2) uint8, how deep in 255ths; ``start``
         (s + 1,) int64, first row of each scene in ``x``, ``y`` (n,), ``radial`` (n, 32) and ``shown`` (n,).
     """
-    mix = Mix.USUAL if index < FIRST_LONG_SHARD else Mix.LONG if index < FIRST_CLEAR_SHARD else Mix.CLEAR
-    scenes = [make_scene([seed, index, k], SCENE_PX, mix) for k in range(SCENES_PER_SHARD)]
+    scenes = [make_scene([seed, index, k], SCENE_PX, mix_of(index)) for k in range(SCENES_PER_SHARD)]
     grids = [deepest(s.x, s.y, s.radial, (SCENE_PX, SCENE_PX), STRIDE) for s in scenes]
     return {
         "image": np.stack([pack_contrast(s.contrast) for s in scenes]),
@@ -43,6 +43,17 @@ def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
         "radial": np.concatenate([s.radial for s in scenes]).astype(np.float32),
         "known": np.concatenate([s.shown >= LEAST_SHOWN for s in scenes]),
     }
+
+
+def mix_of(index: int) -> Mix:
+    """Tell of which mix the scenes of a file are."""
+    if index < FIRST_LONG_SHARD:
+        return Mix.USUAL
+    if index < FIRST_CLEAR_SHARD:
+        return Mix.LONG
+    if index < FIRST_POWDER_SHARD:
+        return Mix.CLEAR
+    return Mix.CRYSTALS if (index - FIRST_POWDER_SHARD) % 2 else Mix.POWDER
 
 
 def pack_contrast(contrast: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -17,14 +17,21 @@ from nanoai_gui.core.callbacks import (
 )  # fmt: skip
 from nanoai_gui.core.parameters import check
 from nanoai_gui.core.tem.agglomerates import Agglomerates
-from nanoai_gui.core.tem.detection.candidates import FAINTEST, Candidates, explain, read_answer, suppress
+from nanoai_gui.core.tem.detection.candidates import (
+    FAINTEST,
+    Candidates,
+    explain,
+    prefer_whole,
+    read_answer,
+    suppress,
+)
 from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
 from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
 from nanoai_gui.core.tem.detection.view import Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.synthesis.contours import directions, star_area
+from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions, star_area
 
 TYPICAL_RADIUS_PX = 14.0
 """The image is scaled so that the median particle has this radius for the network."""
@@ -32,6 +39,12 @@ GOOD_FACTOR = 1.35
 """A median within this factor of it is near enough."""
 SMALL_PX, LARGE_PX = 4.5, 40.0
 """Particles of smaller or larger radius, for the network, are looked at again on another scale."""
+AFAR = 0.4, 0.16
+"""Scales of the looks from afar, over the usual one."""
+SEEN_WELL_PX = 9.6
+"""Radius from which a particle is measured well from afar, for the network there."""
+THICK_PX = 30.0
+"""Material in which a disc of this radius, for the network, finds room is looked at again from afar."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
@@ -270,20 +283,45 @@ def _look_again(
     search: _Search, found: Candidates, scale: float, least: float, progress: Progress
 ) -> Candidates:
     """Look closer at places with small particles, and from afar at those with large ones."""
-    for factor in (2.0, 0.4):
+    for factor in (2.0, *AFAR):
         again = search.possible(scale * factor)
         size, sure = found.radius * scale, found.score >= least
-        odd = size < SMALL_PX if factor > 1 else size > LARGE_PX
-        if not (odd & sure).sum() > FEW * sure.sum() or abs(np.log(again / scale)) < 0.2:
+        large_px = max(LARGE_PX, SEEN_WELL_PX / factor)
+        odd = size < SMALL_PX if factor > 1 else size > large_px
+        if abs(np.log(again / scale)) < 0.2:
             continue
-        chosen = search.tiles(again, found.select(odd & sure))
+        places = found.select(odd & sure)
+        if not len(places) > FEW * sure.sum():
+            places = places.select(np.zeros(len(places), dtype=bool))
+        if factor < 1:
+            # Where one particle fills the view, the network may see only parts of it.
+            places = Candidates.joined([places, _thick(search, THICK_PX / scale)])
+        if not len(places):
+            continue
+        chosen = search.tiles(again, places)
         better = search.run(again, progress, chosen=chosen)
         # Each particle is believed on the scale that shows it better.
         looked = _in_tiles(found, [tile for tile, _ in chosen], again)
         own = better.radius * scale
-        taken = own < SMALL_PX if factor > 1 else own > LARGE_PX
-        found = Candidates.joined([found.select(~(odd & looked)), better.select(taken)])
+        seen, found = found.select(odd & looked & sure), found.select(~(odd & looked))
+        if factor > 1:
+            found = Candidates.joined([found, better.select(own < SMALL_PX)])
+        else:
+            large = better.select((own > large_px) & (better.score >= least))
+            found = prefer_whole(large.select(suppress(large)), found, seen)
     return found
+
+
+def _thick(search: _Search, radius: float) -> Candidates:
+    """Places in which a disc of this radius (px) lies wholly on material, one every so often."""
+    from scipy import ndimage
+
+    step = max(1, int(radius / 8))
+    inside = search.wanted[np.maximum(search.labels[::step, ::step], 0)]
+    deep = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] * step > radius
+    row, column = (place.astype(np.float64) * step for place in np.nonzero(deep))
+    ones = np.ones(len(row))
+    return Candidates(column, row, np.full((len(row), N_ANGLES), radius), ones, ones)
 
 
 def _in_tiles(found: Candidates, chosen: Sequence[Tile], scale: float) -> NDArray[np.bool_]:

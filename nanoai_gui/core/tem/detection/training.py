@@ -21,7 +21,7 @@ from nanoai_gui.core.tem.detection.grid import (
     SPREAD,
     STRIDE,
 )  # fmt: skip
-from nanoai_gui.core.tem.detection.lessons import FIRST_CLEAR_SHARD, unpack_contrast
+from nanoai_gui.core.tem.detection.lessons import unpack_contrast
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, star_area
 
 WIDTHS = 32, 48, 72, 112
@@ -30,6 +30,7 @@ HEAD_WIDTH = 64
 UNIT_PX = 10.0
 """Logarithms of radii are about this radius while training, where floating point is finest."""
 PATCH_PX = 192
+Shares = Sequence[tuple[int, int, float]]
 CORE = 0.55
 """Depth in a particle from which on a point must know its outline."""
 
@@ -97,11 +98,11 @@ class Pool:
         shard["log"] = np.log(np.maximum(shard["radial"], 0.5) / UNIT_PX).astype(np.float32)
         self.shards.append(shard)
 
-    def batch(self, n: int, rng: np.random.Generator, favoured: float = 0.0) -> dict[str, NDArray[Any]]:
+    def batch(self, n: int, rng: np.random.Generator, favoured: Shares = ()) -> dict[str, NDArray[Any]]:
         """Cut n patches: the image, and targets as maps or, of outlines, at single points.
 
-        ``favoured`` is the share that comes from the files of translucent scenes, beside those that do so by
-        chance.
+        ``favoured`` says which share of them comes from which files, beside those that do so by chance:
+        (first, first after the last, share) each.
         """
         parts = [self._cut(rng, favoured) for _ in range(n)]
         out: dict[str, NDArray[Any]] = {
@@ -115,9 +116,17 @@ class Pool:
             out[name] = np.concatenate([p[name] for p in parts])
         return out
 
-    def _cut(self, rng: np.random.Generator, favoured: float) -> dict[str, NDArray[Any]]:
-        first_shard = FIRST_CLEAR_SHARD if favoured > 0 and rng.random() < favoured else 0
-        shard = self.shards[int(rng.integers(first_shard, len(self.shards)))]
+    def _range(self, rng: np.random.Generator, favoured: Shares) -> tuple[int, int]:
+        """Choose the files from which one patch may come."""
+        draw = rng.random() if favoured else 1.0
+        for first, stop, share in favoured:
+            if draw < share:
+                return first, min(stop, len(self.shards))
+            draw -= share
+        return 0, len(self.shards)
+
+    def _cut(self, rng: np.random.Generator, favoured: Shares) -> dict[str, NDArray[Any]]:
+        shard = self.shards[int(rng.integers(*self._range(rng, favoured)))]
         scene = int(rng.integers(len(shard["image"])))
         first, last = (int(v) for v in shard["start"][scene : scene + 2])
         side = shard["image"].shape[1]

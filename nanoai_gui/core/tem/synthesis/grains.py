@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.synthesis.aggregation import Cluster, random_directions
+from nanoai_gui.core.tem.synthesis.projection import Material
 from nanoai_gui.core.tem.synthesis.shapes import Body, Ellipsoid, Polyhedron, Rod, Rough, Scaled, rough_table
+from nanoai_gui.core.tem.synthesis.spec import ContrastKind, SynthesisSpec
 
 
 def make_grain(
@@ -63,3 +65,37 @@ def make_necks(
         along = 0.5 * (radius[i] - radius[j])
         middles.append(0.5 * (centres[i] + centres[j]) + 0.5 * along * unit)
     return necks, np.array(middles).reshape(-1, 3)
+
+
+def crystal_material(
+    radii: NDArray[np.float64],
+    spec: SynthesisSpec,
+    uneven: float,
+    banded: float,
+    rng: np.random.Generator,
+) -> Material:
+    """Give particles of these radii (px) absorptions of their own and some of them diffraction bands.
+
+    ``uneven`` is the standard deviation of the logarithm of the absorption, ``banded`` the share of
+    particles with bands: from a fraction of a wave (one dark side, or a dark core) to two waves across, up
+    to as bright as the film.
+    """
+    depth = -float(np.log1p(-spec.contrast))
+    n = len(radii)
+    absorption = depth / spec.gmd_px * np.exp(uneven * rng.standard_normal(n))
+    if spec.contrast_kind is ContrastKind.SILHOUETTE:
+        return Material(absorption, opaque_depth=depth)
+    if banded <= 0:
+        return Material(absorption)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    waves = np.pi * rng.uniform(0.1, 2.0, n) / radii
+    bands = np.column_stack(
+        [
+            np.where(rng.random(n) < banded, rng.uniform(0.1, 1.0, n), 0.0),
+            rng.uniform(0, 2 * np.pi, n),
+            waves * np.cos(angle),
+            waves * np.sin(angle),
+            2.5 * rng.standard_normal(n) / radii**2,
+        ]
+    )
+    return Material(absorption, bands)

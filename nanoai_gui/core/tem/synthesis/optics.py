@@ -80,11 +80,12 @@ def add_stray_light(transmission: Image, spec: SynthesisSpec) -> Image:
 def halo(transmission: Image, strength: float, reach_px: float) -> Image:
     """Brightness around agglomerates, (height, width): 1 far away, up to 1 + ``strength`` beside them.
 
-    Cleaned or charged film around particles looks so in some images; ``reach_px`` is its width.
+    Cleaned or charged film around particles looks so in some images; ``reach_px`` is its width. A negative
+    strength makes a shadow, as dirt that has run together there does.
     """
     from scipy import ndimage
 
-    if strength <= 0:
+    if strength == 0:
         return np.ones_like(transmission)
     step = max(int(reach_px / 4), 1)
     # So smooth a field needs few points.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,15 @@ from nanoai_gui.core.tem.synthesis.aggregation import Cluster, random_rotations,
 from nanoai_gui.core.tem.synthesis.background import film, granules, holes, illumination
 from nanoai_gui.core.tem.synthesis.camera import expose
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, deepest, directions
-from nanoai_gui.core.tem.synthesis.grains import make_grain, make_necks
+from nanoai_gui.core.tem.synthesis.grains import crystal_material, make_grain, make_necks
 from nanoai_gui.core.tem.synthesis.optics import blur, defocus, halo
 from nanoai_gui.core.tem.synthesis.pieces import draw_radii, grow, make_material
-from nanoai_gui.core.tem.synthesis.population import vary
 from nanoai_gui.core.tem.synthesis.projection import Projection, project
+from nanoai_gui.core.tem.synthesis.recipes import Mix, Recipe, draw_recipe
 from nanoai_gui.core.tem.synthesis.shapes import Ball, Body, make_body
 from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape, SynthesisSpec
 
-VERSION = 1
+VERSION = 2
 """Part of what a seed means; part of the card of a network."""
 EDGE_PX = 48
 """Scenes are cut out of larger ones by this much, so that agglomerates are cut by their border."""
@@ -35,19 +34,8 @@ SHOWN = 0.08
 """Transmission above which an edge in front of other particles can still be seen."""
 LEAST_SHOWN = 0.18
 """Share of a particle's outline that must be visible in some way for anybody to know of it."""
-GRAIN = "grains"
-_OPAQUE_SHARE = 0.6
-_OPAQUE_SHARE_LONG = 0.75
 _TILT = 0.25
 """Standard deviation (rad) of the angle between the film and the long axis of settled particles."""
-
-
-class Mix(StrEnum):
-    """Which scenes are the commonest."""
-
-    USUAL = "all kinds"
-    LONG = "more opaque ones, with longer particles that lie on the film"
-    CLEAR = "translucent spheres and ellipsoids that cover each other"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,25 +64,10 @@ class Scene:
     shown: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    """What a scene is like: a spec, and what a spec does not know of."""
-
-    spec: SynthesisSpec
-    kinds: tuple[Shape | str, ...]
-    neck: float
-    apart: float
-    gap: int
-    dirt: float
-    shaded: float
-    written: bool
-    lying: bool
-
-
 def make_scene(seed: int | Sequence[int], size: int = 512, mix: Mix = Mix.USUAL) -> Scene:
     """Make one scene, ``size`` px on either side; the same seed and mix give the same scene."""
     rng = np.random.default_rng(seed)
-    recipe = _draw_recipe(rng, size, mix)
+    recipe = draw_recipe(rng, size, mix)
     spec = recipe.spec
     full = size + 2 * EDGE_PX
     spec = dataclasses.replace(spec, width_px=full, height_px=full)
@@ -122,122 +95,6 @@ def normalise(
     smooth = blur(np.ascontiguousarray(contrast), 1.0)
     scale = float(np.percentile(smooth[covered], 98)) if covered.any() else float(np.abs(smooth).max())
     return np.asarray(contrast / np.float32(max(scale, 1e-3) * rng.uniform(0.9, 1.1)), dtype=np.float32)
-
-
-def _draw_recipe(rng: np.random.Generator, size: int, mix: Mix) -> _Recipe:
-    long = mix is Mix.LONG
-    opaque = rng.random() < (_OPAQUE_SHARE_LONG if long else _OPAQUE_SHARE)
-    base = vary(SynthesisSpec(vary_population=True, vary_look=True), rng)
-    diameter = float(np.exp(rng.uniform(np.log(9.0), np.log(44.0))))
-    gsd = float(1.03 + 0.77 * rng.random() ** 1.3)
-    # No more particles than may fit; single ones are as common as crowds.
-    room = 0.35 * size**2 / (0.8 * diameter**2)
-    most = int(np.clip(np.exp(rng.uniform(np.log(2), np.log(200))), 1, max(room, 2)))
-    if rng.random() < 0.08:
-        most = 1
-    blur_px = float(
-        rng.uniform(0.4, 1.2) if rng.random() < 0.6 else rng.uniform(0.5, min(0.17 * diameter, 3.0))
-    )
-    spec = dataclasses.replace(
-        base,
-        film_percent=min(base.film_percent, 15 * base.contrast),
-        gmd_px=diameter,
-        gsd=gsd,
-        min_particles=1 if rng.random() < 0.7 else max(1, most // 3),
-        max_particles=most,
-        coverage_percent=float(rng.uniform(6, 30)),
-        aspect_ratio=float(1 + rng.exponential(0.45)),
-        roughness=float(rng.exponential(0.025)) if rng.random() < 0.6 else 0.0,
-        blur_px=blur_px,
-        detector_blur_px=float(rng.uniform(0, 0.9) if rng.random() < 0.7 else rng.uniform(0.5, 2.0)),
-        fringe_px=float(rng.uniform(1, 4)),
-        bright_particles=bool(rng.random() < 0.12),
-        brightness=float(rng.uniform(0.5, 0.85)),
-        holes=int(rng.integers(1, 4)) if rng.random() < 0.05 else 0,
-        halo_percent=float(max(rng.uniform(-12, 12), 0.0)),
-    )
-    kinds: tuple[Shape | str, ...]
-    draw = rng.random()
-    if mix is Mix.CLEAR:
-        opaque = False
-        spec = _clear(spec, rng)
-        kinds = (Shape.SPHERE,) if draw < 0.75 else (Shape.ELLIPSOID,)
-    elif opaque:
-        spec = _opaque(spec, rng)
-        if draw < 0.45:
-            kinds = (GRAIN,)
-        elif draw < 0.75:
-            kinds = (GRAIN, Shape.ELLIPSOID, Shape.POLYHEDRON, GRAIN, Shape.ROD)
-        elif draw < 0.9:
-            kinds = (Shape.POLYHEDRON, Shape.ELLIPSOID)
-        else:
-            kinds = (Shape.SPHERE,)
-    elif draw < 0.55:
-        kinds = (Shape.SPHERE,)
-        spec = dataclasses.replace(spec, roughness=spec.roughness if rng.random() < 0.3 else 0.0)
-    elif draw < 0.7:
-        kinds = (Shape.ELLIPSOID,)
-    elif draw < 0.85:
-        kinds = (GRAIN, Shape.POLYHEDRON)
-    elif draw < 0.92:
-        kinds = (Shape.ROD,)
-    else:
-        kinds = (Shape.SPHERE, Shape.ELLIPSOID, GRAIN, Shape.ROD)
-    if kinds == (Shape.ROD,):
-        spec = dataclasses.replace(spec, aspect_ratio=float(rng.uniform(1.3, 3.0)))
-    elif long and opaque:
-        spec = dataclasses.replace(spec, aspect_ratio=float(min(1.05 + rng.exponential(0.7), 3.0)))
-    return _Recipe(
-        spec=spec,
-        kinds=kinds,
-        neck=float(rng.uniform(0.25, 0.7)) if rng.random() < 0.25 else 0.0,
-        # Where particles settled side by side, they cover each other by little.
-        apart=float(rng.uniform(0.02, 0.3)) if spec.flatness > 0.4 and rng.random() < 0.75 else 1.0,
-        gap=int(rng.integers(0, 6)),
-        dirt=float(rng.uniform(0.02, 0.12)) if rng.random() < 0.3 else 0.0,
-        shaded=float(rng.uniform(0.3, 1.0))
-        if rng.random() < (0.5 if spec.bright_particles else 0.04)
-        else 0.0,
-        written=bool(rng.random() < 0.05),
-        lying=long and opaque and bool(rng.random() < 0.8),
-    )
-
-
-def _clear(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
-    """Particles through which others can be seen, in agglomerates that keep their depth."""
-    kinds = (ContrastKind.MASS, ContrastKind.MASS, ContrastKind.MASS, ContrastKind.FRESNEL)
-    contrast = float(rng.uniform(0.2, 0.85))
-    return dataclasses.replace(
-        spec,
-        contrast_kind=kinds[int(rng.integers(len(kinds)))],
-        contrast=contrast,
-        flatness=float(max(rng.uniform(-1, 0.6), 0.0)),
-        max_particles=max(spec.max_particles, 2),
-        min_particles=min(spec.min_particles, max(spec.max_particles, 2)),
-        aspect_ratio=float(rng.uniform(1.05, 1.6)),
-        roughness=spec.roughness if rng.random() < 0.2 else 0.0,
-        film_percent=min(spec.film_percent, 8 * contrast),
-        # Grey levels in the dark must not drown in noise, or there is nothing to learn.
-        dose=max(spec.dose, 100.0),
-    )
-
-
-def _opaque(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpec:
-    """Particles that let hardly anything pass: flat silhouettes, or dark by mass or by diffraction."""
-    draw = rng.random()
-    if draw < 0.4:
-        kind, contrast = ContrastKind.SILHOUETTE, float(rng.uniform(0.3, 0.99))
-    elif draw < 0.85:
-        kind, contrast = ContrastKind.MASS, 1 - float(np.exp(rng.uniform(np.log(2e-4), np.log(0.15))))
-    else:
-        kind, contrast = ContrastKind.DIFFRACTION, float(rng.uniform(0.8, 0.99))
-    return dataclasses.replace(
-        spec,
-        contrast_kind=kind,
-        contrast=min(contrast, 0.99) if kind is ContrastKind.DIFFRACTION else contrast,
-        flatness=float(rng.uniform(0.5, 1.0)),
-        film_percent=min(spec.film_percent, 15 * contrast),
-    )
 
 
 def _make_bodies(
@@ -299,7 +156,7 @@ def push_apart(
 
 
 def _cast(
-    cluster: Cluster, spec: SynthesisSpec, recipe: _Recipe, rng: np.random.Generator
+    cluster: Cluster, spec: SynthesisSpec, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[Projection, NDArray[np.float64]]:
     """Project one agglomerate; rows of x, y, shown, radial in px of the projection's window."""
     bodies = _make_bodies(cluster.radii, spec, recipe.kinds, recipe.lying, rng)
@@ -315,8 +172,12 @@ def _cast(
         places = np.concatenate([centres, middles])
         radii = np.concatenate([radii, [neck.half_size[0] + 1 for neck in necks]])
     shift_x, shift_y = rng.random(2).tolist()
+    if recipe.uneven > 0 or recipe.banded > 0:
+        material = crystal_material(radii, spec, recipe.uneven, recipe.banded, rng)
+    else:
+        material = make_material(radii, spec, rng)
     projection = project(
-        solid, places, make_material(radii, spec, rng),
+        solid, places, material,
         margin=2, oversampling=2, shift=(shift_x, shift_y),
     )  # fmt: skip
     rows = np.empty((n, 3 + N_ANGLES))
@@ -355,7 +216,7 @@ def _shown(
 
 
 def _fill(
-    full: int, spec: SynthesisSpec, recipe: _Recipe, rng: np.random.Generator
+    full: int, spec: SynthesisSpec, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]]:
     """Place agglomerates: transmission, covered pixels, rows of x, y, shown, radial."""
     from scipy import ndimage
@@ -369,7 +230,7 @@ def _fill(
     while area < wanted and misses < 6:
         mean = (spec.min_particles + spec.max_particles) / 2 * 0.8 * spec.gmd_px**2
         batch = int(np.clip((wanted - area) / mean, 1, 60))
-        radii = [draw_radii(spec, rng) for _ in range(batch)]
+        radii = [_two_sizes(draw_radii(spec, rng), recipe, rng) for _ in range(batch)]
         for cluster in grow([spec] * batch, radii, rng):
             projection, found = _cast(cluster, spec, recipe, rng)
             mask = projection.mask
@@ -400,6 +261,13 @@ def _fill(
     return transmission, covered, np.concatenate(rows)
 
 
+def _two_sizes(radii: NDArray[np.float64], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Make some particles much larger than the rest, in half of the agglomerates."""
+    if recipe.large <= 0 or rng.random() < 0.5:
+        return radii
+    return np.where(rng.random(len(radii)) < recipe.large, radii * recipe.ratio, radii)
+
+
 def _free_place(
     mask: NDArray[np.bool_], occupied: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[int, int] | None:
@@ -419,7 +287,7 @@ def _expose(
     rows: NDArray[np.float64],
     light: NDArray[np.float32],
     spec: SynthesisSpec,
-    recipe: _Recipe,
+    recipe: Recipe,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Take the picture and divide it by its background."""
@@ -430,6 +298,8 @@ def _expose(
         stain = np.clip(granules(shape, float(rng.uniform(2, 8)), rng) - np.float32(1.6), 0, 1)
         texture *= 1 - np.float32(recipe.dirt) * stain
     around = halo(transmission, spec.halo_percent / 100, spec.gmd_px)
+    if recipe.shadow > 0:
+        around *= halo(transmission, -recipe.shadow, spec.gmd_px * recipe.ratio)
     if spec.holes:
         amount, passed = holes(shape, spec, rng)
         transmission = transmission * (passed / np.float32(0.9))
