@@ -72,7 +72,7 @@ def make_tar(folder: Path, dist: Path, level: int) -> Path:
 def make_deb(folder: Path, dist: Path, build: Path) -> Path:
     """Make a Debian package: the program in /opt, its launchers where the desktop looks for them.
 
-    Each version has a folder of its own there, and the newest installed one answers to ``nanoai-gui``.
+    A newer package takes the place of an older one, as is usual; the archive is for versions side by side.
     """
     version = folder.name.split("-")[1]
     root = build / "deb"

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LICENCE_FILE = re.compile(
-    r"(licen[cs]e|copying|copyright|notice|third.?party|authors)[\w .-]*$", re.IGNORECASE
+    r".*(licen[cs]e|copying|copyright|notice|third.?party|authors|legal code)[\w .-]*$", re.IGNORECASE
 )
+CODE = {".py", ".pyi", ".pyc", ".pyx", ".so", ".pyd", ".json", ".h"}
+"""Suffixes of files that may be called after licences, but are none."""
 COMMON_LICENCES = Path("/usr/share/common-licenses")
 LICENCES = Path(__file__).resolve().parent / "licences"
 _SPDX_ID = re.compile(r"[A-Za-z0-9.+-]+$")
@@ -80,8 +82,8 @@ def _distribution(found: importlib.metadata.Distribution, files: set[Path]) -> P
     name, version = found.metadata["Name"], found.version
     texts = {}
     for file in sorted(files):
-        is_text = file.suffix.lower() in ("", ".txt", ".md", ".rst") or "licenses" in file.parts
-        if is_text and file.is_file() and (LICENCE_FILE.match(file.name) or "licenses" in file.parts):
+        is_one = LICENCE_FILE.match(file.name) or "licenses" in file.parts
+        if is_one and file.suffix.lower() not in CODE and file.is_file():
             # Many parts of one distribution have a LICENSE.txt each.
             texts["/".join(file.parts[-3:])] = file.read_text(encoding="utf-8", errors="replace")
     licence = _licence(found)
@@ -89,6 +91,8 @@ def _distribution(found: importlib.metadata.Distribution, files: set[Path]) -> P
         text = _by_name(licence)
         if text:
             texts[licence] = text
+    if name == "PySide6_Essentials":
+        texts["works of others in Qt"] = (LICENCES / "Qt-parts.txt").read_text(encoding="utf-8")
     requires = [re.split(r"[\s;<>=!~\[(]", line, maxsplit=1)[0] for line in found.requires or []]
     return Part(
         name, version, licence, f"pkg:pypi/{name.lower().replace('_', '-')}@{version}", texts, requires

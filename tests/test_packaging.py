@@ -107,13 +107,19 @@ def test_notices_and_bill_name_what_was_collected_and_nothing_else(
 ) -> None:
     import h5py
     import numpy
+    import packaging.version as another
+    import PySide6
 
     notices = module("notices")
-    parts = notices.write([numpy.__file__, h5py.__file__, ""], tmp_path, "9.8")
+    sources = [numpy.__file__, h5py.__file__, another.__file__, PySide6.__file__, ""]
+    parts = notices.write(sources, tmp_path, "9.8")
     names = {part.name.lower() for part in parts}
     assert {"numpy", "h5py", "python"} <= names and "scipy" not in names
     text = (tmp_path / "NOTICES.txt").read_text(encoding="utf-8")
     assert "NumPy Developers" in text and f"numpy {numpy.__version__}: " in text
+    assert "HarfBuzz" in text and "Unicode, Inc." in text, "Qt holds works of others in turn"
+    # A library of ours has a module called licenses.
+    assert "import " not in {line[:7] for line in text.splitlines()} and "\0" not in text
     bill = json.loads((tmp_path / "sbom.cdx.json").read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     assert bill["metadata"]["component"]["version"] == "9.8"
