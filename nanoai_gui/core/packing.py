@@ -51,7 +51,8 @@ def pack(meta: object, arrays: Mapping[str, NDArray[Any]] | None = None) -> byte
         # ascontiguousarray turns a single number into a row of one.
         heads.append([name, little.dtype.str, list(array.shape)])
         bodies.append(little)
-    text = json.dumps({"meta": meta, "arrays": heads}, ensure_ascii=False, separators=(",", ":")).encode()
+    words = json.dumps({"meta": meta, "arrays": heads}, ensure_ascii=False, separators=(",", ":"))
+    text = words.encode("utf-8", "surrogatepass")  # names of files need not be text
     stream = zlib.compressobj(_LEVEL)
     parts = [stream.compress(_MAGIC + len(text).to_bytes(4, "little") + text)]
     parts += [stream.compress(body.data) for body in bodies if body.size]

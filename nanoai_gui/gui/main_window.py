@@ -124,7 +124,7 @@ class MainWindow(QMainWindow):
         return {
             "open": self.opening.ask_for_files,
             "open_folder": self.opening.ask_for_folder,
-            **self.projects.handlers(),
+            **self.projects.naming.handlers(),
             "export_tables": self.exports.ask_for_tables,
             "export_overlay": self.exports.ask_for_overlay,
             "export_histogram": self.exports.ask_for_histogram,

@@ -22,11 +22,13 @@ from nanoai_gui.core.project.errors import (
     DamagedProject,
     NewerProject,
     NotAProject,
+    ProjectBroken,
     ProjectInUse,
     ProjectReadOnly,
     ProjectTrouble,
 )
-from nanoai_gui.core.project.lock import lock_path
+from nanoai_gui.core.project.leftovers import sweep
+from nanoai_gui.core.project.lock import ProjectLock, lock_path
 from nanoai_gui.core.project.opening import (
     copy_project,
     describe_salvage,
@@ -642,6 +644,118 @@ def test_a_defect_keeps_nothing_else_from_the_disk(path: Path, writers: Writers)
     assert [str(e) for e in writers.defects] == ["a defect"]
     writer.close()
     assert [i.number for i in read_project(path).content.images] == [3]
+
+
+def test_what_was_written_before_a_disk_error_is_not_written_twice(path: Path, writers: Writers) -> None:
+    opened = open_project(path)
+    writer = writers(opened.store, retry_seconds=0.02)
+    tries = []
+
+    def broken(store: ProjectStore) -> None:
+        raise TypeError("a defect")
+
+    def refused(store: ProjectStore) -> None:
+        tries.append(1)
+        if len(tries) in (2, 3):  # written one by one, and then once more
+            raise OSError(28, "No space left on device")
+        store.log("then", 1, "done", "last")
+
+    begun = threading.Event()
+
+    def first(store: ProjectStore) -> None:
+        begun.wait(5)
+        store.log("now", 1, "done", "first")
+
+    writer.put(first)
+    writer.put(refused)
+    writer.put(broken)
+    begun.set()
+    assert writer.flush(10)
+    writer.close()
+    titles = [title for *_, title in lines_of(path)]
+    assert titles == ["Delete 0", "first", "last"]
+    assert [type(t) for t in writers.told] == [ProjectTrouble, type(None)]
+
+
+def lines_of(path: Path) -> list[tuple[str, int | None, str, str]]:
+    opened = open_project(path)
+    assert opened.store is not None
+    journal = opened.store.journal()
+    opened.store.close()
+    return journal
+
+
+@pytest.mark.parametrize("how", ["row", "table", "type"])
+def test_what_can_never_be_written_is_told_as_that(path: Path, how: str, writers: Writers) -> None:
+    writer = writers(open_project(path).store, retry_seconds=0.02)
+    outside = sqlite3.connect(path)
+    outside.execute("DROP TABLE spectra" if how == "table" else "DELETE FROM images WHERE id = 3")
+    outside.commit()
+    outside.close()
+    if how == "row":
+        writer.put(lambda s: s.put_analysis(3, analysis_of(3)))
+    elif how == "table":
+        writer.put(lambda s: s.put_spectra({"a": b""}))
+    else:
+        writer.put(lambda s: s.put_edit(1, replace(edit(9), title=None)))  # type: ignore[arg-type]
+    assert not writer.flush(30)  # at once, as there is nothing to wait for
+    assert isinstance(writer.trouble, ProjectBroken)
+    assert str(writer.trouble).startswith("Bilder ü.nanoai takes the last changes no more (")
+    assert [type(t) for t in writers.told] == [ProjectBroken]
+
+
+def test_another_reason_is_told_anew(path: Path, writers: Writers) -> None:
+    writer = writers(open_project(path).store, retry_seconds=0.02)
+    reasons = ["No space left on device", "No space left on device", "Input/output error"]
+    done = threading.Event()
+
+    def refused(store: ProjectStore) -> None:
+        if reasons:
+            raise OSError(5, reasons.pop(0))
+        done.set()
+
+    writer.put(refused)
+    assert writer.flush(10) and done.is_set()
+    assert [None if t is None else "space" in str(t) for t in writers.told] == [True, False, None]
+
+
+def test_only_old_leftovers_of_ours_that_nobody_holds_are_swept(tmp_path: Path) -> None:
+    own = [".nanoai-0123456789ab.tmp", ".nanoai-0123456789abcdef.tmp", ".nanoai-01234567.tmp-journal"]
+    held, fresh = ".nanoai-ffffffffffff.tmp", ".nanoai-eeeeeeeeeeee.tmp"
+    lock = "..nanoai-dddddddddddd.tmp.lock"
+    others = [
+        ".nanoai-x.tmp",
+        "a.nanoai-0123456789ab.tmp",
+        ".nanoai-0123456789ab.tmp.txt",
+        "a.nanoai",
+        "b.tmp",
+    ]
+    for name in (*own, held, fresh, lock, *others):
+        (tmp_path / name).write_bytes(b"1")
+        if name != fresh:
+            os.utime(tmp_path / name, (1, 1))
+    (tmp_path / ".nanoai-cccccccccccc.tmp").mkdir()
+    os.utime(tmp_path / ".nanoai-cccccccccccc.tmp", (1, 1))
+    mine = ProjectLock(tmp_path / held)
+    gone = sweep(tmp_path)
+    mine.release()
+    assert sorted(p.name for p in gone) == sorted([*own, lock])
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {held, fresh, *others, ".nanoai-cccccccccccc.tmp"}
+    assert sweep(tmp_path / "gone") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are always text there")
+def test_a_file_whose_name_is_no_text_is_kept(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/probe \xfc.tif"))
+    store = ProjectStore.create(tmp_path / "a.nanoai")
+    with store.transaction():
+        store.put_image(1, 1, ImageFacts(odd, title=odd.name), False)
+        store.put_fingerprint(odd, Fingerprint(1, 2, "3"))
+        store.rebase(tmp_path / "deep" / "b.nanoai")
+    (image,) = store.read().images
+    assert (image.facts.path, image.source.fingerprint) == (odd, Fingerprint(1, 2, "3"))
+    store.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")

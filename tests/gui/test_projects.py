@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.patches import with_packed_labels
 from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
-from nanoai_gui.core.project.opening import open_project, read_project
+from nanoai_gui.core.project.opening import open_project, read_histories, read_project
 from nanoai_gui.core.project.schema import FORMAT
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
@@ -32,10 +33,13 @@ from nanoai_gui.gui.app import Application, create_app
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
+from nanoai_gui.gui.projects.recorder import entry_of
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.entries import SetState
+from nanoai_gui.gui.spectra.session import SpectraSession
 from tests.core.test_plain import assert_same
 from tests.gui.test_spectra_tab import map_of
+from tests.killing import digest_of
 
 SOON = 20_000
 
@@ -210,7 +214,7 @@ def test_a_project_is_named_duplicated_and_opened_by_drop(
     assert len(read_project(target).content.images) == 2
 
     copy = tmp_path / "copy.nanoai"
-    window.projects.duplicate(copy)
+    window.projects.naming.duplicate(copy)
     qtbot.waitUntil(copy.exists, timeout=SOON)
     qtbot.waitUntil(lambda: any("A copy is in" in text for text in window.notices.texts), timeout=SOON)
     window.session.remove(window.session.keys()[1:])
@@ -311,8 +315,6 @@ def test_a_damaged_project_is_saved_as_far_as_it_can_be_read(
 def test_a_newer_project_and_something_else_are_refused_in_a_sentence(
     start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    import sqlite3
-
     connection = sqlite3.connect(project)
     connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     connection.close()
@@ -346,6 +348,93 @@ def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
     assert window.windowTitle() == "field 1.tif - elsewhere - NanoAI"
     assert sum(i.analysis is not None for i in read_project(elsewhere).content.images) == 2
     assert window.close()
+
+
+@pytest.mark.parametrize("how", ["index", "table"])
+def test_work_that_a_project_takes_no_more_goes_on_in_a_new_one(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, how: str
+) -> None:
+    window = start(project)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    first, second = window.session.keys()
+    window.session.set_calibration(second, Calibration.typed(2.0))
+    window.session.remove([second])
+    assert window.projects.flush()
+    outside = sqlite3.connect(project)
+    # The index forbids a second line on one image in the journal, and goes along into a copy.
+    outside.execute("CREATE UNIQUE INDEX i ON journal (image)" if how == "index" else "DROP TABLE edits")
+    outside.commit()
+    outside.close()
+    last = project.with_name(f"kept (continued){' 2' if how == 'index' else ''}.nanoai")
+    for n in range(1, 4):
+        window.session.set_calibration(first, Calibration.typed(n / 4))
+        window.session.set_data_bar(first, 100 + n)
+        window.projects.hand_over_all()
+        QTest.qWait(300)
+    qtbot.waitUntil(lambda: window.projects.path == last, timeout=SOON)
+    assert any("takes the last changes no more" in t and last.name in t for t in window.notices.texts)
+    qtbot.waitUntil(lambda: window.projects.flush() and not window.projects.has_trouble, timeout=SOON)
+    assert not window.findChildren(QMessageBox)
+    live = digest_of(window.session.entry(first))
+    assert window.close()
+    assert {p.name for p in project.parent.iterdir()} >= {project.name, last.name}
+    again = start(last)
+    qtbot.waitUntil(lambda: again.session.keys() == [first], timeout=SOON)
+    assert digest_of(again.session.entry(first)) == live
+    assert again.session.history(first).edits
+
+
+def test_what_was_taken_off_the_list_goes_along_from_a_project_in_trouble(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = start(project)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    measure(window, qtbot)
+    qtbot.waitUntil(lambda: len(window.projects.sources._known) == 2, timeout=SOON)
+    first, second = window.session.keys()
+    window.session.remove([second])
+    assert window.projects.flush()
+    writer = window.projects.writer
+    assert writer is not None
+    limit = writer.call(lambda s: s._connection.execute("PRAGMA page_count").fetchone()[0])
+    writer.call(lambda s: s._connection.execute(f"PRAGMA max_page_count = {limit}"))
+    document = window.session.entry(first).document
+    for _ in range(3):
+        window.session.commit(first, labels.grow(document, document.table.ids.tolist()))
+    qtbot.waitUntil(lambda: window.projects.has_trouble, timeout=SOON)
+    # To where it cannot be written: the file that is open stays the one, and misses nothing later.
+    (tmp_path / "file").touch()
+    window.projects.save_as(tmp_path / "file" / "elsewhere.nanoai")
+    window.session.commit(first, labels.delete(document, document.table.ids.tolist()[:1]))
+    qtbot.waitUntil(
+        lambda: any("elsewhere.nanoai could not be written" in t for t in window.notices.texts), timeout=SOON
+    )
+    window.session.commit(first, labels.delete(document, document.table.ids.tolist()[:1]))
+    writer._store._connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: not window.projects.has_trouble, timeout=SOON)
+    assert window.projects.flush()
+    (image,) = read_project(project).content.images
+    assert digest_of(entry_of(image, read_histories([image])[first])) == digest_of(
+        window.session.entry(first)
+    )
+
+    writer._store._connection.execute(f"PRAGMA max_page_count = {limit}")  # type: ignore[union-attr]
+    for _ in range(3):
+        window.session.commit(first, labels.grow(document, document.table.ids.tolist()))
+    window.projects.save_as(tmp_path / "elsewhere.nanoai")
+    qtbot.waitUntil(lambda: window.projects.path == tmp_path / "elsewhere.nanoai", timeout=SOON)
+    assert window.projects.flush()
+    live = digest_of(window.session.entry(first))
+    assert window.close()
+    opened = open_project(tmp_path / "elsewhere.nanoai")
+    assert opened.store is not None
+    assert list(opened.store.removed_images().values()) == [second]
+    assert opened.store.image(second).analysis is not None
+    assert len(opened.store.journal()) >= 5
+    (image,) = opened.content.images
+    assert image.source.fingerprint is not None
+    assert digest_of(entry_of(image, read_histories([image])[first])) == live
+    opened.store.close()
 
 
 # ---------------------------------------------------------------------- the images themselves
@@ -384,6 +473,40 @@ def test_the_images_of_a_project_that_moved_with_them_are_found(
     assert {i.facts.path for i in read_project(folder / "a.nanoai").content.images} == set(
         folder.glob("*.tif")
     )
+
+
+def test_a_project_that_is_only_read_is_copied_for_what_a_person_does_and_nothing_else(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(moved) as connection:
+        connection.execute("UPDATE images SET pending = 1 WHERE id = 1")
+    connection.close()
+    folder = moved.parent.parent / "two"
+    moved.parent.rename(folder)
+    (folder / "field 2.tif").rename(folder.parent / "field 2.tif")
+    other = open_project(folder / "a.nanoai")
+    assert other.store is not None
+    window = start()
+    window.projects.open(folder / "a.nanoai", read_only=True)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: any("field 2.tif is no longer" in t for t in window.notices.texts), timeout=SOON)
+    first, second = window.session.keys()
+    assert window.session.entry(first).path == folder / "field 1.tif"
+    window.session.set_current(second)
+    window.projects.flush()
+    assert window.projects.is_read_only and list_unnamed() == []
+    assert not window.batch.is_running
+    # What is found by a person who went to look for it is worth keeping.
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder.parent))
+    window.projects.sources.ask_for_folder()
+    qtbot.waitUntil(lambda: not window.projects.is_read_only, timeout=SOON)
+    assert window.projects.flush()
+    other.store.close()
+    content = read_project(list_unnamed()[0]).content
+    assert [i.facts.path for i in content.images] == [folder / "field 1.tif", folder.parent / "field 2.tif"]
+    assert [i.is_pending for i in content.images] == [False, False]
+    assert all(i.analysis is not None for i in content.images)
+    assert {i.facts.path.parent for i in read_project(folder / "a.nanoai").content.images} == {moved.parent}
 
 
 def test_lost_and_changed_images_are_named_and_lost_ones_found_again(
@@ -467,6 +590,12 @@ def said_of(n: int) -> Predictions:
     probabilities = np.random.default_rng(2).dirichlet(np.ones(2), n)
     measures = Measures(np.zeros(n), np.zeros(n), np.ones(n), probabilities.max(axis=1))
     return Predictions(("early", "late"), probabilities, measures, np.zeros(n, np.uint8))
+
+
+def spectra_of(window: MainWindow, qtbot: QtBot) -> SpectraSession:
+    qtbot.waitUntil(lambda: window.spectra is not None, timeout=SOON)
+    assert window.spectra is not None
+    return window.spectra.session
 
 
 def n_read(window: MainWindow) -> int:
@@ -575,6 +704,84 @@ def test_a_file_of_several_maps_comes_back_as_it_was_left(
     parts = read_project(list_unnamed()[0]).content.spectra
     assert (f"kept/rois/1/{file}" in parts) == (what == "fewer maps")
     assert (f"rois/1/{file}" in parts) == (what != "fewer maps")
+
+
+def test_a_map_that_was_taken_off_stays_off_even_while_its_file_cannot_be_read(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    file = tmp_path / "cells.csv"
+    write_table(file, concatenate([map_of("one"), map_of("two")]))
+    window = start(file)
+    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
+    assert window.spectra is not None
+    session = window.spectra.session
+    session.remove([session.keys()[0]])
+    (left,) = session.entries()
+    session.set_current(left.key)
+    session.add_region([0, 1], label="late")
+    window.close()
+
+    file.rename(tmp_path / "away.csv")
+    again = start()
+    session = spectra_of(again, qtbot)
+    qtbot.waitUntil(lambda: any(entry.error for entry in session.entries()), timeout=SOON)
+    # Anything that has the list written once more.
+    session.set_pipeline(Pipeline.of(("crop", {"low": 900, "high": 1700})))
+    again.close()
+    (tmp_path / "away.csv").rename(file)
+    third = start()
+    qtbot.waitUntil(lambda: n_read(third) == 1, timeout=SOON)
+    (entry,) = spectra_of(third, qtbot).entries()
+    assert (entry.number, [roi.label for roi in entry.rois]) == (1, ["late"])
+
+
+def test_maps_of_a_file_that_was_still_being_read_are_all_there(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    file = tmp_path / "cells.csv"
+    write_table(file, concatenate([map_of("one"), map_of("two")]))
+    window = start(file)
+    qtbot.waitUntil(lambda: window.spectra is not None and len(window.spectra.session) == 1, timeout=SOON)
+    window.projects.flush()
+    assert n_read(window) == 0
+    window.close()
+    again = start()
+    qtbot.waitUntil(lambda: n_read(again) == 2, timeout=SOON)
+
+
+def test_reading_spectra_of_a_project_makes_no_copy_of_it(
+    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    file, project = tmp_path / "cells.csv", tmp_path / "kept.nanoai"
+    write_table(file, concatenate([map_of("one"), map_of("two")]))
+    window = start(file)
+    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
+    assert window.spectra is not None
+    session = window.spectra.session
+    session.set_current(session.keys()[0])
+    session.add_region([0, 1], label="early")
+    session.set_predictions(session.keys()[0], said_of(session.spectra.n_spectra if session.spectra else 0))
+    session.set_pipeline(Pipeline.of(("crop", {"low": 900, "high": 1700})))
+    window.projects.save_as(project)
+    qtbot.waitUntil(lambda: window.projects.path == project, timeout=SOON)
+    window.close()
+    write_table(file, map_of("one"))  # and what was marked in the other is kept
+
+    other = open_project(project)
+    assert other.store is not None
+    again = start(project)
+    answer(again, qtbot, "Open for reading")
+    qtbot.waitUntil(lambda: n_read(again) == 1, timeout=SOON)
+    qtbot.waitUntil(lambda: again.projects.spectra is not None and len(again.projects.spectra._files) == 1)
+    again.projects.flush()
+    assert again.projects.is_read_only and list_unnamed() == []
+    spectra_of(again, qtbot).set_pipeline(Pipeline.of(("crop", {"low": 1000, "high": 1700})))
+    again.projects.flush()
+    assert again.projects.writer is not None
+    parts = read_project(list_unnamed()[0]).content.spectra
+    assert f"rois/0/{file}" in parts and f"predictions/0/{file}" in parts
+    assert f"kept/set/1/{file}" in parts
+    other.store.close()
 
 
 def test_spectra_taken_off_the_list_before_they_are_found_do_not_come_back(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from nanoai_gui.core.editing import labels
+from nanoai_gui.core.editing import circles, labels
 from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.project.opening import read_histories
 from nanoai_gui.core.project.store import ProjectStore
@@ -36,10 +36,11 @@ class Kept:
         self.recorder = TemRecorder(self.session, self.write)
         self.keys = self.session.add_paths([Path("/images/a.tif"), Path("/images/b.tif")])
 
-    def write(self, write: Write, is_work: bool) -> None:
+    def write(self, write: Write, is_work: bool) -> bool:
         self.n_writes += 1
         with self.store.transaction():
             write(self.store)
+        return True
 
     def measure(self, key: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -148,6 +149,28 @@ def test_steps_of_an_image_that_is_not_measured_yet_are_held(kept: Kept) -> None
     kept.recorder.flush()
     assert len(session.history(key).edits) == 3
     assert kept.held() == kept.live()
+
+
+def test_ids_are_not_given_again_though_nothing_remembers_them_but_the_project(kept: Kept) -> None:
+    key = kept.keys[0]
+    session = kept.session
+    session.accept_micrograph(key, Micrograph(np.zeros(SHAPE, np.uint8), "a.tif"))
+    kept.measure(key, 1)
+    session.entry(key).history = History(most_steps=1)
+    document = session.entry(key).document
+    corner = np.array([[5.0, 5.0], [30.0, 5.0], [20.0, 30.0]])
+    session.commit(key, labels.add_polygon(document, corner))
+    session.commit(key, circles.add(document, "watershed", circles.Ellipse(15.0, 12.0, 6.0, 6.0, 0.0)))
+    newest = int(document.table.ids.max())
+    session.commit(key, labels.delete(document, [newest]))
+    session.set_calibration(key, Calibration.typed(0.5))
+    assert [edit.title for edit in session.history(key).edits] == ["Calibrate"]
+    kept.recorder.flush()
+    (image, _) = kept.store.read().images
+    found = entry_of(image, read_histories([image])[key]).document
+    assert found.next_agglomerate() == document.next_agglomerate() == newest + 1
+    assert found.next_particle("watershed") == document.next_particle("watershed")
+    assert found.next_particle("watershed") > int(found.results["watershed"].particles.ids.max()) + 1
 
 
 def test_everything_goes_into_an_empty_project(kept: Kept, tmp_path: Path) -> None:

@@ -179,6 +179,19 @@ class ImageDocument:
         """Give the id of the next new particle of a method."""
         return self._last_particle.get(method, 0) + 1
 
+    def given_ids(self) -> dict[str, int]:
+        """Give the highest id ever of an agglomerate (under ``""``) and of a particle of each method."""
+        found = {"": self._last_agglomerate, **self._last_particle}
+        return {name: last for name, last in found.items() if last}
+
+    def reserve_ids(self, given: Mapping[str, int]) -> None:
+        """Never use ids up to these for anything new; see :meth:`given_ids`."""
+        for name, last in given.items():
+            if name:
+                self._last_particle[name] = max(self._last_particle.get(name, 0), last)
+            else:
+                self._last_agglomerate = max(self._last_agglomerate, last)
+
     def stale(self) -> dict[str, frozenset[int]]:
         """Agglomerates of each method that must be measured again."""
         return {name: result.stale for name, result in self.results.items() if result.stale}

@@ -7,9 +7,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from nanoai_gui.core.project.errors import ProjectTrouble
+from nanoai_gui.core.project.errors import ProjectBroken, ProjectTrouble
 
 _FULL, _READONLY, _CORRUPT, _NOTADB, _BUSY = 13, 8, 11, 26, 5
+_FOR_EVER = {1, 18, 19, 20, 21, 25}
+"""SQLite's codes for what no further try can change: a table that is gone, too big, a constraint, another
+type, misuse, out of range."""
 
 
 def connect(path: Path, query: str = "mode=rw") -> sqlite3.Connection:
@@ -62,7 +65,9 @@ def trouble(path: Path, error: sqlite3.Error) -> ProjectTrouble:
     if code == _BUSY:
         return ProjectTrouble(f"Another program is using {path.name}, so it cannot be written just now.")
     if code in (_CORRUPT, _NOTADB):
-        return ProjectTrouble(f"{path.name} was damaged by something from outside.")
+        return ProjectBroken(f"{path.name} was damaged by something from outside.")
+    if code in _FOR_EVER or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
+        return ProjectBroken(f"{path.name} takes the last changes no more ({error}).")
     return ProjectTrouble(f"{path.name} cannot be written ({error}).")
 
 

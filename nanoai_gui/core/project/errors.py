@@ -70,3 +70,7 @@ class DamagedProject(ProjectError):
 
 class ProjectTrouble(NanoAIError):
     """The project could not be written just now; nothing is lost yet, as it is tried again."""
+
+
+class ProjectBroken(ProjectTrouble):
+    """The project takes these changes no more, however often it is tried: they must go into another file."""

@@ -172,14 +172,24 @@ def copy_project(path: Path, target: Path) -> None:
     OSError, sqlite3.Error
         If that fails; what stood at ``target`` still stands there.
     """
-    temporary = target.with_name(f".nanoai-{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    temporary = target.with_name(f".nanoai-{os.urandom(6).hex()}.tmp")
     try:
-        with _reading(path) as connection:
-            store = ProjectStore(path, connection, None)
-            store.copy_to(temporary)
+        copy_as_it_is(path, temporary)
         settle_copy(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copy_as_it_is(path: Path, target: Path) -> None:
+    """Write a project into a new file that is not yet in its place; see :func:`settle_copy`.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        If that fails.
+    """
+    with _reading(path) as connection:
+        ProjectStore(path, connection, None).copy_to(target)
 
 
 def settle_copy(temporary: Path, target: Path) -> None:

@@ -23,7 +23,8 @@ class ImageFacts:
     ``frame``, ``calibration`` and ``data_bar_top`` are a person's choices, ``generation`` counts them; what
     was found when the file was read: ``file_calibration``, ``file_data_bar_top``, ``n_frames``, ``shape``
     (height and width in px). ``error`` is a sentence; ``is_unreadable`` says that it came from reading.
-    ``values``: JSON values by name that a person's edits have set.
+    ``values``: JSON values by name that a person's edits have set. ``given_ids``: the highest id that an
+    agglomerate ever had (under ``""``) and a particle of each method, whether or not it is still there.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class ImageFacts:
     n_frames: int | None = None
     shape: tuple[int, int] | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    given_ids: Mapping[str, int] = field(default_factory=dict)
 
 
 KINDS[ImageFacts.__name__] = ImageFacts

@@ -86,7 +86,7 @@ def take_fingerprints(
         progress(i / len(wanted), "Taking checksums")
         try:
             taken[path] = take_fingerprint(path, cancelled)
-        except OSError:
+        except (OSError, ValueError):
             continue
     return taken
 
@@ -113,10 +113,10 @@ def check_source(source: Source, project: Path, cancelled: Cancelled = never_can
 
 def locate(source: Source, project: Path) -> Source:
     """Look quickly where a file is now, by its size; the bytes are compared later."""
-    if source.relative is None or source.path.exists():
-        return source
-    beside = Path(os.path.normpath(project.parent / source.relative))
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # a name that cannot be
+        if source.relative is None or source.path.exists():
+            return source
+        beside = Path(os.path.normpath(project.parent / source.relative))
         if source.fingerprint is None or beside.stat().st_size == source.fingerprint.size:
             return replace(source, path=beside) if beside.is_file() else source
     return source
@@ -162,11 +162,13 @@ def find_again(
 
 
 def relative_to(project: Path, path: Path) -> str | None:
-    """Write a path as seen from a project, with ``/`` on every system; ``None`` from one drive to another."""
+    """Write a path as seen from a project, with ``/`` on every system; ``None`` if that cannot be."""
     try:
-        return Path(os.path.relpath(path, project.parent)).as_posix()
+        relative = Path(os.path.relpath(path, project.parent)).as_posix()
+        relative.encode()  # a name that is no text can only be found where it was
     except ValueError:
         return None
+    return relative
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -192,6 +194,6 @@ def _compare(path: Path, known: Fingerprint | None, cancelled: Cancelled) -> Sou
             taken = take_fingerprint(path, cancelled)
             same = taken.sha256 == known.sha256
             return SourceCheck(SourceState.SAME if same else SourceState.CHANGED, path, taken)
-    except OSError:
+    except (OSError, ValueError):  # a name that cannot be
         return SourceCheck(SourceState.MISSING, path)
     return SourceCheck(SourceState.CHANGED, path, now)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,7 +132,8 @@ class ProjectStore:
         if identity(self.path) == self._identity:
             return
         # SQLite would go on writing into a file without a name, or apart from its log.
-        fresh = self.path.with_name(f".nanoai-{secrets.token_hex(8)}.tmp")
+        # By a name that a person finds: if we are killed before it is put in its place, it is all there is.
+        fresh = free_name(self.path.with_name(f"{self.path.stem} (rescued){self.path.suffix}"))
         try:
             self.copy_to(fresh)
         except BaseException:
@@ -152,13 +152,17 @@ class ProjectStore:
         except OSError:
             # The copy is all there is now: the next try starts from it.
             self._connection = connect(fresh)
+            self._clear_astray()
             self._astray.append(fresh)
             raise
-        while self._astray:
-            self._astray.pop().unlink(missing_ok=True)
+        self._clear_astray()
         self._connection = connect(self.path)
         use_log(self._connection)
         self._identity = identity(self.path)
+
+    def _clear_astray(self) -> None:
+        while self._astray:
+            self._astray.pop().unlink(missing_ok=True)
 
     def copy_to(self, target: Path) -> None:
         """Write all of it into a new file.
@@ -191,7 +195,7 @@ class ProjectStore:
 
     def put_image(self, number: int, place: int, facts: ImageFacts, is_pending: bool) -> None:
         """Write what is known of an image, and where it stands in the list; what was measured stays."""
-        path = str(facts.path)
+        path = text_of(facts.path)
         self._connection.execute(
             """INSERT INTO images (id, place, path, relative, frame, pending, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -214,8 +218,18 @@ class ProjectStore:
         """Remember what a file is like, for every image of it."""
         self._connection.execute(
             "UPDATE images SET size = ?, mtime_ns = ?, sha256 = ? WHERE path = ?",
-            (taken.size, taken.mtime_ns, taken.sha256, str(path)),
+            (taken.size, taken.mtime_ns, taken.sha256, text_of(path)),
         )
+
+    def begin_anew(self, numbers: Collection[int]) -> None:
+        """Forget what these images hold, all of which comes again; any others are no longer on the list."""
+        rows = [(number,) for number in numbers]
+        for table in ("analyses", "labels", "tiles", "edits"):
+            self._connection.executemany(f"DELETE FROM {table} WHERE image = ?", rows)
+        self._connection.executemany("UPDATE images SET position = 0 WHERE id = ?", rows)
+        here = {number for (number,) in self._connection.execute("SELECT id FROM images").fetchall()}
+        for number in here.difference(numbers):
+            self.remove_image(number)
 
     def remove_image(self, number: int) -> None:
         """Take an image off the list; what was measured in it stays in the file."""
@@ -438,6 +452,11 @@ class ProjectStore:
     def journal(self) -> list[tuple[str, int | None, str, str]]:
         """Read the journal, oldest first: time, image, what was done, and to what."""
         return list(self._connection.execute("SELECT time, image, what, title FROM journal ORDER BY id"))
+
+
+def text_of(path: Path) -> str:
+    """Write a path as text, which the names of files need not be: then it still tells one from another."""
+    return str(path).encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
 
 
 def _bytes(value: object) -> bytes:

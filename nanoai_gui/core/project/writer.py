@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from nanoai_gui.core.errors import NanoAIError
-from nanoai_gui.core.project.errors import ProjectTrouble
+from nanoai_gui.core.project.errors import ProjectBroken, ProjectTrouble
 from nanoai_gui.core.project.store import ProjectStore
 
 T = TypeVar("T")
@@ -36,8 +36,8 @@ class ProjectWriter:
         An open project, or the function that makes one, called in the thread: an automatic project needs
         no file before there is something to write.
     on_trouble
-        Called in the thread with the error when writing begins to fail, and with ``None`` once everything
-        is written again.
+        Called in the thread with the error when writing begins to fail or fails for another reason, and with
+        ``None`` once everything is written again.
     on_defect
         Called in the thread with an error that cannot be the disk's; what raised it is passed over.
     """
@@ -96,10 +96,14 @@ class ProjectWriter:
         return self._slowest
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all is written; false if it was not within ``timeout`` seconds, or fails."""
+        """Wait until all is written; false if it was not within ``timeout`` seconds, or never will be."""
         with self._changed:
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._waiting and not self._is_busy, timeout)
+            self._changed.wait_for(
+                lambda: not self._is_busy and (not self._waiting or isinstance(self._failed, ProjectBroken)),
+                timeout,
+            )
+            return not self._waiting and not self._is_busy
 
     def call(self, task: Callable[[ProjectStore], T]) -> T:
         """Do something with the store after all that waits, and wait for its result; raises what it raises.
@@ -185,7 +189,7 @@ class ProjectWriter:
                     self._waiting = {k: w for k, w in batch.items() if k not in self._waiting} | self._waiting
                 self._is_busy = False
                 self._changed.notify_all()
-            if (error is None) != (self._failed is None):
+            if str(error) != str(self._failed):
                 self._failed = error
                 self._on_trouble(error)
             for call in calls:
@@ -201,13 +205,15 @@ class ProjectWriter:
             return error
         except Exception:
             # A defect in one of them must not keep the others from the disk.
-            for write in batch.values():
+            for key, write in list(batch.items()):
                 try:
                     self._together([write])
                 except NanoAIError as error:
                     return error
                 except Exception as error:
                     self._on_defect(error)
+                # Written, or passed over: if the disk refuses the next, this one is not tried again.
+                del batch[key]
         self._is_unfolded = True
         self._slowest = max(self._slowest, time.perf_counter() - started)
         return None

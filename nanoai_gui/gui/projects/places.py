@@ -26,6 +26,15 @@ def new_unnamed() -> Path:
     return unnamed_folder() / f"{name}{SUFFIX}"
 
 
+def places_beside(path: Path) -> list[Path]:
+    """Name where to go on with a project that is written no more: beside it, else among the unnamed."""
+    from nanoai_gui.core.project.connection import free_name
+
+    stem = path.stem.split(" (continued)")[0]
+    beside = [] if is_unnamed(path) else [free_name(path.with_name(f"{stem} (continued){SUFFIX}"))]
+    return [*beside, new_unnamed()]
+
+
 def list_unnamed() -> list[Path]:
     """List them, those changed last first."""
     try:

@@ -18,8 +18,9 @@ from nanoai_gui.core.jobs import Failure
 from nanoai_gui.gui.errors import ErrorReporter
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.projects.menu import RecentProjects
-from nanoai_gui.gui.projects.places import SUFFIX, is_unnamed, new_unnamed, title_of
-from nanoai_gui.gui.projects.questions import Choice, Slow, ask, ask_for_place, ask_for_project
+from nanoai_gui.gui.projects.naming import LAST_TRY_SECONDS, Naming
+from nanoai_gui.gui.projects.places import is_unnamed, new_unnamed, places_beside, title_of
+from nanoai_gui.gui.projects.questions import Choice, Slow, ask
 from nanoai_gui.gui.projects.recorder import TemRecorder
 from nanoai_gui.gui.projects.removed import Removed
 from nanoai_gui.gui.projects.sources import SourceKeeper
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from nanoai_gui.gui.spectra.session import SpectraSession
 
 SAVED = "Everything is saved again."
-LAST_TRY_SECONDS = 2.0
 
 
 class Projects(QObject):
@@ -59,7 +59,7 @@ class Projects(QObject):
     """A project was opened and its images are in the session: what it holds, and its file."""
     emptied = Signal()
     """The project before was left: everything is to be cleared."""
-    _trouble = Signal(object)
+    _trouble = Signal(object, object)
     _defect = Signal(object)
 
     def __init__(
@@ -84,6 +84,7 @@ class Projects(QObject):
         self._is_read_only = False
         self._is_busy = False
         self._is_left = False
+        self._has_left_one = False
         self._in_hand: list[Prepared] = []
         self._told = ""
         self._ways_out = WaysOut(self, runner, notices, window)
@@ -91,6 +92,7 @@ class Projects(QObject):
         self.spectra: SpectraRecorder | None = None
         self._spectra_parts: dict[str, bytes] = {}
         self.recent = RecentProjects(self, store, window)
+        self.naming = Naming(self, session, runner, store, notices, window)
         self.sources = SourceKeeper(self, session, runner, notices, window)
         self._removed = Removed(self, runner, notices)
         self._trouble.connect(self._on_trouble)
@@ -133,26 +135,20 @@ class Projects(QObject):
         """Whether writing fails just now."""
         return self._writer is not None and self._writer.trouble is not None
 
-    def handlers(self) -> dict[str, Callable[[], object]]:
-        """Give what the commands of the menu do."""
-        return {
-            "new_project": self.new,
-            "open_project": self.ask_to_open,
-            "save_project": self.save,
-            "save_project_as": self.ask_to_save_as,
-            "duplicate_project": self.ask_to_duplicate,
-        }
-
     # ------------------------------------------------------------------ writing
 
-    def write(self, write: Write, is_work: bool = True) -> None:
-        """Have something written; a project is made for it if there is none yet, and it is work."""
+    def write(self, write: Write, is_work: bool = True) -> bool:
+        """Have something written; a project is made for it if there is none yet, and it is work.
+
+        False if it is not written, since there is no project and nothing to make one for.
+        """
         if self._is_left or (self._writer is None and not is_work):
-            return
+            return False
         if self._writer is None:
             self._make_unnamed()
         assert self._writer is not None
         self._writer.put(write)
+        return True
 
     def _make_unnamed(self) -> None:
         from nanoai_gui.core.project.store import ProjectStore
@@ -166,13 +162,15 @@ class Projects(QObject):
             self._use(self._start(lambda: copy_and_open(origin, path)), path)
             self._notices.show(
                 f"{origin.name} was opened for reading only, so your changes go into a copy.",
-                command=("Save it as...", self.ask_to_save_as),
+                command=("Save it as...", self.naming.ask_to_save_as),
             )
 
     def _start(self, store: ProjectStore | Callable[[], ProjectStore]) -> ProjectWriter:
         from nanoai_gui.core.project.writer import ProjectWriter
 
-        return ProjectWriter(store, self._trouble.emit, self._defect.emit)
+        made: list[ProjectWriter] = []
+        made.append(ProjectWriter(store, lambda error: self._trouble.emit(made[0], error), self._defect.emit))
+        return made[0]
 
     def _use(self, writer: ProjectWriter | None, path: Path | None, is_read_only: bool = False) -> None:
         self._writer, self._path, self._is_read_only = writer, path, is_read_only
@@ -186,10 +184,11 @@ class Projects(QObject):
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Write now what has changed; false if that fails."""
-        self._hand_over_all()
+        self.hand_over_all()
         return self._writer is None or self._writer.flush(timeout)
 
-    def _hand_over_all(self) -> None:
+    def hand_over_all(self) -> None:
+        """Hand over what has changed, to be written in a moment."""
         self.recorder.flush()
         if self.spectra is not None:
             self.spectra.flush()
@@ -205,15 +204,24 @@ class Projects(QObject):
         if parts and self._path is not None:
             self.spectra.install(parts, self._path)
 
-    def _on_trouble(self, error: NanoAIError | None) -> None:
+    def _on_trouble(self, writer: ProjectWriter, error: NanoAIError | None) -> None:
+        from nanoai_gui.core.project.errors import ProjectBroken
+
+        if writer is not self._writer:
+            return  # left since
         self._notices.remove(self._told)
-        if error is not None:
-            self._told = f"{error} NanoAI keeps trying; your work is still here."
-            self._notices.show(self._told, Kind.WARNING, ("Save it elsewhere...", self.ask_to_save_as))
+        if isinstance(error, ProjectBroken) and self._path is not None:
+            self._leave_broken(error, places_beside(self._path))
+        elif error is not None:
+            self._tell_trouble(error)
         else:
             self._told = ""
             self._notices.show(SAVED)
         self.changed.emit()
+
+    def _tell_trouble(self, error: NanoAIError) -> None:
+        self._told = f"{error} NanoAI keeps trying; your work is still here."
+        self._notices.show(self._told, Kind.WARNING, ("Save it elsewhere...", self.naming.ask_to_save_as))
 
     # ------------------------------------------------------------------ beginning and opening
 
@@ -225,13 +233,6 @@ class Projects(QObject):
         self._settings.values.last_project = ""
         self._settings.save()
         self._notices.clear()
-
-    def ask_to_open(self) -> None:
-        """Let a person choose a project."""
-        path = ask_for_project(self._window, self._settings.values.project_folder)
-        if path is not None:
-            self._settings.values.project_folder = str(path.parent)
-            self.open(path)
 
     def open_quietly(self, path: Path, then: Callable[[], object]) -> None:
         """Open the project of last time; that another window has it open is nothing to be asked about."""
@@ -319,103 +320,91 @@ class Projects(QObject):
         """Ask a person what to do about an error."""
         ask(self._window, title, error.message, error.advice, choices)
 
-    # ------------------------------------------------------------------ naming and copying
-
-    def save(self) -> None:
-        """Write now; ask for a name where there is none."""
-        if not self.is_named or self._is_read_only:
-            self.ask_to_save_as()
-        elif self.flush(LAST_TRY_SECONDS):
-            assert self._path is not None
-            self._notices.show(f"{self._path.name} is saved. It always is, a moment after each change.")
-
-    def ask_to_save_as(self) -> None:
-        """Let a person say under which name to go on."""
-        path = ask_for_place(self._window, "Save the project as", self._proposal(""))
-        if path is not None:
-            self.save_as(path)
-
-    def ask_to_duplicate(self) -> None:
-        """Let a person say where to put a copy."""
-        path = ask_for_place(self._window, "Duplicate the project", self._proposal(" copy"))
-        if path is not None:
-            self.duplicate(path)
-
-    def _proposal(self, more: str) -> Path:
-        if self._path is not None and self.is_named:
-            return self._path.with_name(f"{self._path.stem}{more}{SUFFIX}")
-        entries = self._session.entries()
-        folder = self._settings.values.project_folder or self._settings.values.open_folder
-        if entries:
-            return Path(folder or entries[0].path.parent) / f"{entries[0].path.parent.name}{SUFFIX}"
-        return Path(folder) / f"Project{SUFFIX}"
+    # ------------------------------------------------------------------ going on elsewhere
 
     def save_as(self, path: Path) -> None:
         """Go on in a file of another name; the one before stays as it is (an unnamed one goes)."""
-        from nanoai_gui.gui.projects.work import save_elsewhere, write_anew
-
         path = path.absolute()
-        if self._is_busy:
+        if self._is_busy or (path == self._path and not self._is_read_only):
             return
-        if path == self._path and not self._is_read_only:
-            self.save()
-            return
-        self._is_busy = True
-        self._hand_over_all()
+        self.hand_over_all()
         if self._writer is None:
             self._make_unnamed()
-        writer = self._writer
-        assert writer is not None
+        self._go_on_in(path, lambda before: self._notices.show(f"The project is {path.name} from now on."))
+
+    def _leave_broken(self, error: NanoAIError, places: list[Path]) -> None:
+        """Go on in a new file without being asked: the one there is takes the work no more."""
+        if self._is_busy or not places:
+            # Asked for already, or nothing more to try: a person may know another disk.
+            self._tell_trouble(error)
+            return
+        path, *others = places
+
+        # What one new file could not take either must not be carried into the next.
+        is_copied, self._has_left_one = not self._has_left_one, True
+
+        def tell(before: Path) -> None:
+            self._notices.show(
+                f"{error} You go on in {path.name}, which holds everything; {before.name} is kept as it was.",
+                Kind.WARNING,
+                ("Save it as...", self.naming.ask_to_save_as),
+            )
+
+        self._go_on_in(path, tell, lambda why: self._leave_broken(error, others), is_copied)
+
+    def _go_on_in(
+        self,
+        path: Path,
+        tell: Callable[[Path], object],
+        failed: Callable[[NanoAIError], object] | None = None,
+        is_copied: bool = True,
+    ) -> None:
+        """Write all there is into another file and go on there; then ``tell`` (given the file before)."""
+        from nanoai_gui.core.project.errors import ProjectBroken
+        from nanoai_gui.gui.projects.work import save_elsewhere, write_anew
+
+        writer, before = self._writer, self._path
+        assert writer is not None and before is not None
+        self._is_busy = True
         self.recorder.hold()
         slow = Slow(self._notices, f"Writing {path.name} ...")
+        made: list[Write] = []
 
         def done(found: ProjectStore | NanoAIError | None) -> None:
             if found is None:
-                # The file cannot even be read: what the window holds is all there is.
-                everything = self._everything()
+                # The file cannot be written: what the window holds counts, and what else the file holds.
+                made.append(self._everything())
                 self._runner.run_in_thread(
-                    write_anew, everything, path, on_done=done, on_error=self._on_failure
+                    write_anew,
+                    made[0],
+                    path,
+                    before if is_copied else None,
+                    on_done=done,
+                    on_error=self._on_failure,
                 )
                 return
             self._is_busy = False
             slow.ended()
             if isinstance(found, NanoAIError):
+                for everything in made:
+                    # What changes from now on is written as a change of that.
+                    writer.put(everything, "everything")
                 self.recorder.release()
-                self._notices.show(str(found), Kind.WARNING)
+                if failed is None:
+                    self._notices.show(str(found), Kind.WARNING)
+                else:
+                    failed(found)
                 return
-            before = self._path
-            self._settings.values.project_folder = str(path.parent)
+            if failed is None:
+                self._settings.values.project_folder = str(path.parent)
             self._notices.remove(self._told)
             self._use(self._start(found), path)
             self.recorder.release()
-            if before is not None:
-                writer.close(LAST_TRY_SECONDS, delete=is_unnamed(before))
-            self._notices.show(f"The project is {path.name} from now on.")
+            is_broken = isinstance(writer.trouble, ProjectBroken)
+            writer.close(0.0 if is_broken else LAST_TRY_SECONDS, delete=is_unnamed(before) and not is_broken)
+            tell(before)
 
         self._runner.run_in_thread(save_elsewhere, writer, path, on_done=done, on_error=self._on_failure)
-
-    def duplicate(self, path: Path) -> None:
-        """Write a copy and go on in the present file."""
-        from nanoai_gui.gui.projects.work import write_copy
-
-        path = path.absolute()
-        if path == self._path:
-            self._notices.show("A copy needs another name.", Kind.WARNING)
-            return
-        if self._path is None:
-            self._notices.show("There is nothing to duplicate yet.", Kind.WARNING)
-            return
-        self._hand_over_all()
-
-        def done(error: NanoAIError | None) -> None:
-            if error is not None:
-                self._notices.show(str(error), Kind.WARNING)
-                return
-            self._settings.remember_project(path)
-            self._settings.values.project_folder = str(path.parent)
-            self._notices.show(f"A copy is in {path.name}.", command=("Open it", lambda: self.open(path)))
-
-        self._runner.run_in_thread(write_copy, self._writer, self._path, path, on_done=done)
 
     # ------------------------------------------------------------------ leaving
 
@@ -426,7 +415,7 @@ class Projects(QObject):
             error = self._writer.trouble or NanoAIError("The disk has not taken the last changes yet.")
             if otherwise is not None:
                 otherwise()
-            self.ask("Not everything is saved", error, [("Save it elsewhere...", self.ask_to_save_as)])
+            self.ask("Not everything is saved", error, [("Save it elsewhere...", self.naming.ask_to_save_as)])
             return
         self._close()
         self._clear()
@@ -483,7 +472,7 @@ class Projects(QObject):
             self._window.close()
 
         self.ask("Not everything is saved", error, [
-            ("Save it elsewhere...", self.ask_to_save_as), ("Close and lose the last changes", leave),
+            ("Save it elsewhere...", self.naming.ask_to_save_as), ("Close and lose the last changes", leave),
         ])  # fmt: skip
         return False
 

@@ -7,6 +7,7 @@ project that is cut off at any moment shows the state after one edit or after th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -51,14 +52,15 @@ class TemRecorder(QObject):
     Parameters
     ----------
     hand_over
-        Takes what is to be written, and whether that is work: what is shown, say, is none.
+        Takes what is to be written, and whether that is work: what is shown, say, is none. False if it is
+        not written, as there is no project for it yet: then it is handed over again with the next work.
     """
 
     removed = Signal(list)
     """Keys of images that were taken off the list together with results."""
 
     def __init__(
-        self, session: TemSession, hand_over: Callable[[Write, bool], None], parent: QObject | None = None
+        self, session: TemSession, hand_over: Callable[[Write, bool], bool], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._session = session
@@ -177,26 +179,31 @@ class TemRecorder(QObject):
 
     # ------------------------------------------------------------------ handing over
 
-    def flush(self) -> None:
-        """Hand over now what has changed."""
+    def flush(self, is_work: bool = False) -> None:
+        """Hand over now what has changed; ``is_work``: a person has done it, whatever it is."""
         if self._is_held:
             return
         self._timer.stop()
-        entries, self._images = list(self._images.values()), {}
-        found = [self._image_writes(entry) for entry in entries]
-        is_work = bool(self._writes) or any(is_own for _, is_own in found)
+        images, self._images = self._images, {}
+        known = {key: self._stored[key].facts for key in images if key in self._stored}
+        found = [self._image_writes(entry) for entry in images.values()]
+        is_work = is_work or bool(self._writes) or any(is_own for _, is_own in found)
         writes, self._writes = [*self._writes, *(write for some, _ in found for write in some)], []
-        if self._has_facts:
-            self._has_facts = False
+        has_facts, self._has_facts = self._has_facts, False
+        if has_facts:
             writes.append(self._facts_write())
-        if writes:
-            self._hand_over(_together(writes), is_work)
+        if writes and not self._hand_over(_together(writes), is_work):
+            # No work, so that nothing but what is known of the images was to be written.
+            self._images, self._has_facts = images, has_facts
+            for key, facts in known.items():
+                self._stored[key].facts = facts
 
     def everything(self) -> Write:
-        """Give what writes all there is into an empty project."""
+        """Give what writes all there is into an empty project, or into a copy of the one before."""
         self.flush()
         self._stored.clear()
-        writes: list[Write] = []
+        keys = self._session.keys()
+        writes: list[Write] = [lambda store: store.begin_anew(keys)]
         for entry in self._session.entries():
             self._take_labels(entry)
             writes += self._image_writes(entry)[0]
@@ -208,8 +215,9 @@ class TemRecorder(QObject):
         stored = self._stored.setdefault(key, _Stored())
         facts = facts_of(entry), entry.state in (ImageState.QUEUED, ImageState.RUNNING)
         writes: list[Write] = []
-        # What is only found when the file is read is found again.
-        is_own = stored.facts is None or _own(stored.facts) != _own(facts)
+        # What is only found when the file is read is found again, and so is where it lies now.
+        is_own = stored.facts is None or _own(stored.facts[0]) != _own(facts[0])
+        is_own = is_own or (facts[1] and stored.facts is not None and not stored.facts[1])
         if facts != stored.facts:
             stored.facts = facts
             writes.append(lambda store: store.put_image(key, key, *facts))
@@ -310,9 +318,9 @@ class TemRecorder(QObject):
         for image in images:
             entry = entry_of(image, histories.get(image.number))
             stored = self._stored[image.number] = _Stored()
-            if not image.is_removed and entry.path == image.facts.path:
-                stored.facts = facts_of(entry), image.is_pending
-            else:
+            if not image.is_removed:
+                stored.facts = replace(facts_of(entry), path=image.facts.path), image.is_pending
+            if image.is_removed or entry.path != image.facts.path:
                 self._images[image.number] = entry
             stored.analysis = entry.analysis
             stored.labels = None if entry.analysis is None else entry.analysis.labels
@@ -325,10 +333,9 @@ class TemRecorder(QObject):
         return pending
 
 
-def _own(facts: tuple[ImageFacts, bool]) -> tuple[object, ...]:
+def _own(known: ImageFacts) -> tuple[object, ...]:
     """Give the part of what is known of an image that a person has chosen."""
-    known, is_pending = facts
-    return known.path, known.frame, known.calibration, known.data_bar_top, known.values, is_pending
+    return known.frame, known.calibration, known.data_bar_top, known.values
 
 
 def _tiles_of(patch: LabelPatch) -> set[tuple[int, int]]:
@@ -376,19 +383,21 @@ def facts_of(entry: ImageEntry) -> ImageFacts:
     return ImageFacts(
         entry.path, entry.frame, entry.calibration, entry.data_bar_top, entry.generation, entry.title,
         entry.error, entry.is_unreadable, entry.file_calibration, entry.file_data_bar_top, entry.n_frames,
-        entry.shape, dict(entry.document.values),
+        entry.shape, dict(entry.document.values), entry.document.given_ids(),
     )  # fmt: skip
 
 
 def entry_of(image: StoredImage, history: History | None) -> ImageEntry:
     """Make the entry of the list that a project remembers; its file is where it was found."""
     facts = image.facts
-    return ImageEntry(
+    entry = ImageEntry(
         image.number, image.source.path, facts.frame, facts.calibration, facts.data_bar_top, facts.generation,
         analysis=image.analysis, error="" if facts.is_unreadable else facts.error, title=facts.title,
         file_calibration=facts.file_calibration, file_data_bar_top=facts.file_data_bar_top,
         n_frames=facts.n_frames, shape=facts.shape, values=facts.values, history=history,
     )  # fmt: skip
+    entry.document.reserve_ids(facts.given_ids)
+    return entry
 
 
 def _settings_from(value: object) -> AnalysisSettings | None:

@@ -124,7 +124,9 @@ class SourceKeeper(QObject):
                 for path, found in fresh.items():
                     store.put_fingerprint(path, found)
 
-            self._projects.write(write, is_work=False)
+            if not self._projects.write(write, is_work=False):
+                for path in fresh:
+                    del self._known[path]
 
     # ------------------------------------------------------------------ when a project is opened
 
@@ -203,6 +205,8 @@ class SourceKeeper(QObject):
             self._checked(sources, found)
             n_found = n_before - len(self._lost)
             if n_found:
+                # A person went to look for them: worth a copy of what can only be read.
+                self._projects.recorder.flush(is_work=True)
                 self._notices.show(
                     "1 image found again." if n_found == 1 else f"{n_found} images found again."
                 )

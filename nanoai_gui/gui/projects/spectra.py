@@ -46,6 +46,12 @@ KEPT = "kept/"
 """Before the name of a part that could not be put on."""
 Place = tuple[str, int]
 """Path of a file, and which map of it."""
+MOST = 2**30
+"""No key and no number of a map is larger."""
+ALL = -1
+"""In the place of the number of a map: whichever maps a file turns out to hold, which was not read yet."""
+Line = tuple[int, str, int, str, float | None]
+"""Of the list: key, path, number, title, wavelength of the laser in nm."""
 
 
 class SpectraRecorder(QObject):
@@ -64,7 +70,7 @@ class SpectraRecorder(QObject):
     def __init__(
         self,
         session: SpectraSession,
-        hand_over: Callable[[Write, bool], None],
+        hand_over: Callable[[Write, bool], bool],
         project: Callable[[], str],
         runner: JobRunner,
         notices: NoticeArea,
@@ -81,8 +87,11 @@ class SpectraRecorder(QObject):
         self._notices = notices
         self._is_muted = False
         self._waiting: dict[Place, dict[str, bytes]] = {}
+        self._titles: dict[Place, str] = {}
         self._stored: dict[str, object] = {}
-        self._kept: dict[str, None] = {}
+        self._came: dict[str, object] = {}
+        self._places: frozenset[Place] = frozenset()
+        self._kept: dict[str, bytes | None] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -115,26 +124,34 @@ class SpectraRecorder(QObject):
     def flush(self) -> None:
         """Hand over now what has changed."""
         self._timer.stop()
-        write = self._write()
-        if write is not None:
-            self._hand_over(write, self.has_sets)
+        before, places = dict(self._stored), self._places
+        write, is_work = self._write()
+        if write is not None and not self._hand_over(write, is_work and self.has_sets):
+            # Of no project yet: all of it again with the first work.
+            self._stored, self._places = before, places
 
     @property
     def has_sets(self) -> bool:
         """Whether there are spectra."""
         return len(self._session) > 0
 
-    def _write(self) -> Write | None:
+    def _write(self) -> tuple[Write | None, bool]:
+        """Give what brings the project up to date, and whether a person has done any of it."""
         session = self._session
         new: dict[str, Callable[[], bytes]] = {}
-        listed: list[list[object]] = []
+        listed: list[Line] = []
         order = [LIST, "pipeline", "model"]
         for entry in session.entries():
             place = str(entry.path), entry.number
-            listed.append([entry.key, *place, entry.title, entry.laser_nm])
-            order += _names(place)
             if entry.content is None:
+                # Not read yet, or it cannot be just now: the maps it was left with, and no others.
+                left = [waiting for waiting in self._waiting if waiting[0] == place[0]] or [(place[0], ALL)]
+                for one in left:
+                    title = self._titles.get(one, entry.title)
+                    listed.append((entry.key, *one, title, entry.laser_nm))
                 continue
+            listed.append((entry.key, *place, entry.title, entry.laser_nm))
+            order += _names(place)
             of_set, of_rois, of_predictions = _names(place)
             spectra, rois = entry.content.spectra, entry.content.rois
             self._note(new, of_set, spectra, partial(set_to_bytes, spectra, with_intensities=False))
@@ -145,13 +162,15 @@ class SpectraRecorder(QObject):
             elif self._stored.pop(of_predictions, None) is not None:
                 order.remove(of_predictions)
         for place, kept in self._waiting.items():
-            # Of a file that has not been read, or cannot be just now.
-            if [*place] not in [line[1:3] for line in listed]:
-                listed.append([0, *place, "", None])
-                order += _names(place)
+            if place not in {line[1:3] for line in listed}:
+                listed.append((0, *place, self._titles.get(place, ""), None))
+            order += _names(place)
             for name in _names(place):
                 if name in kept and name not in self._stored:
                     self._note(new, name, kept[name], partial(bytes, kept[name]))
+        for name, data in self._kept.items():
+            if data is not None:
+                self._note(new, name, data, partial(bytes, data))
         pipeline, model = session.pipeline, session.model
         self._note(new, "pipeline", pipeline, lambda: pipeline_to_bytes(pipeline))
         if model is not None:
@@ -171,13 +190,19 @@ class SpectraRecorder(QObject):
         places = {name: i for i, name in enumerate([*order, *self._kept])}
         is_order_new = self._stored.get("order") != tuple(places)
         if not new and not is_order_new:
-            return None
+            return None, False
         self._stored["order"] = tuple(places)
+        here = frozenset(line[1:3] for line in listed)
+        is_work = any(self._came.get(name) is not self._stored[name] for name in new if name != LIST)
+        # Files that came or went, and maps that went; which maps a file holds is no work.
+        gone = {place for place in self._places - here if place[1] != ALL}
+        is_work = is_work or bool(gone) or {path for path, _ in here} != {path for path, _ in self._places}
+        self._places = here
 
         def write(store: ProjectStore) -> None:
             store.put_spectra({name: make() for name, make in new.items()}, places)
 
-        return write
+        return write, is_work
 
     def _note(
         self, new: dict[str, Callable[[], bytes]], name: str, value: object, make: Callable[[], bytes]
@@ -190,7 +215,7 @@ class SpectraRecorder(QObject):
     def everything(self) -> Write | None:
         """Give what writes all there is into an empty project."""
         self._stored.clear()
-        return self._write()
+        return self._write()[0]
 
     # ------------------------------------------------------------------ what comes from the file
 
@@ -198,8 +223,11 @@ class SpectraRecorder(QObject):
         """Empty the tab."""
         self._is_muted = True
         try:
-            for known in (self._waiting, self._kept, self._files, self._before, self._asked):
+            for known in (
+                self._waiting, self._titles, self._kept, self._files, self._before, self._asked, self._came,
+            ):  # fmt: skip
                 known.clear()
+            self._places = frozenset()
             self._session.set_model(None)
             self._session.remove(self._session.keys())
             self._session.set_pipeline(type(self._session.pipeline)())
@@ -216,29 +244,40 @@ class SpectraRecorder(QObject):
             for text, known in _files(parts.get(LIST)).items():
                 self._before[str(_find(Path(text), head[2], project))] = known
             self._kept = {name: None for name in parts if name.startswith(KEPT)}
-            if "pipeline" in parts:
-                data = parts["pipeline"]
-                self._try("preprocessing", lambda: self._session.set_pipeline(pipeline_from_bytes(data)))
-            if "model" in parts:
-                self._try("model", lambda: self._session.set_model(model_from_bytes(parts["model"])))
+            session = self._session
+            if "pipeline" in parts and self._try(
+                "preprocessing", lambda: session.set_pipeline(pipeline_from_bytes(parts["pipeline"]))
+            ):
+                self._stored["pipeline"] = session.pipeline
+            if "model" in parts and self._try(
+                "model", lambda: session.set_model(model_from_bytes(parts["model"]))
+            ):
+                self._stored["model"] = session.model
+            self._came = {"pipeline": session.pipeline, "model": session.model}
             entries: dict[str, SetEntry] = {}
+            places = set()
             for key, text, number, title, laser_nm in head[0]:
                 path = _find(Path(text), head[2], project)
                 place = str(path), number
-                # Under the names of the place where the file is now.
-                self._waiting[place] = {
-                    now: parts[then]
-                    for now, then in zip(_names(place), _names((text, number)), strict=True)
-                    if then in parts
-                }
-                if path == Path(text):
-                    self._stored.update(self._waiting[place])
+                places.add(place)
+                if number != ALL:
+                    # Under the names of the place where the file is now.
+                    self._waiting[place] = {
+                        now: parts[then]
+                        for now, then in zip(_names(place), _names((text, number)), strict=True)
+                        if then in parts
+                    }
+                    self._titles[place] = title
+                    self._came |= self._waiting[place]
+                    if path == Path(text):
+                        self._stored.update(self._waiting[place])
                 # One entry reads the file, and its further maps come by themselves.
                 if str(path) not in entries:
                     entries[str(path)] = SetEntry(
                         key, path, SetState.READING, title if number == 0 else "", laser_nm=laser_nm
                     )
-            self._session.restore_entries(entries.values(), {}, head[1])
+            session.restore_entries(entries.values(), {}, head[1])
+            self._places = frozenset(places)
         finally:
             self._is_muted = False
 
@@ -278,16 +317,21 @@ class SpectraRecorder(QObject):
         path = str(entry.path)
         # All at once: putting one on tells of a change, which leads here again.
         kept = {place[1]: self._waiting.pop(place) for place in [*self._waiting] if place[0] == path}
-        if not kept:
+        if not kept and (path, ALL) not in self._places:
             return
         unwanted = []
         for one in self._session.entries():
             if str(one.path) != path or one.content is None:
                 continue
+            # As it was read, which is nothing that a person has done.
+            self._came |= zip(
+                _names((path, one.number)), (one.content.spectra, one.content.rois), strict=False
+            )
             if one.number in kept:
                 self._put_on_one(one, kept.pop(one.number))
-            else:
+            elif (path, ALL) not in self._places:
                 unwanted.append(one.key)
+        self._places -= {(path, number) for number in kept}  # gone with the file, and not by a person
         lost = {name: data for parts in kept.values() for name, data in parts.items()}
         if lost:
             self._keep(lost)
@@ -302,9 +346,9 @@ class SpectraRecorder(QObject):
     def _put_on_one(self, entry: SetEntry, kept: Mapping[str, bytes]) -> None:
         content = entry.content
         assert content is not None
+        of_set, of_rois, of_predictions = names = _names((str(entry.path), entry.number))
         try:
             spectra, rois = content.spectra, content.rois
-            of_set, of_rois, of_predictions = _names((str(entry.path), entry.number))
             if of_set in kept:
                 spectra = set_from_bytes(kept[of_set], spectra)
             if of_rois in kept:
@@ -313,6 +357,11 @@ class SpectraRecorder(QObject):
             if of_predictions in kept:
                 data = kept[of_predictions]
                 self._session.set_predictions(entry.key, predictions_from_bytes(data, spectra.n_spectra))
+            for name, value in zip(names, (spectra, rois, self._session.predictions(entry.key)), strict=True):
+                if name in kept:
+                    self._came[name] = value
+                    if self._stored.get(name) is kept[name]:
+                        self._stored[name] = value
         except (NanoAIError, ValueError) as error:
             self._keep(kept)
             self._notices.show(
@@ -322,31 +371,36 @@ class SpectraRecorder(QObject):
 
     def _keep(self, parts: Mapping[str, bytes]) -> None:
         named = {f"{KEPT}{name}": data for name, data in parts.items()}
-        self._kept.update(dict.fromkeys(named))
-        self._hand_over(lambda store: store.put_spectra(named), True)
+        self._kept.update(named)
+        self._came.update(named)
+        self._begin()
 
-    def _try(self, what: str, do: Callable[[], object]) -> None:
+    def _try(self, what: str, do: Callable[[], object]) -> bool:
         try:
             do()
         except NanoAIError as error:
             self._notices.show(f"The {what} of the project could not be read. {error}", Kind.WARNING)
+            return False
+        return True
 
 
 def _names(place: Place) -> tuple[str, str, str]:
     """Name the parts of a set: what is known of its spectra, its regions, its predictions."""
     path, number = place
+    # A name that is no text on this system is written so that it is one.
+    path = path.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
     return f"set/{number}/{path}", f"rois/{number}/{path}", f"predictions/{number}/{path}"
 
 
 def _find(path: Path, before: str, project: Path) -> Path:
     """Look for a file where it was, or as seen from where the project was and is now."""
-    if path.exists() or not before:
-        return path
     try:
+        if path.exists() or not before:
+            return path
         beside = project.parent / os.path.relpath(path, Path(before).parent)
-    except ValueError:  # from one drive to another
+        return Path(os.path.normpath(beside)) if beside.exists() else path
+    except (ValueError, OSError):  # from one drive to another; a name that cannot be
         return path
-    return Path(os.path.normpath(beside)) if beside.exists() else path
 
 
 def _files(data: bytes | None) -> dict[str, Fingerprint]:
@@ -363,7 +417,7 @@ def _files(data: bytes | None) -> dict[str, Fingerprint]:
     return found
 
 
-def _head(data: bytes | None) -> tuple[list[tuple[int, str, int, str, float | None]], int | None, str]:
+def _head(data: bytes | None) -> tuple[list[Line], int | None, str]:
     """Read the list of sets, which is shown, and where the project was; what cannot be is passed over."""
     if data is None:
         return [], None, ""
@@ -375,7 +429,9 @@ def _head(data: bytes | None) -> tuple[list[tuple[int, str, int, str, float | No
     good = []
     for line in lines:
         match line:
-            case [int() as key, str() as path, int() as number, str() as title, laser]:
-                known = float(laser) if isinstance(laser, int | float) else None
+            case [int() as key, str() as path, int() as number, str() as title, laser] if (
+                0 <= key < MOST and ALL <= number < MOST and "\0" not in path
+            ):
+                known = float(laser) if isinstance(laser, int | float) and 0 < laser < MOST else None
                 good.append((key, path, number, title, known))
     return good, shown if isinstance(shown, int) else None, project

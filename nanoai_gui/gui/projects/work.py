@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, overload
 
 from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.errors import NanoAIError
 from nanoai_gui.core.files.atomic import write_error
-from nanoai_gui.core.project.connection import is_full, trouble
+from nanoai_gui.core.project.connection import connect, is_full, trouble
 from nanoai_gui.core.project.errors import ProjectTrouble
+from nanoai_gui.core.project.leftovers import sweep
 from nanoai_gui.core.project.opening import (
+    DAMAGE,
     Opened,
     Salvaged,
+    copy_as_it_is,
     copy_project,
     open_project,
     open_store,
@@ -28,6 +34,7 @@ from nanoai_gui.core.project.records import StoredImage
 from nanoai_gui.core.project.sources import locate
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter, Write
+from nanoai_gui.gui.projects.places import is_unnamed
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Prepared:
 
 def try_open(path: Path, read_only: bool) -> Prepared | NanoAIError:
     """Open a project; why it cannot be opened is a value, for the window to find a way."""
+    if not read_only:
+        sweep(path.parent)
     try:
         found = read_project(path) if read_only else open_project(path)
     except NanoAIError as error:
@@ -65,76 +74,86 @@ def try_salvage(path: Path, folder: Path | None) -> Salvaged | NanoAIError:
     except NanoAIError as error:
         return error
     except (OSError, sqlite3.Error) as error:
-        return _sentence(path, error)
+        return sentence(path, error)
 
 
 def save_elsewhere(writer: ProjectWriter, path: Path) -> ProjectStore | NanoAIError | None:
     """Write a project under another name and open it there; ``None`` if the present file is in trouble."""
     if writer.trouble is not None:
         return None
-    temporary = _temporary(path)
-    try:
+
+    def write(temporary: Path) -> None:
         try:
             writer.call(lambda store: store.copy_to(temporary))
+        except NanoAIError as error:
+            raise _Elsewhere from error
         except sqlite3.Error as error:
-            return _sentence(path, error) if is_full(error) else None
-        except NanoAIError:
-            return None
-        settle_copy(temporary, path)
-        return open_store(path)[0]
-    except NanoAIError as error:
-        return error
-    except (OSError, sqlite3.Error) as error:
-        return _sentence(path, error)
-    finally:
-        temporary.unlink(missing_ok=True)
+            if is_full(error):
+                raise
+            raise _Elsewhere from error
+
+    try:
+        return _settled(path, write)
+    except _Elsewhere:
+        return None
 
 
-def write_anew(everything: Write, path: Path) -> ProjectStore | NanoAIError:
+class _Elsewhere(Exception):
+    """What is to be copied cannot be read."""
+
+
+def write_anew(everything: Write, path: Path, origin: Path | None = None) -> ProjectStore | NanoAIError:
     """Write a project from what the window holds, and open it.
 
     Parameters
     ----------
     everything
-        Writes all of it into an empty project.
+        Writes all of it into an empty project, or over an older state of the same.
+    origin
+        The project as it was: what the window does not hold (images that were taken off the list, the
+        journal) comes from there, as far as it can be read.
     """
-    temporary = _temporary(path)
-    try:
+
+    def write(temporary: Path) -> None:
+        if origin is not None and _write_over(origin, temporary, everything):
+            return
+        temporary.unlink(missing_ok=True)
         store = ProjectStore.create(temporary)
         try:
             with store.transaction():
                 everything(store)
         finally:
             store.close()
-        settle_copy(temporary, path)
-        return open_store(path)[0]
-    except ProjectTrouble as error:
-        cause = error.__cause__  # in the words of the place it was to go to
-        return _sentence(path, cause) if isinstance(cause, OSError | sqlite3.Error) else error
-    except NanoAIError as error:
-        return error
-    except (OSError, sqlite3.Error) as error:
-        return _sentence(path, error)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    return _settled(path, write)
+
+
+def _write_over(origin: Path, temporary: Path, everything: Write) -> bool:
+    """Write all there is over a copy of what was; false if that copy is not good for it."""
+    try:
+        copy_as_it_is(origin, temporary)
+        store = ProjectStore(temporary, connect(temporary), None)
+        try:
+            with store.transaction():
+                everything(store)
+            return store.check() == "ok"
+        finally:
+            store.close()
+    except (NanoAIError, OSError, *DAMAGE):
+        return False
 
 
 def write_copy(writer: ProjectWriter | None, origin: Path | None, path: Path) -> NanoAIError | None:
     """Write a copy of a project: of the one that is open, or of a file."""
-    temporary = _temporary(path)
-    try:
+
+    def write(temporary: Path) -> None:
         if writer is not None:
             writer.call(lambda store: store.copy_to(temporary))
-            settle_copy(temporary, path)
         elif origin is not None:
-            copy_project(origin, path)
-    except NanoAIError as error:
-        return error
-    except (OSError, sqlite3.Error) as error:
-        return _sentence(path, error)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return None
+            copy_as_it_is(origin, temporary)
+
+    found = _settled(path, write, is_opened=False)
+    return found if isinstance(found, NanoAIError) else None
 
 
 def copy_and_open(origin: Path, path: Path) -> ProjectStore:
@@ -144,11 +163,42 @@ def copy_and_open(origin: Path, path: Path) -> ProjectStore:
     return open_store(path)[0]
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".nanoai-{os.urandom(6).hex()}.tmp")
+@overload
+def _settled(path: Path, write: Callable[[Path], object]) -> ProjectStore | NanoAIError: ...
 
 
-def _sentence(path: Path, error: OSError | sqlite3.Error) -> NanoAIError:
+@overload
+def _settled(
+    path: Path, write: Callable[[Path], object], *, is_opened: Literal[False]
+) -> ProjectStore | NanoAIError | None: ...
+
+
+def _settled(
+    path: Path, write: Callable[[Path], object], *, is_opened: bool = True
+) -> ProjectStore | NanoAIError | None:
+    """Have a file written, put it in its place and open it there; why that fails is a value."""
+    temporary = path.with_name(f".nanoai-{os.urandom(6).hex()}.tmp")
+    try:
+        if is_unnamed(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        write(temporary)
+        settle_copy(temporary, path)
+        return open_store(path)[0] if is_opened else None
+    except ProjectTrouble as error:
+        cause = error.__cause__  # in the words of the place it was to go to
+        return sentence(path, cause) if isinstance(cause, OSError | sqlite3.Error) else error
+    except NanoAIError as error:
+        return error
+    except (OSError, sqlite3.Error) as error:
+        return sentence(path, error)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sentence(path: Path, error: OSError | sqlite3.Error) -> NanoAIError:
+    """Say why a file could not be written."""
     if isinstance(error, OSError):
         return write_error(path, error)
     return write_error(path, OSError(errno.ENOSPC, "")) if is_full(error) else trouble(path, error)
