@@ -185,6 +185,8 @@ def test(folder: Path, archives: list[Path]) -> int:
     say("Testing the program (tests/bundle)")
     names = {"NANOAI_BUNDLE": str(folder), "NANOAI_BUNDLE_ARCHIVES": os.pathsep.join(map(str, archives))}
     command: list[str | Path] = [environment.python, "-m", "pytest", "-s", "--timeout", "900", "tests/bundle"]
+    # The self-test alone takes longer on a busy machine than the time after which pytest shows stacks.
+    command += ["-o", "faulthandler_timeout=0"]
     status = call(command, **names)
     if status == TESTS_FAILED:
         say("Once more what failed: a hand on a screen can be too early on a busy machine")

@@ -166,6 +166,11 @@ def test_installing_for_one_person_and_removing(folder: Path, tmp_path: Path) ->
     subprocess.run([target / "uninstall.sh"], env=given, check=True, stdout=subprocess.DEVNULL)
     assert not target.exists() and (home / ".local" / "bin" / "nanoai").exists()
     last = target.with_name(other.name)
+    # Who removes the version in the menu is told how another one comes there.
+    subprocess.run([folder / "install.sh"], env=given, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([target / "uninstall.sh"], env=given, check=True, capture_output=True, text=True)
+    assert f"{last / 'install.sh'} puts it into the menu" in done.stdout
+    subprocess.run([last / "install.sh"], env=given, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([last / "uninstall.sh"], env=given, check=True, stdout=subprocess.DEVNULL)
     # The system's own tools may have left their lists of all programs and kinds of files, empty ones.
     lists = ("mimeinfo.cache", "share/mime/")
