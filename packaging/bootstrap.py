@@ -143,7 +143,8 @@ def test(arguments: list[str]) -> int:
     failed = []
     for title, command in checks.items():
         say(title)
-        if call(command, QT_QPA_PLATFORM="offscreen") != 0:
+        # Tests start hundreds of processes: each would compile NanoAI anew where keeping that is forbidden.
+        if call(command, QT_QPA_PLATFORM="offscreen", PYTHONDONTWRITEBYTECODE="") != 0:
             failed.append(title)
     if failed:
         say(f"FAILED: {', '.join(failed)}")
