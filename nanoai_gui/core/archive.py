@@ -88,18 +88,30 @@ def read_archive(
         if not isinstance(card, dict):
             raise ValueError("the card is no table")
         arrays = {
-            entry.filename[len("arrays/") : -len(".npy")]: _read_array(archive.read(entry), finite)
+            entry.filename[len("arrays/") : -len(".npy")]: read_array(archive.read(entry), finite=finite)
             for entry in archive.infolist()
             if entry.filename.startswith("arrays/") and entry.filename.endswith(".npy") and not card_only
         }
     return card, arrays
 
 
-def _read_array(raw: bytes, finite: bool) -> NDArray[Any]:
+def read_array(raw: bytes, *, finite: bool = True) -> NDArray[Any]:
+    """Read an array of numbers as NumPy keeps it.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, does not hold what its head says, or holds NaN or infinity where these
+        count as damage.
+    """
     stream = io.BytesIO(raw)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("an unknown version of the array format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    try:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:
+        # NumPy takes the head apart as Python's words, and each step of that has errors of its own.
+        raise ValueError("not the head of an array") from error
     # Before any memory is taken for it: the header may lie.
     if dtype.kind not in "fiub" or math.prod(shape) * dtype.itemsize != len(raw) - stream.tell():
         raise ValueError("not an array of numbers of the stated size")

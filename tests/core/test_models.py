@@ -117,6 +117,16 @@ def test_cards_that_are_none(tmp_path: Path, card: object, message: str) -> None
         load_model(written(tmp_path / "m.zip", card), "thing")
 
 
+@pytest.mark.parametrize("damage", [b"\0\0", b"((", b"'''", b"\xff\xff", b"\\\n"])
+def test_heads_of_arrays_that_are_none(tmp_path: Path, damage: bytes) -> None:
+    """Found by fuzzing: NumPy takes them apart as Python's words, whose errors are many."""
+    whole = npy(np.ones(3))
+    for place in range(10, 62, 4):
+        content = whole[:place] + damage + whole[place + len(damage) :]
+        with pytest.raises(ReadError, match="damaged"):
+            load_model(written(tmp_path / "m.zip", HEAD, a=content), "thing")
+
+
 class Bomb:
     """Writes a file when it is unpickled."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.archive import read_array
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files.micrographs import read_thumbnail
 
@@ -35,11 +36,12 @@ def cached_thumbnail(path: Path, frame: int | None, side: int, folder: Path) -> 
     name = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     kept = folder / f"{name}.npy"
     try:
-        picture: NDArray[np.uint8] = np.load(kept, allow_pickle=False)
-        if picture.dtype == np.uint8 and picture.ndim == 2 and max(picture.shape) <= side:
+        picture: NDArray[np.uint8] = read_array(kept.read_bytes())
+        has_size = picture.ndim == 2 and picture.size > 0 and max(picture.shape) <= side
+        if picture.dtype == np.uint8 and has_size:
             os.utime(kept)
             return picture
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         pass
     picture = read_thumbnail(path, side, frame)
     try:
