@@ -143,7 +143,7 @@ def test_a_count_set_by_hand_is_what_the_method_finds(method: str, n: int) -> No
     base = made((method,))
     document = base.document()
     ident = id_at(document, 146, 54)
-    do(document, labels.set_count(document, ident, n))
+    do(document, labels.set_count(document, [ident], n))
     again(document, base)
     result = document.results[method]
     found = int(result.n_particles[result.agglomerate_ids == ident].sum())

@@ -66,7 +66,7 @@ def random_edit(document: ImageDocument, rng: np.random.Generator, base: Made) -
         case 15:
             return labels.exclude(document, some, labels.LEFT_OUT_BY_HAND if rng.integers(2) else "")
         case 16:
-            return labels.set_count(document, one, int(rng.integers(1, 6)) if rng.integers(3) else None)
+            return labels.set_count(document, [one], int(rng.integers(1, 6)) if rng.integers(3) else None)
         case 17:
             box = Box(int(y) // 2, int(x) // 2, int(y) // 2 + 60, int(x) // 2 + 80)
             found = base.document().labels[box.slices]

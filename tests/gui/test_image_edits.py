@@ -108,7 +108,7 @@ def test_a_run_that_replaces_results_is_one_step(session: TemSession) -> None:
     (key,) = session.keys()
     entry = session.entry(key)
     session.commit(key, labels.delete(entry.document, [3, 4]))
-    session.commit(key, labels.set_count(entry.document, 5, 3))
+    session.commit(key, labels.set_count(entry.document, [5], 3))
     corrected = entry.document.state_bytes()
     analyse_image(session, key, n=12, seed=9)
     assert len(session.history(key).edits) == 3

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nanoai_gui.core.editing import circles, labels
+from nanoai_gui.core.editing import circles, labels, regions
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import LabelPatch
+from nanoai_gui.core.editing.regions import neighbourhoods
+from nanoai_gui.core.editing.rows import take_agglomerates
 from nanoai_gui.gui.tem.outlines import CHUNK, DrawnOutlines, Outlines
-from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay, refill
+from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay, recolour, refill
 from nanoai_gui.gui.tem.overlay_feed import _edited, _excluded
 from tests.core.edited import made
 from tests.core.test_editing_random import random_edit
@@ -55,8 +57,11 @@ def assert_whole(drawn: DrawnOutlines) -> None:
         assert (boxes[a:b, :2] >= around[:2]).all() and (boxes[a:b, 2:] <= around[2:]).all()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_patched_picture_is_the_one_made_anew(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "side"), [(1, 512), (2, 60)])
+def test_a_patched_picture_is_the_one_made_anew(
+    seed: int, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "NEIGHBOURHOOD_PX", side)
     rng = np.random.default_rng(seed)
     base = made()
     document = base.document()
@@ -73,15 +78,18 @@ def test_a_patched_picture_is_the_one_made_anew(seed: int) -> None:
         excluded = _excluded(analysis, "watershed")
         for patch in edit.patches:
             if isinstance(patch, LabelPatch):
-                refill(picture, document.labels[patch.box.slices], (patch.box.y0, patch.box.x0), excluded)
+                position, _, _ = patch.pixels()
+                recolour(picture, position, document.labels.reshape(-1)[position], excluded)
         again = edit.agglomerates | (set(excluded) ^ set(picture.excluded))
-        box = box_of(document, again)
-        corner = (0, 0) if box is None else (box.y0, box.x0)
-        crop = np.zeros((0, 0), np.int32) if box is None else document.labels[box.slices].copy()
-        if crop.size:
-            refill(picture, crop, corner, excluded)
+        table = take_agglomerates(document.table, again)
+        crops = []
+        for rows in neighbourhoods(table.boxes):
+            box = box_of(document, table.ids[rows].tolist())
+            assert box is not None
+            crops.append((document.labels[box.slices].copy(), (box.y0, box.x0), table.ids[rows]))
+            refill(picture, *crops[-1][:2], excluded)
         picture = patch_overlay(
-            picture, crop, corner, again, excluded, document.results["watershed"].particles, _edited(analysis)
+            picture, crops, again, excluded, document.results["watershed"].particles, _edited(analysis)
         )
         wanted = fresh(document)
         assert polygons(picture.agglomerates) == polygons(wanted.agglomerates)
@@ -105,8 +113,7 @@ def test_many_edits_do_not_splinter_the_chunks() -> None:
         assert edit is not None
         document.apply(edit)
         particles = document.results["watershed"].particles
-        empty = np.zeros((0, 0), np.int32)
-        picture = patch_overlay(picture, empty, (0, 0), (), picture.excluded, particles, ())
+        picture = patch_overlay(picture, (), (), picture.excluded, particles, ())
     drawn = picture.drawn_edited_particles
     assert len(drawn.chunk_starts) - 1 <= 2 * (len(drawn.levels[0]) // CHUNK + 2)
     assert labels.box_of(document, [10**6]) is None

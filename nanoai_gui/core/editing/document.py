@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,6 +80,8 @@ class ImageDocument:
         self._packed: PackedLabels | None = None
         self._last_agglomerate = 0
         self._last_particle: dict[str, int] = {}
+        self._changed_at: dict[int, int] = {}
+        self._all_changed_at = 0
         self.replace_analysis(analysis)
         if labels is not None:
             self.attach_labels(labels)
@@ -237,6 +239,7 @@ class ImageDocument:
                 patch.apply(self, not forward)
             raise
         self.revision += 1
+        self._note_changes(edit)
         self.reserve(edit)
         if edit.is_by_hand:
             self.count_hand_edit(1 if forward else -1)
@@ -244,6 +247,27 @@ class ImageDocument:
             self._packed = None
             self.labels_revision += 1
         return edit.box
+
+    def _note_changes(self, edit: Edit) -> None:
+        """Remember when which agglomerate became another one to measure."""
+        for patch in edit.patches:
+            if isinstance(patch, MethodPatch | ResultPatch):
+                self._all_changed_at = self.revision
+            elif isinstance(patch, ValuePatch):
+                kind, *rest = patch.what.split("/")
+                if kind == "count":
+                    self._changed_at[int(rest[0])] = self.revision
+                elif kind == "accepted" and rest[0] in self.results:
+                    found = self.results[rest[0]].particles
+                    for owner in found.agglomerate[found.ids == int(rest[1])].tolist():
+                        self._changed_at[owner] = self.revision
+        self._changed_at.update(dict.fromkeys(edit.agglomerates, self.revision))
+
+    def changed_since(self, revision: int, ids: Collection[int]) -> frozenset[int]:
+        """Say which of some agglomerates are not what they were when the document had a revision."""
+        if self._all_changed_at > revision:
+            return frozenset(ids)
+        return frozenset(i for i in ids if self._changed_at.get(i, 0) > revision)
 
     def count_hand_edit(self, by: int) -> None:
         """Count corrections (down, when one was joined with the one before)."""
@@ -281,6 +305,8 @@ class ImageDocument:
         """Take a whole new analysis, labels included; ``None``: the image is not measured."""
         self.revision += 1
         self.labels_revision += 1
+        self._all_changed_at = self.revision
+        self._changed_at.clear()
         self._labels = None
         if analysis is None:
             self.analysis, self._packed = None, None

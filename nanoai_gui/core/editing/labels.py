@@ -370,14 +370,17 @@ def exclude(document: ImageDocument, ids: Collection[int], reason: str = LEFT_OU
     return Edit(title, tuple(patches))
 
 
-def set_count(document: ImageDocument, ident: int, n_particles: int | None) -> Edit | None:
-    """Set the number of particles of an agglomerate, which is redone with it; ``None``: as is found."""
-    before = document.values.get(f"count/{ident}")
-    if ident not in document.table.ids or before == n_particles:
+def set_count(document: ImageDocument, ids: Collection[int], n_particles: int | None) -> Edit | None:
+    """Set the number of particles of agglomerates, which are redone with it; ``None``: as is found."""
+    changed = [i for i in _known(document, ids) if document.values.get(f"count/{i}") != n_particles]
+    if not changed:
         return None
-    patches: list[Patch] = [ValuePatch(f"count/{ident}", before, n_particles)]
-    patches += measure_again(document, [ident])
-    title = f"Count of {ident} as found" if n_particles is None else f"Count of {ident}: {n_particles}"
+    patches: list[Patch] = [
+        ValuePatch(f"count/{i}", document.values.get(f"count/{i}"), n_particles) for i in changed
+    ]
+    patches += measure_again(document, changed)
+    which = str(changed[0]) if len(changed) == 1 else several(len(changed))
+    title = f"Count of {which} as found" if n_particles is None else f"Count of {which}: {n_particles}"
     return Edit(title, tuple(patches))
 
 

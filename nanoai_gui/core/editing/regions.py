@@ -11,6 +11,8 @@ from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.write import Pixels
 from nanoai_gui.core.tem.micrograph import Box
 
+NEIGHBOURHOOD_PX = 512
+"""Side of the squares within which what is touched is cut out together."""
 SMALLEST_PART_PX = 9
 """Crumbs of fewer pixels stay with the agglomerate they fell off."""
 _EIGHT = np.ones((3, 3), dtype=bool)
@@ -20,6 +22,30 @@ def clip(box: Box, shape: tuple[int, int]) -> Box:
     """Give the part of a box that lies in an image; may be empty."""
     y0, x0 = min(max(box.y0, 0), shape[0]), min(max(box.x0, 0), shape[1])
     return Box(y0, x0, min(max(box.y1, y0), shape[0]), min(max(box.x1, x0), shape[1]))
+
+
+def neighbourhoods(boxes: NDArray[np.integer]) -> list[NDArray[np.intp]]:
+    """Group boxes that lie near each other, so that none has to be looked at with the image in between.
+
+    Parameters
+    ----------
+    boxes
+        (n, 4) y0, x0, y1, x1.
+
+    Returns
+    -------
+    list of (k,) intp
+        Rows of each group, ascending; every row is in one of them.
+    """
+    if not len(boxes):
+        return []
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    if (high - low).prod() <= NEIGHBOURHOOD_PX**2:
+        return [np.arange(len(boxes))]
+    cell = (boxes[:, :2].astype(np.int64) + boxes[:, 2:]) // (2 * NEIGHBOURHOOD_PX)
+    order = np.lexsort((cell[:, 1], cell[:, 0]))
+    breaks = np.flatnonzero((np.diff(cell[order], axis=0) != 0).any(axis=1)) + 1
+    return [np.sort(group) for group in np.split(order, breaks)]
 
 
 def polygon_mask(points: NDArray[np.floating], box: Box) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """What must be measured again after an edit: the touched agglomerates and nothing else.
 
-A :class:`Remeasurement` is the part of an image around them, small enough to travel to a worker process.
+A :class:`Remeasurement` holds the parts of an image around them, small enough to travel to a worker process.
 What a person placed or accepted there stays as it is.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,16 +19,25 @@ from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_can
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import ParticlePatch
-from nanoai_gui.core.editing.rows import is_in, join_particles, take_agglomerates, take_result
+from nanoai_gui.core.editing.regions import neighbourhoods
+from nanoai_gui.core.editing.rows import (
+    is_in,
+    join_particles,
+    joined_results,
+    take_agglomerates,
+    take_result,
+)
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.analysis import ImageRequest, load
-from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import SizingResult, count_particles, get_method
 
 MARGIN_PX = 24
 """Of the image around the touched agglomerates."""
+MOST_PX = 2_500_000
+"""Cut out at a time: more would hold up the window while it is copied."""
 NOT_ASKED = "not asked for"
 _SAME_PLACE = 0.35
 """A particle found within this share of its radius of an old one is that one, and keeps its id."""
@@ -82,11 +91,10 @@ class MethodRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class Remeasurement:
-    """A part of an image with the agglomerates that must be measured again.
+class Piece:
+    """A part of an image around some agglomerates that must be measured again, and what is asked of it.
 
-    ``x0`` and ``y0`` are its place in the image; everything in it counts from there. ``revision`` is that of
-    the document: a result that comes after a further change is of no use.
+    ``x0`` and ``y0`` are its place in the image; everything in it counts from there.
     """
 
     micrograph: Micrograph
@@ -94,7 +102,22 @@ class Remeasurement:
     methods: tuple[MethodRequest, ...]
     x0: int
     y0: int
+
+
+@dataclass(frozen=True, eq=False)
+class Remeasurement:
+    """Agglomerates that must be measured again, neighbours together and the image in between left out.
+
+    ``revision`` is that of the document: what comes for an agglomerate that was changed since is of no use.
+    """
+
+    pieces: tuple[Piece, ...]
     revision: int
+
+    @property
+    def agglomerates(self) -> frozenset[int]:
+        """Ids of those that are measured."""
+        return frozenset(i for piece in self.pieces for m in piece.methods for i in m.agglomerates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +130,47 @@ class Remeasured:
 
 
 def remeasurement(
-    document: ImageDocument, micrograph: Micrograph, grey_levels: GreyLevels
+    document: ImageDocument,
+    micrograph: Micrograph,
+    grey_levels: GreyLevels,
+    without: Collection[int] = (),
+    most_px: int = MOST_PX,
 ) -> Remeasurement | None:
-    """Cut out what must be measured again; ``None`` if nothing must."""
-    stale = document.stale()
+    """Cut out what must be measured again; ``None`` if nothing must.
+
+    Parameters
+    ----------
+    without
+        Ids of agglomerates that somebody is measuring already.
+    most_px
+        What would take more of the image is left for the next time (one agglomerate is always taken).
+    """
+    stale = {name: ids - frozenset(without) for name, ids in document.stale().items()}
     wanted = frozenset[int]().union(*stale.values())
-    box = box_of(document, wanted, MARGIN_PX)
-    if box is None:
-        return None
+    table = take_agglomerates(document.table, wanted)
+    pieces: list[Piece] = []
+    n_px = 0
+    for rows in neighbourhoods(table.boxes):
+        here = take_agglomerates(table, table.ids[rows].tolist())
+        box = box_of(document, here.ids.tolist(), MARGIN_PX)
+        assert box is not None
+        n_px += box.shape[0] * box.shape[1]
+        if pieces and n_px > most_px:
+            break
+        pieces.append(_piece(document, micrograph, grey_levels, here, box, stale))
+    return Remeasurement(tuple(pieces), document.revision) if pieces else None
+
+
+def _piece(
+    document: ImageDocument,
+    micrograph: Micrograph,
+    grey_levels: GreyLevels,
+    table: Agglomerates,
+    box: Box,
+    stale: Mapping[str, frozenset[int]],
+) -> Piece:
     analysis = document.analysis
     assert analysis is not None
-    table = take_agglomerates(document.table, wanted)
     agglomerates = Agglomerates(
         labels=document.labels[box.slices].copy(),
         ids=table.ids,
@@ -133,13 +186,17 @@ def remeasurement(
     )
     part = Micrograph(micrograph.pixels[box.slices].copy(), micrograph.name, None, micrograph.calibration)
     counts = document.counts()
+    present = frozenset(table.ids.tolist())
     methods = []
-    for name, ids in stale.items():
+    for name, every in stale.items():
+        ids = every & present
+        if not ids:
+            continue
         parameters = analysis.settings.method_parameters.get(name) or get_method(name).Parameters()
         held = _shifted(held_particles(document, name, ids), -box.x0, -box.y0)
         own_counts = {i: n for i, n in counts.items() if i in ids}
         methods.append(MethodRequest(name, parameters, ids, held, own_counts))
-    return Remeasurement(part, agglomerates, tuple(methods), box.x0, box.y0, document.revision)
+    return Piece(part, agglomerates, tuple(methods), box.x0, box.y0)
 
 
 def held_particles(document: ImageDocument, method: str, agglomerates: frozenset[int]) -> Particles:
@@ -154,18 +211,19 @@ def measure(
 ) -> Remeasured:
     """Run the methods on what was cut out (anywhere: in a worker process)."""
     started = time.perf_counter()
-    results = {}
-    for request in task.methods:
-        checkpoint(cancelled)
-        results[request.name] = _measure(task, request, progress, cancelled)
+    found: dict[str, list[SizingResult]] = {}
+    for piece in task.pieces:
+        for request in piece.methods:
+            checkpoint(cancelled)
+            result = _measure(piece, request, progress, cancelled)
+            found.setdefault(request.name, []).append(result)
+    results = {name: joined_results(parts) for name, parts in found.items()}
     return Remeasured(results, task.revision, time.perf_counter() - started)
 
 
-def _measure(
-    task: Remeasurement, request: MethodRequest, progress: Progress, cancelled: Cancelled
-) -> SizingResult:
+def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled: Cancelled) -> SizingResult:
     method = get_method(request.name)
-    table = task.agglomerates
+    table = piece.agglomerates
     asked = tuple(
         why or ("" if int(i) in request.agglomerates else NOT_ASKED)
         for i, why in zip(table.ids, table.excluded, strict=True)
@@ -177,12 +235,12 @@ def _measure(
         more["held"] = request.held
     if "counts" in offered and request.counts:
         more["counts"] = request.counts
-    found = method.size(task.micrograph, table, request.parameters, progress, cancelled, **more)
+    found = method.size(piece.micrograph, table, request.parameters, progress, cancelled, **more)
     particles = found.particles
     if "held" not in more and len(request.held):
         particles = _beside(particles, request.held)
         particles = _no_more_than(particles, request)
-    particles = _shifted(particles, task.x0, task.y0)
+    particles = _shifted(particles, piece.x0, piece.y0)
     rows = take_result(found, request.agglomerates)
     return replace(rows, particles=particles, n_particles=count_particles(rows.agglomerate_ids, particles))
 
@@ -222,26 +280,32 @@ def _shifted(particles: Particles, dx: int, dy: int) -> Particles:
 
 
 def amendment(document: ImageDocument, found: Remeasured) -> tuple[ParticlePatch, ...]:
-    """Make patches of what was found; none if the document has changed since it was asked for."""
-    if found.revision != document.revision:
-        return ()
+    """Make patches of what was found, of agglomerates that were not changed since it was asked for."""
     patches = []
     for method, rows in found.results.items():
         result = document.results.get(method)
-        ids = frozenset(rows.agglomerate_ids.tolist())
-        if result is None or not ids <= result.stale:
+        if result is None:
             continue
+        ids = result.stale & frozenset(rows.agglomerate_ids.tolist())
+        ids -= document.changed_since(found.revision, ids)
+        if not ids:
+            continue
+        fresh = rows.particles.select(is_in(rows.particles.agglomerate, ids))
         own = result.particles.select(is_in(result.particles.agglomerate, ids))
         held = held_particles(document, method, ids)
-        new = _numbered(rows.particles, own, held, document.next_particle(method))
+        new = _numbered(fresh, own, held, document.next_particle(method))
         before = take_result(result, ids, own.ids.tolist())
-        excluded = tuple(
-            "" if held_here else why
-            for why, held_here in zip(
-                rows.excluded, np.isin(rows.agglomerate_ids, held.agglomerate), strict=True
-            )
+        after = take_result(rows, ids)
+        held_here = np.isin(after.agglomerate_ids, held.agglomerate)
+        excluded = tuple("" if here else why for why, here in zip(after.excluded, held_here, strict=True))
+        particles = join_particles(held, new)
+        after = replace(
+            after,
+            particles=particles,
+            n_particles=count_particles(after.agglomerate_ids, particles),
+            excluded=excluded,
+            stale=frozenset(),
         )
-        after = replace(rows, particles=join_particles(held, new), excluded=excluded, stale=frozenset())
         patches.append(ParticlePatch(method, before, after))
     return tuple(patches)
 

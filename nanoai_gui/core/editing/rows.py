@@ -7,7 +7,7 @@ gives the very same table.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -169,6 +169,22 @@ def _swap_description(
     )
     order = np.argsort(both.ids, kind="stable")
     return _description_rows(replace(kept, table=both), order)
+
+
+def joined_results(results: Sequence[SizingResult]) -> SizingResult:
+    """Put what a method found in separate agglomerates together; ids of particles need not be their own."""
+    first = results[0]
+    described = [r.description for r in results if r.description is not None]
+    for other in results[1:]:
+        first = swap_result(first, take_result(first, ()), other)
+    if described:
+        description = described[0]
+        for more in described[1:]:
+            joined = _swap_description(description, np.empty(0, dtype=np.int32), more)
+            assert joined is not None
+            description = joined
+        first = replace(first, description=description)
+    return first
 
 
 def empty_result(method: str, table: Agglomerates) -> SizingResult:

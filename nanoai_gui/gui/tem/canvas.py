@@ -32,7 +32,7 @@ from nanoai_gui.gui.tem.canvas_items import (
 )
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
 from nanoai_gui.gui.tem.entries import Selection
-from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours, refill
+from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours, recolour, refill
 from nanoai_gui.gui.tem.tools import Line, Tool
 from nanoai_gui.gui.tem.view import View
 from nanoai_gui.gui.theme import ORANGE, SKY_BLUE, YELLOW, tokens
@@ -228,6 +228,13 @@ class MicrographCanvas(CanvasEvents):
         """Colour a part of the image by other labels (of the size of the box), at once."""
         if self._picture is not None:
             refill(self._picture, labels, (box.y0, box.x0), self._picture.excluded)
+            self._fill.refresh((box.x0, box.y0, box.x1, box.y1))
+            self.update_part(box)
+
+    def recolour(self, box: Box, position: NDArray[np.int64], ids: NDArray[np.int32]) -> None:
+        """Colour single pixels (index in the flattened image, all in the box) by other ids, at once."""
+        if self._picture is not None:
+            recolour(self._picture, position, ids, self._picture.excluded)
             self._fill.refresh((box.x0, box.y0, box.x1, box.y1))
             self.update_part(box)
 

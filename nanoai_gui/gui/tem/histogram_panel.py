@@ -30,6 +30,8 @@ PREPARE_MS = 150
 """How long after the panel is first shown its plot is built."""
 THROTTLE_MS = 100
 """While a batch runs the panel is renewed at most ten times a second."""
+LONGEST_WAIT = 0.5
+"""Seconds for which numbers that are about to change again are put off at most."""
 
 
 class Scope(Enum):
@@ -63,6 +65,7 @@ class HistogramPanel(QWidget):
         self._is_computing = False
         self._is_blind = False
         self._is_stale = False
+        self._is_awaited = False
         self._submitted = 0.0
         self._epoch = 0
         self._least_score = 0.0
@@ -204,10 +207,15 @@ class HistogramPanel(QWidget):
         elif not self._caution_timer.isActive():
             self._caution_timer.start()
 
-    def _edited(self) -> None:
+    def _edited(self, key: int) -> None:
         # A person waits for it; and edits come, unlike the results of a batch, a few in a second.
+        stale = self._session.entry(key).document.stale()
+        is_overdue = time.monotonic() - self._submitted > LONGEST_WAIT
+        # What is measured again comes in a moment: the numbers of now would only be in its way.
+        is_early = self._session.shown_method in stale and not is_overdue
+        self._is_awaited = not is_early
         if self._timer.isActive():
-            self._timer.start(0)
+            self._timer.start(THROTTLE_MS if is_early else 0)
 
     def _images_changed(self) -> None:
         self._known = {key: value for key, value in self._known.items() if key in self._session}
@@ -224,7 +232,7 @@ class HistogramPanel(QWidget):
             # Not overtaken: with results coming in all the time nothing would ever be finished.
             self._is_stale = True
             return
-        self._is_stale = False
+        self._is_stale = self._is_awaited = False
         self._submitted = time.monotonic()
         request = self._request()
         if not request.images:
@@ -254,6 +262,8 @@ class HistogramPanel(QWidget):
         self.updated.emit()
         if self._is_stale:
             self.refresh()
+            if self._is_awaited:
+                self._timer.start(0)
 
     def _show_legend(self, state: HistogramState) -> None:
         entries = tuple(

@@ -76,11 +76,17 @@ class ImageEdits(QObject):
 
     def jump(self, key: int, position: int) -> None:
         """Undo or redo as many steps as lead to ``position`` (how many are to be done then)."""
-        history = self.entry(key).history
-        while history.position > max(position, 0):
-            self.undo(key)
-        while history.position < min(position, len(history.edits)):
-            self.redo(key)
+        entry = self.entry(key)
+        steps = entry.history.steps_to(position)
+        patches: list[Patch] = []
+        for edit, forward in steps:
+            (entry.history.redo if forward else entry.history.undo)()
+            self._apply(entry, edit, forward)
+            patches += edit.patches if forward else edit.patches[::-1]
+        if steps:
+            self._follow(entry, patches)  # once for all: the steps in between are not shown
+        for edit, forward in steps:
+            self.edited.emit(key, edit, Direction.REDONE if forward else Direction.UNDONE)
 
     def amend(self, key: int, patches: Sequence[Patch]) -> None:
         """Complete the newest step by what it made necessary: agglomerates that were measured again."""

@@ -7,7 +7,7 @@ a second for 4096 x 4096 px with thousands of particles, so it runs in a thread 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -261,8 +261,7 @@ def prepare_overlay(
 
 def patch_overlay(
     picture: OverlayPicture,
-    crop: NDArray[np.integer],
-    corner: tuple[int, int],
+    crops: Sequence[tuple[NDArray[np.integer], tuple[int, int], NDArray[np.integer]]],
     touched: Collection[int],
     excluded: Collection[int] = (),
     particles: Particles | None = None,
@@ -275,8 +274,9 @@ def patch_overlay(
     ----------
     picture
         As it was.
-    crop, corner
-        A copy of the part of the label image that holds all of ``touched``, and its place: y0, x0.
+    crops
+        Copies of the parts of the label image that hold those of ``touched`` that are there; of each its
+        place, y0 and x0, and the ids that it holds whole.
     touched
         Ids of the agglomerates that changed, came or went.
     excluded, particles, edited
@@ -289,9 +289,11 @@ def patch_overlay(
     """
     ids = np.fromiter(touched, dtype=np.int64, count=len(touched))
     particles = Particles.empty() if particles is None else particles
-    fresh = trace(np.where(np.isin(crop, ids), crop, 0), cancelled)
-    shift = np.array([corner[1], corner[0]], dtype=np.float32)
-    fresh = Outlines(fresh.points + shift, fresh.starts, fresh.owners)
+    fresh = Outlines.empty()
+    for crop, (y0, x0), own in crops:
+        traced = trace(np.where(np.isin(crop, own), crop, 0), cancelled)
+        shift = np.array([x0, y0], dtype=np.float32)
+        fresh = appended(fresh, Outlines(traced.points + shift, traced.starts, traced.owners))
     old = picture.agglomerates
     outlines = appended(old.select(~np.isin(old.owners, ids)), fresh)
     layers = {}
@@ -343,6 +345,30 @@ def refill(
         first_y, first_x = -(-y0 // step), -(-x0 // step)
         part = index[first_y * step - y0 :: step, first_x * step - x0 :: step]
         image[first_y : first_y + part.shape[0], first_x : first_x + part.shape[1]] = part
+
+
+def recolour(
+    picture: OverlayPicture,
+    position: NDArray[np.int64],
+    ids: NDArray[np.integer],
+    excluded: Collection[int],
+) -> None:
+    """Write the colours of single pixels into the picture's pyramid.
+
+    Parameters
+    ----------
+    position, ids
+        (n,) index in the flattened image, and the agglomerate there (0: none).
+    """
+    y, x = np.divmod(position, picture.shape[1])
+    index: NDArray[np.uint8] = (1 + ids % N_COLOURS).astype(np.uint8)
+    index[ids == 0] = 0
+    if excluded:
+        index[np.isin(ids, list(excluded))] = EXCLUDED_INDEX
+    for image in picture.fill:
+        image[y, x] = index
+        coarser = ((y | x) & 1) == 0
+        y, x, index = y[coarser] >> 1, x[coarser] >> 1, index[coarser]
 
 
 def _assemble(

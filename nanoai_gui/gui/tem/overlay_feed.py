@@ -8,14 +8,15 @@ from PySide6.QtCore import QObject, QTimer
 
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.labels import box_of
-from nanoai_gui.core.editing.patches import LabelPatch, ResultPatch, TablePatch, union
+from nanoai_gui.core.editing.patches import LabelPatch, ResultPatch, TablePatch
+from nanoai_gui.core.editing.regions import neighbourhoods
+from nanoai_gui.core.editing.rows import take_agglomerates
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import ImageAnalysis
-from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
-from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay
+from nanoai_gui.gui.tem.overlay import OverlayPicture, patch_overlay, prepare_overlay, refill
 from nanoai_gui.gui.tem.session import TemSession
 
 AFTER_EDIT_MS = 100
@@ -40,6 +41,7 @@ class OverlayFeed(QObject):
         self._least_score = 0.0
         self._fed: tuple[object, object, object, float] | None = None
         self._touched: set[int] = set()
+        self._uncoloured: list[LabelPatch] = []  # edits made while the first picture is
         self._has_picture = False
         # Several signals come for one change; the overlay is prepared once, after the last of them.
         self._timer = QTimer(self)
@@ -61,12 +63,18 @@ class OverlayFeed(QObject):
             if isinstance(patch, TablePatch):
                 self._touched.update(patch.before.ids.tolist(), patch.after.ids.tolist())
         labels = self._session.labels
-        changed = [patch.box for patch in edit.patches if isinstance(patch, LabelPatch)]
-        box = union(changed)
+        changed = [patch for patch in edit.patches if isinstance(patch, LabelPatch)]
         replaced = any(isinstance(patch, ResultPatch) for patch in edit.patches)
-        if labels is not None and box is not None and labels is self._labels and not replaced:
-            self._canvas.refill(box, labels[box.slices])
+        if labels is not None and labels is self._labels and not replaced:
+            if not self._has_picture:
+                self._uncoloured += changed
+            for patch in changed:
+                self._recolour(labels, patch)
         self._edit_timer.start()
+
+    def _recolour(self, labels: NDArray[np.int32], patch: LabelPatch) -> None:
+        position, _, _ = patch.pixels()
+        self._canvas.recolour(patch.box, position, labels.reshape(-1)[position])
 
     def set_least_score(self, least: float) -> None:
         """Draw only particles of which the method is so sure, and those without a score."""
@@ -96,6 +104,7 @@ class OverlayFeed(QObject):
             return
         self._labels, self._has_picture = labels, False
         self._touched.clear()
+        self._uncoloured.clear()
         self._jobs.run_in_thread(
             prepare_overlay, labels, excluded, particles, edited,
             on_done=lambda made: self._show(labels, made, frozenset()), on_error=self._give_up, key=self,
@@ -112,25 +121,23 @@ class OverlayFeed(QObject):
         entry = self._session.current_entry
         assert entry is not None
         # What is left out looks different all over, whether it was touched or not.
-        again = self._touched | (set(excluded) ^ set(picture.excluded))
-        box = box_of(entry.document, again) or Box(0, 0, 0, 0)
-        crop = labels[box.slices].copy()
-        if set(excluded) != set(picture.excluded):
-            self._recolour(labels, crop, box, excluded)
+        recoloured = set(excluded) ^ set(picture.excluded)
+        again = self._touched | recoloured
+        table = entry.document.table
+        mine = take_agglomerates(table, again)
+        crops = []
+        for rows in neighbourhoods(mine.boxes):
+            ids = mine.ids[rows]
+            box = box_of(entry.document, ids.tolist())
+            assert box is not None
+            crops.append((labels[box.slices].copy(), (box.y0, box.x0), ids))
+            if not recoloured.isdisjoint(ids.tolist()):
+                refill(picture, crops[-1][0], crops[-1][1], excluded)
         touched = frozenset(self._touched)
         self._jobs.run_in_thread(
-            patch_overlay, picture, crop, (box.y0, box.x0), again, excluded, particles, edited,
+            patch_overlay, picture, crops, again, excluded, particles, edited,
             on_done=lambda made: self._show(labels, made, touched), on_error=self._give_up, key=self,
         )  # fmt: skip
-
-    def _recolour(
-        self, labels: NDArray[np.int32], crop: NDArray[np.int32], box: Box, excluded: list[int]
-    ) -> None:
-        from nanoai_gui.gui.tem.overlay import refill
-
-        picture = self._canvas.picture
-        if picture is not None and crop.size:
-            refill(picture, crop, (box.y0, box.x0), excluded)
 
     def _show(self, labels: NDArray[np.int32], made: OverlayPicture, touched: frozenset[int]) -> None:
         # Another image may be shown by now, even one of the same size.
@@ -143,8 +150,8 @@ class OverlayFeed(QObject):
         self._canvas.set_overlay(made)
         if first and pending:  # edited while the first picture was being made
             self._fed = None
-            box = self._canvas.image_shape
-            self._canvas.refill(Box(0, 0, *box), labels)
+            for patch in self._uncoloured:
+                self._recolour(labels, patch)
             self._timer.start()
 
     def _give_up(self, failure: Failure) -> None:

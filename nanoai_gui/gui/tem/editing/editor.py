@@ -7,7 +7,7 @@ gestures (:mod:`nanoai_gui.gui.tem.editing.gestures`), and what an edit means to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,15 @@ from nanoai_gui.core.editing.strokes import Stroke, capsule
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
 from nanoai_gui.gui.tem.session import TemSession
 
 SMALLEST_BRUSH, LARGEST_BRUSH = 1.0, 250.0
 BRUSH_STEP = 1.2
+MANY = 64
+"""Agglomerates of one edit from which on it is worked out beside the window."""
 RESIZE_STEP = 1.02
 NOTHING_TO_EDIT = "Analyse this image (Ctrl+Enter) before correcting it."
 
@@ -49,9 +52,10 @@ class Editor(QObject):
     revealed = Signal(object)
     """The :class:`Box` of a step that was undone or redone: the view goes there."""
 
-    def __init__(self, session: TemSession, parent: QObject | None = None) -> None:
+    def __init__(self, session: TemSession, jobs: JobRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._jobs = jobs
         self.brush_radius = 8.0
         self.protects = True
 
@@ -113,6 +117,35 @@ class Editor(QObject):
         assert document is not None
         return self.commit(make(document))
 
+    def _do_to(
+        self,
+        ids: Collection[int],
+        make: Callable[[ImageDocument], Edit | None],
+        then: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Make an edit of some agglomerates; of many, in a thread: the window need not wait for it.
+
+        ``then`` is told whether it was an edit.
+        """
+        then = then or (lambda _: None)
+        if len(ids) < MANY:
+            then(self._do(make))
+            return
+        document, key = self.document, self._session.current
+        if self.tell_if_nothing() or document is None:
+            return
+        revision = document.revision
+
+        def made(edit: Edit | None) -> None:
+            if self._session.current != key or self.document is not document:
+                return
+            if document.revision != revision:  # changed meanwhile: that edit fits no longer
+                self._do_to(ids, make, then)
+            else:
+                then(self.commit(edit))
+
+        self._jobs.run_in_thread(make, document, on_done=made, key="edit of many")
+
     def _select_agglomerates(self, ids: frozenset[int]) -> None:
         self._session.select(of_agglomerates(self.particles, ids))
 
@@ -158,7 +191,7 @@ class Editor(QObject):
     def delete_agglomerates(self, ids: frozenset[int]) -> None:
         """Delete agglomerates, whether selected or not."""
         if ids:
-            self._do(lambda document: labels.delete(document, ids))
+            self._do_to(ids, lambda document: labels.delete(document, ids))
 
     def delete_hit(self, agglomerate: int, particle: int) -> None:
         """Delete what was clicked: the agglomerate, or a particle that lies outside of any."""
@@ -172,10 +205,16 @@ class Editor(QObject):
         ids = self.selection.agglomerates
         if len(ids) < 2:
             self.begin_new()
-        elif self._do(lambda document: labels.merge(document, ids)):
+        else:
+            self._merge(ids)
+
+    def _merge(self, ids: frozenset[int]) -> None:
+        def select(is_done: bool) -> None:
             document = self.document
-            assert document is not None
-            self._select_agglomerates(ids & frozenset(document.table.ids.tolist()))
+            if is_done and document is not None:
+                self._select_agglomerates(ids & frozenset(document.table.ids.tolist()))
+
+        self._do_to(ids, lambda document: labels.merge(document, ids), select)
 
     def merge_with(self, agglomerate: int) -> None:
         """Merge the agglomerate clicked with those selected; give particles chosen by themselves to it."""
@@ -185,10 +224,8 @@ class Editor(QObject):
                 self._session.select(of_particles(self.particles, chosen))
             return
         ids = self.selection.agglomerates | {agglomerate}
-        if len(ids) > 1 and self._do(lambda document: labels.merge(document, ids)):
-            document = self.document
-            assert document is not None
-            self._select_agglomerates(ids & frozenset(document.table.ids.tolist()))
+        if len(ids) > 1:
+            self._merge(ids)
 
     def begin_new(self) -> None:
         """Select nothing, so that brush and lasso make a new agglomerate."""
@@ -207,21 +244,27 @@ class Editor(QObject):
 
     def fill_holes(self) -> None:
         """Fill the holes of the agglomerates selected, of all if none is."""
-        ids = self.selection.agglomerates
-        if not self._do(lambda document: labels.fill_holes(document, ids or document.table.ids.tolist())):
-            self._tell_if_measured("There are no holes to fill.")
+        document = self.document
+        ids = self.selection.agglomerates or frozenset(document.table.ids.tolist() if document else ())
+
+        def tell(is_done: bool) -> None:
+            if not is_done:
+                self._tell_if_measured("There are no holes to fill.")
+
+        self._do_to(ids, lambda document: labels.fill_holes(document, ids), tell)
 
     def grow(self) -> None:
         """Make the agglomerates selected a pixel larger all round."""
         ids = self._selected_or_told()
         if ids:
-            self._do(lambda document: labels.grow(document, ids, protect=self.protects))
+            protects = self.protects
+            self._do_to(ids, lambda document: labels.grow(document, ids, protect=protects))
 
     def shrink(self) -> None:
         """Make the agglomerates selected a pixel smaller all round."""
         ids = self._selected_or_told()
         if ids:
-            self._do(lambda document: labels.shrink(document, ids))
+            self._do_to(ids, lambda document: labels.shrink(document, ids))
 
     def exclude(self) -> None:
         """Leave the agglomerates selected out of the results, or take them in if all are left out."""
@@ -235,10 +278,9 @@ class Editor(QObject):
 
     def set_count(self, n_particles: int | None) -> None:
         """Set the number of particles of the agglomerates selected."""
-        for ident in sorted(self.selection.agglomerates):
-            document = self.document
-            if document is not None:
-                self.commit(labels.set_count(document, ident, n_particles))
+        ids = self.selection.agglomerates
+        if ids:
+            self._do(lambda document: labels.set_count(document, ids, n_particles))
 
     def accept(self) -> None:
         """Accept the particles chosen by themselves, else the agglomerates selected with their particles."""

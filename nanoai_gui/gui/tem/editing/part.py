@@ -66,7 +66,7 @@ class EditingPart(QObject):
         self._actions: dict[str, QAction] = {}
         self._steps: StepsDialog | None = None
         self._box: BoxDialog | None = None
-        self.editor = Editor(session, self)
+        self.editor = Editor(session, jobs, self)
         self.on_canvas = canvas.editing = CanvasEditing(canvas, self.editor, self)
         self.bar = EditBar(self.editor)
         self.remeasuring = Remeasuring(session, jobs, self)

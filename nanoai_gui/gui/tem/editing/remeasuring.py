@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -18,10 +18,23 @@ from nanoai_gui.core.editing.remeasure import (
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.sizing import get_method
-from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.tem.session import TemSession
 
-GREY_LEVELS, MEASURE = "grey levels for measuring again", "measure again"
+GREY_LEVELS = "grey levels for measuring again"
+MOST_AT_ONCE = 2
+"""Measurements under way: who edits while a slow method is at work need not wait for the end of it."""
+
+
+@dataclass(eq=False)
+class _Run:
+    """A measurement under way."""
+
+    key: int
+    document: ImageDocument
+    revision: int
+    ids: frozenset[int]
+    task: Task | None = None
 
 
 class Remeasuring(QObject):
@@ -44,6 +57,7 @@ class Remeasuring(QObject):
         self._for: object = None
         self._awaited: object = None
         self._failed_at: tuple[int, int] | None = None
+        self._running: list[_Run] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._measure)
@@ -61,6 +75,7 @@ class Remeasuring(QObject):
         if wanted in (self._for, self._awaited):
             return
         self._grey_levels, self._for, self._awaited = None, None, wanted
+        self._jobs.run_in_thread(_load_libraries)
 
         def ready(grey_levels: GreyLevels) -> None:
             self._grey_levels, self._for, self._awaited = grey_levels, wanted, None
@@ -93,28 +108,47 @@ class Remeasuring(QObject):
             return
         if self._grey_levels.contrast.shape != document.labels.shape:
             return
-        task = remeasurement(document, micrograph, self._grey_levels)
+        self._forget_outdated()
+        running = [run for run in self._running if run.document is document]
+        if len(running) >= MOST_AT_ONCE:
+            return  # the end of any of them leads here again
+        busy = [i for run in running for i in run.ids - document.changed_since(run.revision, run.ids)]
+        task = remeasurement(document, micrograph, self._grey_levels, busy)
         if task is None:
             return
-        key = entry.key
-        self._jobs.run(
+        run = _Run(entry.key, document, task.revision, task.agglomerates)
+        self._running.append(run)
+        run.task = self._jobs.run(
             measure,
             task,
-            on_done=lambda found: self._take(key, document, found),
-            on_error=lambda failure: self._fail(key, document, failure),
-            key=MEASURE,
+            on_done=lambda found: self._take(run, found),
+            on_error=lambda failure: self._fail(run, failure),
         )
+        if task.agglomerates | set(busy) != frozenset[int]().union(*document.stale().values()):
+            self._timer.start()  # there is more than is cut out at a time
 
-    def _take(self, key: int, document: ImageDocument, found: Remeasured) -> None:
-        if key not in self._session or self._session.entry(key).document is not document:
-            return
-        patches = amendment(document, found)
-        if not patches:
-            self._timer.start()
-            return
-        self._session.amend(key, patches)
-        self._tell_counts(document, found)
-        self.finished.emit()
+    def _forget_outdated(self) -> None:
+        """Stop what measures nothing but agglomerates that were changed since, or belongs to what is gone."""
+        for run in self._running[:]:
+            is_gone = (
+                run.key not in self._session or self._session.entry(run.key).document is not run.document
+            )
+            if is_gone or run.document.changed_since(run.revision, run.ids) == run.ids:
+                self._running.remove(run)
+                if run.task is not None:
+                    run.task.cancel()
+
+    def _take(self, run: _Run, found: Remeasured) -> None:
+        self._running.remove(run)
+        self._timer.start()
+        patches = amendment(run.document, found) if self._is_there(run) else ()
+        if patches:
+            self._session.amend(run.key, patches)
+            self._tell_counts(run.document, found)
+            self.finished.emit()
+
+    def _is_there(self, run: _Run) -> bool:
+        return run.key in self._session and self._session.entry(run.key).document is run.document
 
     def _tell_counts(self, document: ImageDocument, found: Remeasured) -> None:
         """Say where a method could not find the number of particles that was set."""
@@ -130,8 +164,9 @@ class Remeasuring(QObject):
                         "delete circles by hand."
                     )
 
-    def _fail(self, key: int, document: ImageDocument, failure: Failure) -> None:
-        self._failed_at = key, document.revision
+    def _fail(self, run: _Run, failure: Failure) -> None:
+        self._running.remove(run)
+        self._failed_at = run.key, run.document.revision
         self._jobs.failed.emit(failure)
 
     def _give_up(self, failure: Failure) -> None:
@@ -141,6 +176,11 @@ class Remeasuring(QObject):
             self._failed_at = entry.key, entry.document.revision
             if entry.document.stale():
                 self._jobs.failed.emit(failure)
+
+
+def _load_libraries() -> None:
+    """Load what edits of labels need, so that the first of them need not wait for it."""
+    import scipy.ndimage  # noqa: F401
 
 
 def _basis(key: int, analysis: ImageAnalysis) -> object:
