@@ -62,6 +62,8 @@ def measure(home: Path, size: int, seconds: float) -> int:
     key = window.session.keys()[0]
     window.batch.start([key])
     wait(lambda: window.session.labels is not None)
+    window.tab.editing.remeasuring.prepare()  # as the first click on an agglomerate does
+    wait(lambda: window.tab.editing.remeasuring.is_ready)
     entry = window.session.entry(key)
     print(f"{size} x {size} px, {len(entry.document.table)} agglomerates")
 

@@ -163,6 +163,11 @@ def kinds_of(window: Window) -> list[Kind]:
         target = some()[0]
         return lambda: session.commit(key, circles.assign(document, METHOD, ids, target))
 
+    def accept_particle() -> Callable[[], object]:
+        ids = [i for i in select_particles(50) if i not in document.accepted(METHOD)][:1]
+        session.select(of_particles(document.results[METHOD].particles, ids))
+        return lambda: session.commit(key, circles.accept(document, METHOD, ids))
+
     def excluded() -> list[int]:
         left = [i for i, why in zip(document.table.ids, document.table.excluded, strict=True) if why]
         return [int(left[-1])]
@@ -234,7 +239,7 @@ def kinds_of(window: Window) -> list[Kind]:
         Kind("segment a box again", again_box),
         Kind("leave out", on(one, editor.exclude)),
         Kind("take in", on(excluded, editor.exclude)),
-        Kind("accept", on(one, editor.accept)),
+        Kind("accept", on(lambda: [i for i in some(50) if i not in document.reviewed()][:1], editor.accept)),
         Kind("count set to 2", on(one, lambda: editor.set_count(2))),
         Kind("add a circle", circle(9, 9)),
         Kind("add an ellipse", circle(12, 8)),
@@ -244,7 +249,7 @@ def kinds_of(window: Window) -> list[Kind]:
         Kind("assign to another", assign),
         Kind("delete a particle", on_particles(editor.delete_selected)),
         Kind("reject 20 particles", on_particles(editor.reject, 20)),
-        Kind("accept a particle", on_particles(editor.accept)),
+        Kind("accept a particle", accept_particle),
         Kind("calibrate", calibrate, is_grouped=True),
         Kind("move the data bar", bar, is_grouped=True),
         Kind("settings", settings, is_grouped=True),

@@ -67,6 +67,7 @@ class HistogramPanel(QWidget):
         self._is_stale = False
         self._is_awaited = False
         self._submitted = 0.0
+        self._put_off = 0.0
         self._epoch = 0
         self._least_score = 0.0
         self._timer = QTimer(self, singleShot=True, interval=THROTTLE_MS)
@@ -209,13 +210,18 @@ class HistogramPanel(QWidget):
 
     def _edited(self, key: int) -> None:
         # A person waits for it; and edits come, unlike the results of a batch, a few in a second.
-        stale = self._session.entry(key).document.stale()
-        is_overdue = time.monotonic() - self._submitted > LONGEST_WAIT
-        # What is measured again comes in a moment: the numbers of now would only be in its way.
-        is_early = self._session.shown_method in stale and not is_overdue
+        is_early = False
+        if self._session.shown_method in self._session.entry(key).document.stale():
+            # What is measured again comes in a moment: the numbers of now would only be in its way.
+            now = time.monotonic()
+            self._put_off = self._put_off or now
+            is_early = now - self._put_off < LONGEST_WAIT
         self._is_awaited = not is_early
         if self._timer.isActive():
             self._timer.start(THROTTLE_MS if is_early else 0)
+            if self._is_awaited and not self._is_computing:
+                self._timer.stop()
+                self._submit()  # at once: it is computed while the window paints
 
     def _images_changed(self) -> None:
         self._known = {key: value for key, value in self._known.items() if key in self._session}
@@ -233,6 +239,7 @@ class HistogramPanel(QWidget):
             self._is_stale = True
             return
         self._is_stale = self._is_awaited = False
+        self._put_off = 0.0
         self._submitted = time.monotonic()
         request = self._request()
         if not request.images:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nanoai_gui.core.editing.document import ImageDocument
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.history import Direction
 from nanoai_gui.core.editing.remeasure import (
     GreyLevels,
     Remeasured,
@@ -61,10 +63,15 @@ class Remeasuring(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._measure)
-        session.edited.connect(self._timer.start)
+        session.edited.connect(self._on_edit)
         session.labels_changed.connect(self._timer.start)
         session.current_changed.connect(self._timer.start)
         session.selection_changed.connect(self._on_selection)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the first edit need not wait for anything."""
+        return self._grey_levels is not None
 
     def prepare(self) -> None:
         """Have the grey levels made, if they are not there yet."""
@@ -90,6 +97,12 @@ class Remeasuring(QObject):
             on_error=self._give_up,
             key=GREY_LEVELS,
         )
+
+    def _on_edit(self, _key: int, _edit: Edit, direction: Direction) -> None:
+        if direction is Direction.DONE:
+            self._measure()  # at once: the worker is at it while the window paints
+        else:
+            self._timer.start()
 
     def _on_selection(self) -> None:
         if self._session.selection.agglomerates or self._session.selection.particles:
