@@ -82,7 +82,8 @@ def reports_of_crashes(folder: Path | None = None) -> list[Path]:
 def _is_running(path: Path) -> bool:
     """Whether the process that a file is named after lives."""
     number = path.stem.rsplit("-", 1)[-1]
-    if os.name == "nt" or not number.isdecimal():
+    # In a container each start may have the same number; this one has no file yet.
+    if os.name == "nt" or not number.isdecimal() or int(number) == os.getpid():
         return False
     try:
         os.kill(int(number), 0)

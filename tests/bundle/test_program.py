@@ -10,9 +10,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -148,6 +150,33 @@ def _click_on(display: Screen, row: dict[str, str]) -> None:
     time.sleep(1)
 
 
+def test_a_crash_is_written_down_and_told_of_at_the_next_start(root: CleanRoot, display: Screen) -> None:
+    program = _start_as_child(root, display)
+    try:
+        display.window("NanoAI")
+        time.sleep(1)
+        (window,) = [process for process in _processes(program) if "multiprocessing" not in process.command]
+        os.kill(window.number, signal.SIGSEGV)
+        assert program.wait(30) != 0
+        stop(program)
+        program = _start_as_child(root, display)
+        display.window("NanoAI")
+        wait_for(lambda: bool(list(root.path(HOME).rglob("crash-*.txt"))), "the report of the crash")
+        (report,) = root.path(HOME).rglob("crash-*.txt")
+        text = report.read_text(encoding="utf-8")
+        assert "Segmentation fault" in text and "NanoAI" in text
+        time.sleep(2)
+        display.picture("8-after-a-crash")
+    finally:
+        stop(program)
+
+
+def _start_as_child(root: CleanRoot, display: Screen) -> subprocess.Popen[str]:
+    """Start the program, not as the first process of its system: that one cannot crash by a signal."""
+    command = ["sh", "-c", f"{PROGRAM}/nanoai-gui; exit $?"]
+    return root.start(command, {"DISPLAY": display.name})
+
+
 # ------------------------------------------------------------------------------------------ figures
 
 
@@ -203,26 +232,38 @@ def _start(
 def _memory(program: subprocess.Popen[str]) -> dict[str, tuple[float, float, float]]:
     """Bytes of the window's process and of its workers: resident, the most so far, and its share (PSS)."""
     found: dict[str, tuple[float, float, float]] = {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            text = status.read_text()
-            if (
-                not re.search(r"^Name:\s+nanoai", text, re.MULTILINE)
-                or os.getsid(int(status.parent.name)) != program.pid
-            ):
-                continue
-            share = (status.parent / "smaps_rollup").read_text()
-            command = (status.parent / "cmdline").read_text()
-        except (OSError, ProcessLookupError):
-            continue
+    for process in _processes(program):
         values = [
             1024.0 * int(match[1])
-            for where, key in ((text, "VmRSS"), (text, "VmHWM"), (share, "Pss"))
+            for where, key in ((process.status, "VmRSS"), (process.status, "VmHWM"), (process.share, "Pss"))
             if (match := re.search(rf"^{key}:\s+(\d+) kB", where, re.MULTILINE))
         ]
-        name = "worker" if "multiprocessing" in command else "window"
+        name = "worker" if "multiprocessing" in process.command else "window"
         name = name if name not in found else f"{name} {len(found)}"
         found[name] = (values[0], values[1], values[2])
+    return found
+
+
+class _Process(NamedTuple):
+    """One of the program's: its number outside, its command, and what the system says of it."""
+
+    number: int
+    command: str
+    status: str
+    share: str
+
+
+def _processes(program: subprocess.Popen[str]) -> list[_Process]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        number = int(status.parent.name)
+        try:
+            text = status.read_text()
+            if re.search(r"^Name:\s+nanoai", text, re.MULTILINE) and os.getsid(number) == program.pid:
+                share = (status.parent / "smaps_rollup").read_text()
+                found.append(_Process(number, (status.parent / "cmdline").read_text(), text, share))
+        except (OSError, ProcessLookupError):
+            continue
     return found
 
 

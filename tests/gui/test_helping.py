@@ -121,16 +121,28 @@ def test_a_crash_leaves_a_report_that_is_told_of_once(tmp_path: Path) -> None:
     assert report.exists()
 
 
+def test_a_crash_of_one_with_the_same_number_is_told_of(tmp_path: Path) -> None:
+    """In a container each start may be process number 7."""
+    before = tmp_path / f"running-20260101-000000-{os.getpid()}.txt"
+    before.write_text("started\n\nFatal Python error: Segmentation fault\n", encoding="utf-8")
+    assert [path.name for path in crash.reports_of_crashes(tmp_path)] == [
+        before.name.replace("running", "crash")
+    ]
+
+
 def test_nothing_is_left_after_a_good_end_or_a_kill(tmp_path: Path) -> None:
     import faulthandler
 
     was_on = faulthandler.is_enabled()
     stop = crash.watch_for_crashes(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    assert crash.reports_of_crashes(tmp_path) == []  # this process lives: its file stays
-    assert len(list(tmp_path.iterdir())) == 1
     stop()
     assert list(tmp_path.iterdir()) == []
+    other = tmp_path / f"running-20260101-000000-{os.getppid()}.txt"
+    other.write_text("started\n", encoding="utf-8")
+    assert crash.reports_of_crashes(tmp_path) == []  # that process lives: its file stays
+    assert list(tmp_path.iterdir()) == [other]
+    other.unlink()
     gone = tmp_path / f"running-20260101-000000-{2**22 + 5}.txt"
     gone.write_text("started\n", encoding="utf-8")
     assert crash.reports_of_crashes(tmp_path) == []
