@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.editing.circles import COVERED
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import ParticlePatch
@@ -41,8 +42,6 @@ MOST_PX = 2_500_000
 NOT_ASKED = "not asked for"
 _SAME_PLACE = 0.35
 """A particle found within this share of its radius of an old one is that one, and keeps its id."""
-_COVERED = 0.5
-"""A particle that a held one covers by this share of the smaller of the two is that one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +245,7 @@ def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled
 
 
 def _beside(particles: Particles, held: Particles) -> Particles:
-    """Leave out what a held particle covers."""
+    """Leave out what a held particle stands in the place of (see :data:`COVERED`)."""
     from nanoai_gui.core.tem.evaluation import lens_area
 
     keep = np.ones(len(particles), dtype=bool)
@@ -255,7 +254,7 @@ def _beside(particles: Particles, held: Particles) -> Particles:
         own = held.agglomerate == particles.agglomerate[i]
         away = np.hypot(held.x[own] - particles.x[i], held.y[own] - particles.y[i])
         common = lens_area(away, np.full(len(away), radius[i]), held_radius[own])
-        keep[i] = not np.any(common > _COVERED * np.minimum(particles.area_px[i], held.area_px[own]))
+        keep[i] = not np.any(common > COVERED * particles.area_px[i])
     return particles.select(keep)
 
 
