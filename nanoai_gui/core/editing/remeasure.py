@@ -170,8 +170,12 @@ def _piece(
 ) -> Piece:
     analysis = document.analysis
     assert analysis is not None
+    asked = frozenset(table.ids.tolist())
+    labels = document.labels[box.slices].copy()
+    # Neighbours that reach into the part are there too: methods look their labels up.
+    table = take_agglomerates(document.table, np.unique(labels[labels > 0]).tolist())
     agglomerates = Agglomerates(
-        labels=document.labels[box.slices].copy(),
+        labels=labels,
         ids=table.ids,
         x=table.x - box.x0,
         y=table.y - box.y0,
@@ -185,10 +189,9 @@ def _piece(
     )
     part = Micrograph(micrograph.pixels[box.slices].copy(), micrograph.name, None, micrograph.calibration)
     counts = document.counts()
-    present = frozenset(table.ids.tolist())
     methods = []
     for name, every in stale.items():
-        ids = every & present
+        ids = every & asked
         if not ids:
             continue
         parameters = analysis.settings.method_parameters.get(name) or get_method(name).Parameters()
