@@ -10,7 +10,7 @@ import inspect
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,14 @@ from nanoai_gui.core.editing.rows import (
 )
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.analysis import ImageRequest, load
+from nanoai_gui.core.tem.background import Background, estimate_background
 from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import SizingResult, count_particles, get_method
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.fitting.report import FitReport
 
 MARGIN_PX = 24
 """Of the image around the touched agglomerates."""
@@ -48,11 +52,12 @@ _SAME_PLACE = 0.35
 class GreyLevels:
     """What measuring needs besides the labels: made once for an image and its settings.
 
-    ``contrast`` as in :class:`Agglomerates`; ``edge_noise`` likewise.
+    ``contrast`` as in :class:`Agglomerates`; ``edge_noise`` and ``background`` likewise.
     """
 
     contrast: NDArray[np.float32]
     edge_noise: float
+    background: Background
 
 
 def prepare_grey_levels(
@@ -75,7 +80,8 @@ def prepare_grey_levels(
     prepared = prepare(micrograph, parameters, progress, cancelled)
     checkpoint(cancelled)
     found = label(prepared, parameters, threshold_level(prepared, parameters), progress, cancelled)
-    return GreyLevels(prepared.contrast, noise_steepness(found))
+    background = estimate_background(np.asarray(micrograph.field_pixels), found.polarity)
+    return GreyLevels(prepared.contrast, noise_steepness(found), background)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +93,7 @@ class MethodRequest:
     agglomerates: frozenset[int]
     held: Particles
     counts: Mapping[int, int]
+    known: FitReport | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +105,7 @@ class Piece:
 
     micrograph: Micrograph
     agglomerates: Agglomerates
+    background: Background
     methods: tuple[MethodRequest, ...]
     x0: int
     y0: int
@@ -153,6 +161,7 @@ def remeasurement(
         here = take_agglomerates(table, table.ids[rows].tolist())
         box = box_of(document, here.ids.tolist(), MARGIN_PX)
         assert box is not None
+        box = Box(box.y0, box.x0, min(box.y1, grey_levels.background.shape[0]), box.x1)
         n_px += box.shape[0] * box.shape[1]
         if pieces and n_px > most_px:
             break
@@ -197,8 +206,11 @@ def _piece(
         parameters = analysis.settings.method_parameters.get(name) or get_method(name).Parameters()
         held = _shifted(held_particles(document, name, ids), -box.x0, -box.y0)
         own_counts = {i: n for i, n in counts.items() if i in ids}
-        methods.append(MethodRequest(name, parameters, ids, held, own_counts))
-    return Piece(part, agglomerates, tuple(methods), box.x0, box.y0)
+        known = document.results[name].fit
+        if known is not None:
+            known = replace(known, levels=known.levels[:0], extra=known.extra[:0])  # of single particles
+        methods.append(MethodRequest(name, parameters, ids, held, own_counts, known))
+    return Piece(part, agglomerates, grey_levels.background, tuple(methods), box.x0, box.y0)
 
 
 def held_particles(document: ImageDocument, method: str, agglomerates: frozenset[int]) -> Particles:
@@ -230,13 +242,17 @@ def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled
         why or ("" if int(i) in request.agglomerates else NOT_ASKED)
         for i, why in zip(table.ids, table.excluded, strict=True)
     )
-    table = replace(table, excluded=asked)
+    height, width = piece.micrograph.shape
+    background = piece.background.part(piece.y0, piece.x0, piece.y0 + height, piece.x0 + width)
+    table = replace(table, excluded=asked, background=background)
     offered = inspect.signature(method.size).parameters
     more: dict[str, Any] = {}
     if "held" in offered and len(request.held):
         more["held"] = request.held
     if "counts" in offered and request.counts:
         more["counts"] = request.counts
+    if "known" in offered:
+        more["known"] = request.known
     found = method.size(piece.micrograph, table, request.parameters, progress, cancelled, **more)
     particles = found.particles
     if "held" not in more and len(request.held):

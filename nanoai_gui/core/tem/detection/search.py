@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from nanoai_gui.core.tem.detection.candidates import (
     read_answer,
     suppress,
 )
-from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections, Look
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
 from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
@@ -67,6 +68,7 @@ def detect(
     *,
     foreground: bool = False,
     network: ParticleNetwork | None = None,
+    look: Look | None = None,
 ) -> Detections:
     """Find every primary particle in the agglomerates that are to be measured.
 
@@ -82,6 +84,8 @@ def detect(
         Whether to keep the probability of each pixel to be material.
     network
         Another network than the shipped one.
+    look
+        How to look at the image, where it is a part of one that was looked at; ``None``: find out.
 
     Raises
     ------
@@ -98,11 +102,11 @@ def detect(
         return _empty(probability)
     network = network or shipped_network()
     progress(0.0, "Finding particles")
-    view = View.of(micrograph, agglomerates)
+    view = View.of(micrograph, agglomerates, look.darkest if look else 0.0)
     wanted = np.zeros(int(agglomerates.ids.max()) + 1, dtype=bool)
     wanted[agglomerates.ids[rows]] = True
     search = _Search(network, view, agglomerates.labels[: view.shape[0]], wanted, cancelled)
-    scale = _find_scale(search, parameters, part(progress, 0.0, 0.2))
+    scale = look.scale if look else _find_scale(search, parameters, part(progress, 0.0, 0.2))
     found = search.run(scale, part(progress, 0.2, 0.7), probability)
     found = _look_again(search, found, scale, parameters.least_score, part(progress, 0.7, 0.98))
     found = found.select(suppress(found))
@@ -111,7 +115,7 @@ def detect(
     checkpoint(cancelled)
     result = _assign(found, search, probability, float(network.card.get("spread_factor", 1.0)))
     progress(1.0, "Finding particles")
-    return result
+    return replace(result, look=Look(float(scale), float(view.scale)))
 
 
 class _Search:
