@@ -32,7 +32,7 @@ from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
 from nanoai_gui.core.tem.detection.view import Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions, star_area
+from nanoai_gui.core.tem.synthesis.contours import directions, star_area
 
 TYPICAL_RADIUS_PX = 14.0
 """The image is scaled so that the median particle has this radius for the network."""
@@ -44,8 +44,6 @@ AFAR = 0.4, 0.16
 """Scales of the looks from afar, over the usual one."""
 SEEN_WELL_PX = 9.6
 """Radius from which a particle is measured well from afar, for the network there."""
-THICK_PX = 30.0
-"""Material in which a disc of this radius, for the network, finds room is looked at again from afar."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
@@ -294,15 +292,10 @@ def _look_again(
         odd = size < SMALL_PX if factor > 1 else size > large_px
         if abs(np.log(again / scale)) < 0.2:
             continue
-        places = found.select(odd & sure)
-        if not len(places) > FEW * sure.sum():
-            places = places.select(np.zeros(len(places), dtype=bool))
-        if factor < 1:
-            # Where one particle fills the view, the network may see only parts of it.
-            places = Candidates.joined([places, _thick(search, THICK_PX / scale)])
-        if not len(places):
+        if factor > 1 and not (odd & sure).sum() > FEW * sure.sum():
             continue
-        chosen = search.tiles(again, places)
+        # From afar all is looked at: what fills the view or is long may have been seen in parts only.
+        chosen = search.tiles(again, found.select(odd & sure) if factor > 1 else None)
         better = search.run(again, progress, chosen=chosen)
         # Each particle is believed on the scale that shows it better.
         looked = _in_tiles(found, [tile for tile, _ in chosen], again)
@@ -311,21 +304,9 @@ def _look_again(
         if factor > 1:
             found = Candidates.joined([found, better.select(own < SMALL_PX)])
         else:
-            large = better.select((own > large_px) & (better.score >= least))
+            large = better.select((own > SEEN_WELL_PX / factor) & (better.score >= least))
             found = prefer_whole(large.select(suppress(large)), found, seen)
     return found
-
-
-def _thick(search: _Search, radius: float) -> Candidates:
-    """Places in which a disc of this radius (px) lies wholly on material, one every so often."""
-    from scipy import ndimage
-
-    step = max(1, int(radius / 8))
-    inside = search.wanted[np.maximum(search.labels[::step, ::step], 0)]
-    deep = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] * step > radius
-    row, column = (place.astype(np.float64) * step for place in np.nonzero(deep))
-    ones = np.ones(len(row))
-    return Candidates(column, row, np.full((len(row), N_ANGLES), radius), ones, ones)
 
 
 def _in_tiles(found: Candidates, chosen: Sequence[Tile], scale: float) -> NDArray[np.bool_]:
