@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 LARGEST_BYTES = 2**30
 """Nothing may unpack to more than this: a damaged or hostile file cannot fill the memory."""
-LARGEST_HEAD = 64 * 2**20
+LARGEST_HEAD = 32 * 2**20
 MOST_AXES = 8
 _MAGIC = b"NAB1"
 _LEVEL = 1
@@ -60,7 +60,31 @@ def pack(meta: object, arrays: Mapping[str, NDArray[Any]] | None = None) -> byte
     return b"".join(parts)
 
 
-def unpack(data: bytes, largest: int = LARGEST_BYTES) -> tuple[Any, dict[str, NDArray[Any]]]:
+class Allowance:
+    """How much may be unpacked in all, of a file that holds many pieces.
+
+    Parameters
+    ----------
+    n_bytes
+        To begin with.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        self.left = n_bytes
+
+    @classmethod
+    def of_file(cls, n_bytes: int) -> Allowance:
+        """Give what a file of this size needs at the most: our own pieces grow to a few times their bytes."""
+        return cls(2**28 + 64 * n_bytes)
+
+    def take(self, n_bytes: int) -> None:
+        """Note what was unpacked."""
+        self.left = max(self.left - n_bytes, 0)
+
+
+def unpack(
+    data: bytes, largest: int = LARGEST_BYTES, allowance: Allowance | None = None
+) -> tuple[Any, dict[str, NDArray[Any]]]:
     """Give back what :func:`pack` was given; arrays are copies of their own.
 
     Parameters
@@ -69,13 +93,17 @@ def unpack(data: bytes, largest: int = LARGEST_BYTES) -> tuple[Any, dict[str, ND
         From anywhere: all sizes, types and shapes are checked before memory is taken for them.
     largest
         Bytes that it may unpack to.
+    allowance
+        Bytes that it and others of the same file may unpack to.
 
     Raises
     ------
     PackingError
         If anything is not as it should be.
     """
-    raw = decompress(data, largest)
+    raw = decompress(data, largest if allowance is None else min(largest, allowance.left))
+    if allowance is not None:
+        allowance.take(len(raw))
     if raw[:4] != _MAGIC or len(raw) < 8:
         raise PackingError("not packed by NanoAI")
     start = 8 + int.from_bytes(raw[4:8], "little")

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import NanoAIError
-from nanoai_gui.core.packing import PackingError, pack, unpack
+from nanoai_gui.core.packing import LARGEST_BYTES, Allowance, PackingError, pack, unpack
 from nanoai_gui.core.parameters import from_mapping, to_mapping
+from nanoai_gui.core.soundness import is_sound
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels, Polarity
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest
 from nanoai_gui.core.tem.calibration import Calibration, CalibrationSource
@@ -46,17 +47,18 @@ KINDS: dict[str, type[Any]] = {
 ENUMERATIONS: dict[str, type[enum.Enum]] = {kind.__name__: kind for kind in (CalibrationSource, Polarity)}
 _SEGMENTATION = "segmentation"
 _DEEPEST = 30
+MOST_PIECES = 2**20
+"""Pieces of a joined array: each takes a hundred bytes of memory, and none in a file."""
 
 
 @cache
 def _complete() -> None:
     """Add the kinds whose modules the window does not need when it starts."""
-    from nanoai_gui.core.tem.background import Background
     from nanoai_gui.core.tem.features import FeatureTable
     from nanoai_gui.core.tem.features.sets import Feature, FeatureSet
     from nanoai_gui.core.tem.fitting.report import FitReport
 
-    for kind in (Background, Feature, FeatureSet, FeatureTable, FitReport):
+    for kind in (Feature, FeatureSet, FeatureTable, FitReport):
         KINDS[kind.__name__] = kind
 
 
@@ -73,8 +75,21 @@ def to_bytes(value: object) -> bytes:
     return pack(_encode(value, arrays), arrays)
 
 
-def from_bytes(kind: type[T], data: bytes) -> T:
+def from_bytes(
+    kind: type[T], data: bytes, largest: int = LARGEST_BYTES, allowance: Allowance | None = None
+) -> T:
     """Read a value that must be of a certain kind.
+
+    Parameters
+    ----------
+    kind
+        What it must be.
+    data
+        From anywhere.
+    largest
+        Bytes that it may unpack to.
+    allowance
+        Bytes that it and others of the same file may unpack to.
 
     Raises
     ------
@@ -82,7 +97,7 @@ def from_bytes(kind: type[T], data: bytes) -> T:
         If the bytes are damaged, or hold something else.
     """
     _complete()
-    meta, arrays = unpack(data)
+    meta, arrays = unpack(data, largest, allowance)
     return _as(kind, _decode(meta, arrays, 0))
 
 
@@ -239,7 +254,10 @@ def _decode_tagged(tag: str, inner: Any, arrays: Mapping[str, NDArray[Any]], dep
 
 
 def _split(joined: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    if lengths.dtype != np.int64 or lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != len(joined):
+    if lengths.dtype != np.int64 or lengths.ndim != 1 or len(lengths) > MOST_PIECES:
+        raise PackingError("more pieces than there may be")
+    # Each by itself first: so large ones that their sum wraps round add up to anything.
+    if ((lengths < 0) | (lengths > len(joined))).any() or lengths.sum() != len(joined):
         raise PackingError("pieces that do not add up to the whole")
     return tuple(np.split(joined, np.cumsum(lengths)[:-1])) if len(lengths) else ()
 
@@ -251,41 +269,9 @@ def _make(kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
         if not _fits(value, hints[name]):
             raise PackingError(f"{kind.__name__}.{name} cannot be a {type(value).__name__}")
     made = kind(**known)
-    if not _is_whole(made):
-        raise PackingError(f"a {kind.__name__} whose columns differ in length")
+    if not is_sound(made):
+        raise PackingError(f"a {kind.__name__} whose parts do not belong together")
     return made
-
-
-def _is_whole(made: object) -> bool:
-    """Whether the parts of a table belong together, where its class does not see to that itself."""
-    from nanoai_gui.core.tem.features import FeatureTable
-
-    match made:
-        case Agglomerates():
-            n = len(made.ids)
-            columns = (made.ids, made.x, made.y, made.area_px)
-            return (
-                all(c.shape == (n,) for c in columns)
-                and made.boxes.shape == (n, 4)
-                and len(made.excluded) == n
-                and made.labels.ndim == 2
-            )
-        case SizingResult():
-            n = len(made.agglomerate_ids)
-            return (
-                made.agglomerate_ids.shape == made.n_particles.shape == (n,)
-                and made.probabilities.ndim == 2
-                and len(made.probabilities) == len(made.excluded) == n
-            )
-        case Particles():
-            return all(outline.ndim == 2 and outline.shape[1] == 2 for outline in made.outlines)
-        case FeatureTable():
-            shape = (len(made.ids), len(made.feature_set.features))
-            return made.values.shape == shape and made.scale_px.shape == shape[:1]
-        case ImageAnalysis():
-            n = len(made.agglomerates)
-            return min(made.shape) > 0 and all(len(r.agglomerate_ids) == n for r in made.results.values())
-    return True
 
 
 @cache

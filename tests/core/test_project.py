@@ -31,13 +31,12 @@ from nanoai_gui.core.project.leftovers import sweep
 from nanoai_gui.core.project.lock import ProjectLock, lock_path
 from nanoai_gui.core.project.opening import (
     copy_project,
-    describe_salvage,
     open_project,
     read_project,
-    salvage,
     settle_copy,
 )
 from nanoai_gui.core.project.records import ImageFacts, StoredEdit
+from nanoai_gui.core.project.salvaging import describe_salvage, salvage
 from nanoai_gui.core.project.sources import Fingerprint, Source, SourceState, check_source, take_fingerprint
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter
@@ -448,8 +447,31 @@ def test_triggers_are_not_run(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TRIGGER t AFTER INSERT ON facts BEGIN DELETE FROM images; END")
     connection.close()
-    with pytest.raises(NotAProject):
+    for read in (open_project, read_project):
+        with pytest.raises(DamagedProject, match="what NanoAI never put into it"):
+            read(path)
+    # The way out is a project without it.
+    result = salvage(path)
+    assert (result.n_images, result.n_lost) == (3, 0)
+    assert open_is_quiet(result.path)
+
+
+def test_what_only_looks_like_a_table_is_not_read(path: Path) -> None:
+    """A view may be without end, and a column made up of a gigabyte."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE spectra")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, i, x'00' FROM n"
+        connection.execute(f"CREATE VIEW spectra (name, place, data) AS {endless}")
+        connection.execute("DROP TABLE models")
+        connection.execute("CREATE TABLE models (identity, card AS (zeroblob(1000000000)))")
+        connection.execute("INSERT INTO models (identity) VALUES ('a')")
+    connection.close()
+    with pytest.raises(DamagedProject, match="a part of it is missing"):
         open_project(path)
+    result = salvage(path)
+    assert (result.n_images, result.n_lost) == (3, 0)
+    content = read_project(result.path).content
+    assert content.spectra == {} and len(content.images[0].edits) == 4
 
 
 # ---------------------------------------------------------------------- damage

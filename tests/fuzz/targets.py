@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nanoai_gui.core.resources import resource
+from tests.fuzz import projects
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -248,28 +249,6 @@ def cache(path: Path) -> object:
     return cached_thumbnail(image, None, 32, kept)
 
 
-def project_seeds(folder: Path) -> list[Path]:
-    from nanoai_gui.core.project.records import ImageFacts
-    from nanoai_gui.core.project.store import ProjectStore
-    from tests.core.analyses import Disc, make_analysis
-
-    path = folder / "small.nanoai"
-    analysis = make_analysis([Disc(1, 40, 40, 12, (7.5, 6.1))], path="a.tif", shape=(90, 120))
-    store = ProjectStore.create(path)
-    with store.transaction():
-        store.put_image(1, 1, ImageFacts(Path("a.tif").absolute(), shape=(90, 120)), False)
-        store.put_analysis(1, analysis)
-        store.put_labels(1, analysis.labels)
-    store.close()
-    return [path]
-
-
-def project(path: Path) -> object:
-    from nanoai_gui.core.project.opening import read_project
-
-    return read_project(path)
-
-
 def analysis_seeds(folder: Path) -> list[Path]:
     from nanoai_gui.core import plain
     from tests.core.analyses import Disc, make_analysis
@@ -354,7 +333,7 @@ TARGETS: dict[str, Target] = {
     "manual": Target(manual_seeds, manual),
     "spectra-state": Target(state_seeds, spectra_state),
     "cache": Target(cache_seeds, cache),
-    "project": Target(project_seeds, project),
+    "project": Target(projects.seeds, projects.read),
     "analysis": Target(analysis_seeds, analysis, only_bytes=True),
     "outlines": Target(outline_seeds, outlines),
     "settings": Target(settings_seeds, settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -310,6 +311,79 @@ def test_a_damaged_project_is_saved_as_far_as_it_can_be_read(
     assert window.projects.path == project.with_name("kept (recovered).nanoai")
     assert any("2 images of kept.nanoai could be read" in text for text in window.notices.texts)
     assert project.read_bytes() == damaged
+
+
+def spoil(project: Path, *statements: str) -> None:
+    with sqlite3.connect(project) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_labels_that_nobody_can_unpack_are_told_when_they_are_looked_at(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
+) -> None:
+    data = zlib.compress(b"short")
+    # Of the right checksum: no damage of a disk does that.
+    spoil(moved, f"UPDATE labels SET data = x'{data.hex()}', crc = {zlib.crc32(data)} WHERE image = 1")
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    first = window.session.keys()[0]
+    qtbot.waitUntil(lambda: window.session.entry(first).state.name == "FAILED", timeout=SOON)
+    assert any("cannot be read any more: analyse it again" in text for text in window.notices.texts)
+    assert not window.findChildren(QMessageBox)
+    with qtbot.waitSignal(window.batch.finished, timeout=60_000):
+        window.batch.start([first])
+    assert window.session.entry(first).state.name == "DONE"
+
+
+def test_steps_that_do_not_fit_are_forgotten_with_a_sentence(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
+) -> None:
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    first = window.session.keys()[0]
+    document = window.session.entry(first).document
+    window.session.commit(first, labels.delete(document, document.table.ids.tolist()[:1]))
+    window.close()
+    # What was measured in one image is made that of the other.
+    spoil(
+        moved,
+        "UPDATE analyses SET data = (SELECT data FROM analyses WHERE image = 2) WHERE image = 1",
+        "DELETE FROM tiles",
+        *(
+            f"UPDATE labels SET {c} = (SELECT {c} FROM labels WHERE image = 2) WHERE image = 1"
+            for c in ("data", "crc")
+        ),
+    )
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    state = window.session.entry(first).document.state_bytes()
+    window.actions_by_key["undo"].trigger()
+    assert any("do not fit what was measured in it" in text for text in window.notices.texts)
+    assert window.session.history(first).edits == ()
+    assert window.session.entry(first).document.state_bytes() == state
+    assert not window.findChildren(QMessageBox)
+
+
+def test_of_many_parts_that_cannot_be_read_the_first_are_named_and_all_are_kept(
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot
+) -> None:
+    rows = "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 29) SELECT i"
+    spoil(
+        project,
+        f"INSERT INTO images (id, place, path, state) {rows}, i, 'a', x'00' FROM n",
+    )
+    window = start(project)
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    (text,) = [text for text in window.notices.texts if "could not be read" in text]
+    assert text.count("could not be read") == 3 and "in 17 more places" in text
+    copy = project.with_name("kept (damaged).nanoai")
+    assert text.endswith("As it was, it is kept as kept (damaged).nanoai.")
+    assert len(read_project(copy).content.problems) == 20
+    assert window.session.keys() == [1, 2]
+    (new,) = window.session.add_paths([project.with_name("new.tif")])
+    assert new == 30
 
 
 def test_a_newer_project_and_something_else_are_refused_in_a_sentence(

@@ -29,6 +29,8 @@ from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.sizing import HAND_MODULES, SizingResult
 from nanoai_gui.core.tem.sizing.manual import moved_to
 
+LAST_GIVEN = 2**30
+"""Larger ids, which only files of others have, are not counted on from: 32 bits leave no room for that."""
 BY_ID = ("count", "excluded", "accepted", "reviewed")
 """Kinds of values that are said of an agglomerate or a particle."""
 
@@ -190,9 +192,9 @@ class ImageDocument:
         """Never use ids up to these for anything new; see :meth:`given_ids`."""
         for name, last in given.items():
             if name:
-                self._last_particle[name] = max(self._last_particle.get(name, 0), last)
+                self._last_particle[name] = max(self._last_particle.get(name, 0), min(last, LAST_GIVEN))
             else:
-                self._last_agglomerate = max(self._last_agglomerate, last)
+                self._last_agglomerate = max(self._last_agglomerate, min(last, LAST_GIVEN))
 
     def stale(self) -> dict[str, frozenset[int]]:
         """Agglomerates of each method that must be measured again."""
@@ -295,11 +297,11 @@ class ImageDocument:
             self._reserve_particles(method, result)
 
     def _reserve_agglomerates(self, *ids: NDArray[np.int32]) -> None:
-        self._last_agglomerate = max(self._last_agglomerate, *(int(i.max(initial=0)) for i in ids))
+        self._last_agglomerate = max(self._last_agglomerate, *map(_last_of, ids))
 
     def _reserve_particles(self, method: str, result: SizingResult) -> None:
-        largest = int(result.particles.ids.max(initial=0))
-        self._last_particle[method] = max(self._last_particle.get(method, 0), largest)
+        last = _last_of(result.particles.ids)
+        self._last_particle[method] = max(self._last_particle.get(method, 0), last)
 
     def replace_analysis(self, analysis: ImageAnalysis | None) -> None:
         """Take a whole new analysis, labels included; ``None``: the image is not measured."""
@@ -319,13 +321,24 @@ class ImageDocument:
         """For patches: exchange rows of the agglomerate table."""
         assert self.analysis is not None
         table = swap_agglomerates(self.table, out.ids.tolist(), into)
+        if len(table) != len(self.table) - len(out) + len(into) or not _ascend(table.ids):
+            raise ValueError("the edit does not fit the table")
         self.analysis = replace(self.analysis, agglomerates=table)
 
     def swap_result(self, method: str, out: SizingResult, into: SizingResult) -> None:
         """For patches: exchange rows of what a method found."""
         assert self.analysis is not None
         results = dict(self.results)
-        results[method] = swap_result(results[method], out, into)
+        before = results[method]
+        results[method] = found = swap_result(before, out, into)
+        n_agglomerates = len(before.agglomerate_ids) - len(out.agglomerate_ids) + len(into.agglomerate_ids)
+        n_particles = len(before.particles) - len(out.particles) + len(into.particles)
+        if (
+            (len(found.agglomerate_ids), len(found.particles)) != (n_agglomerates, n_particles)
+            or not _ascend(found.agglomerate_ids)
+            or (len(into.particles) and not _ascend(found.particles.ids))
+        ):
+            raise ValueError("the edit does not fit what was found")
         self.analysis = replace(self.analysis, results=results)
 
     def set_result(self, method: str, result: SizingResult | None, seconds: float) -> None:
@@ -370,6 +383,15 @@ class ImageDocument:
             seconds=dict(sorted(self.analysis.seconds.items())),
         )
         return to_bytes((values, analysis))
+
+
+def _ascend(ids: NDArray[np.int32]) -> bool:
+    return bool((ids[1:] > ids[:-1]).all())
+
+
+def _last_of(ids: NDArray[np.int32]) -> int:
+    """Give the largest id that others follow; those of a file may leave no room behind them."""
+    return int(ids[ids <= LAST_GIVEN].max(initial=0))
 
 
 def rerun_edit(document: ImageDocument, analysis: ImageAnalysis, title: str = "Analyse") -> Edit:

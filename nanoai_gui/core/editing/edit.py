@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from nanoai_gui.core.editing.patches import ParticlePatch, Patch, TablePatch, union
+from nanoai_gui.core.packing import LARGEST_BYTES, Allowance
 from nanoai_gui.core.plain import KINDS, from_bytes, to_bytes
 from nanoai_gui.core.tem.micrograph import Box
 
@@ -76,15 +77,17 @@ class Edit:
         return to_bytes(self)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Edit:
-        """Read it back.
+    def from_bytes(
+        cls, data: bytes, largest: int = LARGEST_BYTES, allowance: Allowance | None = None
+    ) -> Edit:
+        """Read it back, see :func:`~nanoai_gui.core.plain.from_bytes`.
 
         Raises
         ------
         PackingError
             If the bytes are damaged, or hold what this NanoAI does not know.
         """
-        return from_bytes(cls, data)
+        return from_bytes(cls, data, largest, allowance)
 
 
 KINDS[Edit.__name__] = Edit

@@ -7,14 +7,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoai_gui.core.errors import ReadError
-from nanoai_gui.core.packing import PackingError
-from nanoai_gui.core.plain import from_bytes
+from nanoai_gui.core.packing import Allowance, PackingError
 from nanoai_gui.core.project import schema
 from nanoai_gui.core.project.connection import connect, free_name, use_log
 from nanoai_gui.core.project.errors import (
@@ -26,18 +25,17 @@ from nanoai_gui.core.project.errors import (
     ProjectReadOnly,
 )
 from nanoai_gui.core.project.lock import ProjectLock, lock_path
-from nanoai_gui.core.project.records import ImageFacts, ProjectContent, StoredImage
+from nanoai_gui.core.project.records import ProjectContent, StoredImage
 from nanoai_gui.core.project.store import ProjectStore
-from nanoai_gui.core.tem.analysis import ImageAnalysis
 
 if TYPE_CHECKING:
     from nanoai_gui.core.editing.history import History
 
 _MAGIC = b"SQLite format 3\0"
+_KEPT = "kept_damaged"
+"""Fact with the problems of which a copy was kept."""
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 """What reading a damaged file raises: SQLite's words on it hold the damaged bytes, which may be no text."""
-_OF_IMAGES = ("analyses", "labels", "tiles", "edits")
-"""Tables whose rows begin with the number of an image."""
 _PASSING = {3, 5, 6, 7, 8, 10, 13, 14, 15, 23}
 """SQLite's codes for what is no damage: permission, busy, locked, memory, read only, disk, full, cannot open,
 protocol, refused."""
@@ -60,16 +58,14 @@ def read_histories(images: Iterable[StoredImage], problems: list[str] | None = N
     """Read the edits of images; a history that cannot be read is empty, and named in ``problems``."""
     from nanoai_gui.core.editing.edit import Edit
     from nanoai_gui.core.editing.history import History
-    from nanoai_gui.core.editing.patches import ValuePatch
+    from nanoai_gui.core.project.checks import LARGEST_EDIT, check_edits
 
-    found = {}
+    found, images = {}, list(images)
+    allowance = Allowance.of_file(sum(len(edit.data) for image in images for edit in image.edits))
     for image in images:
         try:
-            edits = [Edit.from_bytes(edit.data) for edit in image.edits]
-            if image.analysis is None and not all(
-                isinstance(p, ValuePatch) for e in edits for p in e.patches
-            ):
-                raise PackingError("the results they were made on are gone")
+            edits = [Edit.from_bytes(edit.data, LARGEST_EDIT, allowance) for edit in image.edits]
+            check_edits(edits, image.analysis is not None)
         except PackingError as error:
             edits = []
             if problems is not None:
@@ -77,16 +73,6 @@ def read_histories(images: Iterable[StoredImage], problems: list[str] | None = N
                 problems.append(f"The steps of {name} can no longer be undone ({error}).")
         found[image.number] = History.from_parts(edits, image.position)
     return found
-
-
-@dataclass(frozen=True)
-class Salvaged:
-    """What could be read of a damaged project: the new file, and how many images of how many known ones."""
-
-    path: Path
-    n_images: int
-    n_lost: int
-    problems: tuple[str, ...]
 
 
 def open_project(path: Path) -> Opened:
@@ -155,6 +141,31 @@ def read_project(path: Path) -> Opened:
         _bring_up(path, connection, keep=False)
         _check(path, connection)
         return Opened(path, None, ProjectStore(path, connection, None).read())
+
+
+def keep_as_it_was(opened: Opened, problems: Sequence[str]) -> Path | None:
+    """Keep a copy of a project of which parts cannot be read, before anything is written over them.
+
+    Gives the copy; ``None`` if there is one of the same problems already.
+
+    Raises
+    ------
+    ProjectTrouble, OSError, sqlite3.Error
+        If it cannot be written.
+    """
+    store, known = opened.store, opened.content.facts.get(_KEPT)
+    if store is None or (isinstance(known, list) and set(problems) <= set(map(str, known))):
+        return None
+    copy = free_name(opened.path.with_name(f"{opened.path.stem} (damaged){opened.path.suffix}"))
+    temporary = copy.with_name(f".nanoai-{os.urandom(6).hex()}.tmp")
+    try:
+        store.copy_to(temporary)
+        temporary.replace(copy)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with store.transaction():
+        store.put_fact(_KEPT, list(problems))
+    return copy
 
 
 def was_left_open(path: Path) -> bool:
@@ -278,13 +289,11 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
     found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if found != "ok":
         raise DamagedProject(path, found.splitlines()[-1].strip())
-    kinds = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
-    tables = {name for kind, name in kinds if kind == "table"}
-    if not set(schema.TABLES) <= tables:
+    if not set(schema.TABLES) <= schema.plain_tables(connection):
         raise DamagedProject(path, "a part of it is missing")
-    if any(kind not in ("table", "index") for kind, _ in kinds):
-        # Triggers and views would run on our reading and writing.
-        raise NotAProject(path)
+    if schema.has_more(connection):
+        # Triggers and views would run on our reading and writing; what is salvaged comes without them.
+        raise DamagedProject(path, "it holds what NanoAI never put into it")
 
 
 @contextlib.contextmanager
@@ -324,145 +333,3 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         finally:
             connection.close()
-
-
-# ---------------------------------------------------------------------- saving what can be read
-
-
-def salvage(path: Path, folder: Path | None = None) -> Salvaged:
-    """Read what can be read of a damaged project into a new one; the damaged file is only read.
-
-    Parameters
-    ----------
-    path
-        The damaged project.
-    folder
-        Where the new one goes; beside the damaged one by default.
-
-    Raises
-    ------
-    ReadError
-        If nothing at all can be read of it.
-    OSError, sqlite3.Error
-        If the new file cannot be written.
-    """
-    target = free_name((folder or path.parent) / f"{path.stem} (recovered){schema.SUFFIX}")
-    with tempfile.TemporaryDirectory(prefix="nanoai-", ignore_cleanup_errors=True) as work:
-        damaged = Path(work) / "damaged.nanoai"
-        for end in ("", "-wal"):
-            part = path.with_name(path.name + end)
-            if part.exists():
-                shutil.copyfile(part, damaged.with_name(damaged.name + end))
-        rows = _rows_of(damaged)
-        if not _has_images(rows):
-            # A log that does not fit may be what is wrong.
-            damaged.with_name(damaged.name + "-wal").unlink(missing_ok=True)
-            rows = _rows_of(damaged)
-        if not _has_images(rows):
-            # The first page holds the list of tables, which stand in the same place in every project.
-            _lend_first_page(damaged, Path(work))
-            rows = _rows_of(damaged)
-    known = {row[0] for name in ("images", *_OF_IMAGES) for row in rows.get(name, [])}
-    if not _has_images(rows):
-        raise ReadError(f"Nothing of {path.name} can be read any more.", "Go back to a copy of it.")
-    store = ProjectStore.create(target)
-    try:
-        with store.transaction():
-            _fill(store, rows)
-        content = store.read()
-        n_images = len(content.images)
-        found = {image.number for image in content.images} | set(store.removed_images().values())
-        n_lost = len({number for number in known if isinstance(number, int)} - found)
-        problems = content.problems
-    except BaseException:
-        store.delete()
-        raise
-    store.close()
-    return Salvaged(target, n_images, n_lost, problems)
-
-
-def _has_images(rows: dict[str, list[tuple[object, ...]]]) -> bool:
-    return bool(rows.get("images") or rows.get("analyses"))
-
-
-def _fill(store: ProjectStore, rows: dict[str, list[tuple[object, ...]]]) -> None:
-    connection = store._connection
-    for name in schema.TABLES:
-        for row in rows.get(name, []):
-            marks = ", ".join("?" * len(row))
-            # A part whose image is lost leads nowhere, and is refused.
-            with contextlib.suppress(sqlite3.IntegrityError, sqlite3.OperationalError):
-                connection.execute(f"INSERT OR REPLACE INTO {name} VALUES ({marks})", row)
-        if name == "images":
-            _stand_in(store, rows)
-
-
-def _stand_in(store: ProjectStore, rows: dict[str, list[tuple[object, ...]]]) -> None:
-    """Make up the rows of images that are lost from what was measured in them, which says it all again.
-
-    Only how many edits were in force is not known, so that their history ends.
-    """
-    known = {row[0] for row in rows.get("images", [])}
-    for number, data in rows.get("analyses", []):
-        if number in known or not isinstance(number, int) or not isinstance(data, bytes):
-            continue
-        with contextlib.suppress(PackingError):
-            analysis = from_bytes(ImageAnalysis, data)
-            request = analysis.request
-            facts = ImageFacts(
-                request.path, request.frame, request.calibration, request.data_bar_top, request.generation,
-                analysis.name, file_calibration=analysis.calibration, shape=analysis.shape,
-            )  # fmt: skip
-            store.put_image(number, number, facts, False)
-            rows["edits"] = [row for row in rows.get("edits", []) if row[0] != number]
-
-
-def _rows_of(damaged: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Read every row of every table that SQLite still reaches, from both ends."""
-    found: dict[str, list[tuple[object, ...]]] = {}
-    try:
-        connection = connect(damaged)
-    except DAMAGE:
-        return found
-    try:
-        with contextlib.suppress(*DAMAGE):
-            # Else a file that is shorter than its head says is refused as a whole.
-            connection.execute("PRAGMA writable_schema = ON")
-        for name in schema.TABLES:
-            rows: dict[int, tuple[object, ...]] = {}
-            for order in ("ASC", "DESC"):
-                with contextlib.suppress(*DAMAGE, OverflowError):
-                    for number, *row in connection.execute(
-                        f"SELECT rowid, * FROM {name} ORDER BY rowid {order}"
-                    ):
-                        if number in rows and order == "DESC":
-                            break
-                        rows[number] = tuple(row)
-            found[name] = [rows[number] for number in sorted(rows)]
-    finally:
-        connection.close()
-    return found
-
-
-def _lend_first_page(damaged: Path, folder: Path) -> None:
-    """Give a file whose beginning is destroyed the first page of an empty project."""
-    fresh = folder / "fresh.nanoai"
-    with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-        schema.create(connection)
-    page = bytearray(fresh.read_bytes()[:4096])
-    n_pages = damaged.stat().st_size // 4096
-    # The size stated in the head must be that of the file; no list of free pages.
-    page[28:32] = n_pages.to_bytes(4, "big")
-    page[32:40] = bytes(8)
-    with damaged.open("rb+") as stream:
-        stream.write(page)
-
-
-def describe_salvage(damaged: Path, result: Salvaged) -> str:
-    """Say what came of it."""
-    images = "1 image" if result.n_images == 1 else f"{result.n_images} images"
-    lost = f", {result.n_lost} could not" if result.n_lost else ""
-    return (
-        f"{images} of {damaged.name} could be read{lost}. They are in {result.path.name}; "
-        "the damaged file was kept."
-    )

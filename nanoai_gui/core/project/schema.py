@@ -62,6 +62,25 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
+def plain_tables(connection: sqlite3.Connection) -> set[str]:
+    """Name the tables that hold rows and nothing else: reading them runs nothing."""
+    found = set()
+    for name, sql in connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+    ).fetchall():
+        if name in TABLES and not str(sql).upper().startswith("CREATE VIRTUAL"):
+            columns = connection.execute("SELECT hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
+            if not any(hidden for (hidden,) in columns):
+                found.add(str(name))
+    return found
+
+
+def has_more(connection: sqlite3.Connection) -> bool:
+    """Whether there are views, triggers, or indexes that somebody has added."""
+    kinds = connection.execute("SELECT type, sql FROM sqlite_master").fetchall()
+    return any(kind != "table" and not (kind == "index" and sql is None) for kind, sql in kinds)
+
+
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a project of an older format to that of today, within one transaction."""
     while version < FORMAT:

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanoai_gui
-from nanoai_gui.core.packing import PackingError
+from nanoai_gui.core.packing import Allowance, PackingError
 from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.project import schema
 from nanoai_gui.core.project.cards import card_of
+from nanoai_gui.core.project.checks import LARGEST_FACTS, LARGEST_NUMBER, checked_facts
 from nanoai_gui.core.project.connection import connect, free_name, identity, transaction, trouble, use_log
 from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.lock import ProjectLock
@@ -39,11 +40,12 @@ from nanoai_gui.core.project.records import (
 )
 from nanoai_gui.core.project.schema import TILE
 from nanoai_gui.core.project.sources import Fingerprint, Source, relative_to
+from nanoai_gui.core.soundness import is_size
 from nanoai_gui.core.tem.agglomerates import PackedLabels, StoredLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 
-LARGEST_SIDE = 2**17
-"""No label image is larger: a claim beyond it is damage."""
+MOST_IMAGES = 100_000
+MOST_STEPS = 10_000
 
 
 class ProjectStore:
@@ -335,18 +337,31 @@ class ProjectStore:
         """Read all that a window needs; what cannot be read is left out and named."""
         problems: list[str] = []
         images = []
-        rows = self._connection.execute("SELECT id FROM images WHERE removed = 0 ORDER BY place, id")
-        for (number,) in rows.fetchall():
+        rows = self._connection.execute(
+            "SELECT id FROM images WHERE removed = 0 ORDER BY place, id LIMIT ?", (MOST_IMAGES,)
+        ).fetchall()
+        allowance = self._allowance()
+        for (number,) in rows:
             try:
-                images.append(self.image(number, problems))
+                images.append(self.image(number, problems, allowance))
             except (PackingError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 problems.append(f"Image {number} of the project could not be read ({error}).")
-        (largest,) = self._connection.execute("SELECT max(id) FROM images").fetchone()
-        return ProjectContent(
-            tuple(images), self.facts(), self.spectra(), tuple(problems), (largest or 0) + 1
-        )
+        if len(rows) == MOST_IMAGES:
+            problems.append(f"Only the first {MOST_IMAGES} images of the project were read.")
+        (largest,) = self._connection.execute(
+            "SELECT max(id) FROM images WHERE id <= ?", (LARGEST_NUMBER,)
+        ).fetchone()
+        following = max(largest or 0, 0) + 1
+        return ProjectContent(tuple(images), self.facts(), self.spectra(), tuple(problems), following)
 
-    def image(self, number: int, problems: list[str] | None = None) -> StoredImage:
+    def _allowance(self) -> Allowance:
+        (n_pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (page,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return Allowance.of_file(int(n_pages) * int(page))
+
+    def image(
+        self, number: int, problems: list[str] | None = None, allowance: Allowance | None = None
+    ) -> StoredImage:
         """Read one image; sentences on parts that cannot be read are added to ``problems``.
 
         Raises
@@ -363,25 +378,34 @@ class ProjectStore:
         ).fetchone()
         if row is None:
             raise KeyError(number)
+        problems = [] if problems is None else problems
+        allowance = self._allowance() if allowance is None else allowance
         state, relative, size, mtime_ns, sha256, pending, position, removed = row
-        facts = from_bytes(ImageFacts, _bytes(state))
+        if not 0 < number <= LARGEST_NUMBER:
+            raise PackingError("a number that cannot be")
+        facts, bad = checked_facts(from_bytes(ImageFacts, _bytes(state), LARGEST_FACTS, allowance))
+        name = facts.title or facts.path.name
+        if bad:
+            problems.append(f"Something that was set for {name} could not be read ({', '.join(bad)[:100]}).")
         relative = None if relative is None else str(relative)
         taken = None if size is None else Fingerprint(int(size), int(mtime_ns), str(sha256 or ""))
         analysis, is_damaged = None, False
         try:
-            analysis = self._analysis(number)
+            analysis = self._analysis(number, allowance)
         except (PackingError, ValueError) as error:
             is_damaged = True
-            if problems is not None:
-                problems.append(
-                    f"The results of {facts.title or facts.path.name} could not be read ({error})."
-                )
+            problems.append(f"The results of {name} could not be read ({error}).")
         edits = tuple(
             StoredEdit(int(step), str(uid), str(time), str(title), _bytes(data))
             for step, uid, time, title, data in self._connection.execute(
-                "SELECT step, uid, time, title, data FROM edits WHERE image = ? ORDER BY step", (number,)
+                "SELECT step, uid, time, title, data FROM edits WHERE image = ? ORDER BY step LIMIT ?",
+                (number, MOST_STEPS),
             )
         )
+        steps = [edit.step for edit in edits]
+        if steps and (steps != list(range(steps[0], steps[0] + len(steps))) or not 0 <= steps[0] < 2**40):
+            problems.append(f"The steps of {name} can no longer be undone (some are missing).")
+            edits = ()
         if is_damaged:
             # Steps that start from results which are gone lead nowhere.
             edits = ()
@@ -391,11 +415,11 @@ class ProjectStore:
             bool(removed),
         )  # fmt: skip
 
-    def _analysis(self, number: int) -> ImageAnalysis | None:
+    def _analysis(self, number: int, allowance: Allowance) -> ImageAnalysis | None:
         row = self._connection.execute("SELECT data FROM analyses WHERE image = ?", (number,)).fetchone()
         if row is None:
             return None
-        analysis = from_bytes(ImageAnalysis, _bytes(row[0]))
+        analysis = from_bytes(ImageAnalysis, _bytes(row[0]), allowance=allowance)
         labels = self._labels(number)
         if labels.shape != analysis.shape:
             raise PackingError("labels of another size than the image")
@@ -408,7 +432,7 @@ class ProjectStore:
         if row is None:
             return NO_LABELS
         packed = PackedLabels((int(row[0]), int(row[1])), _bytes(row[2]))
-        if not all(0 < side <= LARGEST_SIDE for side in packed.shape):
+        if not is_size(packed.shape):
             raise PackingError("labels of a size that cannot be")
         if zlib.crc32(packed.data) != row[3]:
             # They are unpacked only when they are looked at: too late to find another way.

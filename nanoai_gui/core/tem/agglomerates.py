@@ -5,13 +5,10 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from nanoai_gui.core.tem.background import Background
 
 TOUCHES_BORDER = "touches border"
 """Reason of exclusion: an agglomerate cut by the border of the field of view cannot be measured whole."""
@@ -58,8 +55,6 @@ class Agglomerates:
     edge_noise
         Standard deviation of either component of the gradient that noise makes, in contrast per px, where
         only a part of the image is at hand to measure it from; ``None``: measure it.
-    background
-        That of the image in the place of this, where this is only a part of it; ``None``: estimate it.
     """
 
     labels: NDArray[np.int32]
@@ -74,7 +69,6 @@ class Agglomerates:
     contrast: NDArray[np.float32] | None = None
     status: NDArray[np.int8] | None = None
     edge_noise: float | None = None
-    background: Background | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -131,7 +125,11 @@ class PackedLabels:
         n_bytes = 4 * self.shape[0] * self.shape[1]
         # max_length guards against a small file that claims to be huge.
         stream = zlib.decompressobj()
-        raw = stream.decompress(self.data, n_bytes)
-        if len(raw) != n_bytes or stream.decompress(stream.unconsumed_tail, 1):
+        try:
+            raw = stream.decompress(self.data, n_bytes)
+            has_more = bool(stream.decompress(stream.unconsumed_tail, 1))
+        except zlib.error as error:
+            raise ValueError("the label image is damaged") from error
+        if len(raw) != n_bytes or has_more:
             raise ValueError("the label image does not have the stated size")
         return np.frombuffer(raw, dtype="<i4").reshape(self.shape).astype(np.int32)

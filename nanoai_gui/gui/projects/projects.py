@@ -20,7 +20,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.projects.menu import RecentProjects
 from nanoai_gui.gui.projects.naming import LAST_TRY_SECONDS, Naming
 from nanoai_gui.gui.projects.places import is_unnamed, new_unnamed, places_beside, title_of
-from nanoai_gui.gui.projects.questions import Choice, Slow, ask
+from nanoai_gui.gui.projects.questions import Choice, Slow, ask, tell_problems
 from nanoai_gui.gui.projects.recorder import TemRecorder
 from nanoai_gui.gui.projects.removed import Removed
 from nanoai_gui.gui.projects.sources import SourceKeeper
@@ -95,6 +95,7 @@ class Projects(QObject):
         self.naming = Naming(self, session, runner, store, notices, window)
         self.sources = SourceKeeper(self, session, runner, notices, window)
         self._removed = Removed(self, runner, notices)
+        session.unfit.connect(self._on_unfit)
         self._trouble.connect(self._on_trouble)
         self._defect.connect(reporter.report_error)
 
@@ -223,6 +224,14 @@ class Projects(QObject):
         self._told = f"{error} NanoAI keeps trying; your work is still here."
         self._notices.show(self._told, Kind.WARNING, ("Save it elsewhere...", self.naming.ask_to_save_as))
 
+    def _on_unfit(self, key: int) -> None:
+        name = self._session.entry(key).name
+        self._notices.show(
+            f"The steps of {name} do not fit what was measured in it, so none can be undone or redone "
+            "any more. What you see is as it was.",
+            Kind.WARNING,
+        )
+
     # ------------------------------------------------------------------ beginning and opening
 
     def new(self) -> None:
@@ -302,8 +311,8 @@ class Projects(QObject):
             # The tab, with all it needs, is made when it is first looked at.
             self._spectra_parts = dict(content.spectra)
         self.opened.emit(content, found.path)
-        for sentence in prepared.problems:
-            self._notices.show(sentence, Kind.WARNING)
+        kept = "" if prepared.damaged is None else f"As it was, it is kept as {prepared.damaged.name}."
+        tell_problems(self._notices, prepared.problems, kept)
         if found.backup is not None:
             self._notices.show(
                 f"{found.path.name} was brought to the format of this version; as it was, it is kept as "

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from nanoai_gui.gui.projects.places import SUFFIX
-from nanoai_gui.gui.widgets.notice import NoticeArea
+from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
 Choice = tuple[str, Callable[[], object]]
 SLOW_MS = 500
+MOST_TOLD = 3
 FILTER = f"NanoAI projects (*{SUFFIX})"
 
 
@@ -58,6 +59,16 @@ def ask(window: QWidget, title: str, sentence: str, advice: str, choices: list[C
     box.finished.connect(finished)
     box.open()
     return box
+
+
+def tell_problems(notices: NoticeArea, problems: Sequence[str], more: str = "") -> None:
+    """Say what could not be read; of many only the first, and how many there are."""
+    if not problems:
+        return
+    told = list(problems[:MOST_TOLD])
+    if len(problems) > MOST_TOLD:
+        told.append(f"So it is in {len(problems) - MOST_TOLD} more places.")
+    notices.show(" ".join([*told, more]).strip(), Kind.WARNING)
 
 
 def ask_for_project(window: QWidget, folder: str) -> Path | None:

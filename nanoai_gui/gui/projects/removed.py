@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.projects.questions import tell_problems
 from nanoai_gui.gui.widgets.notice import NoticeArea
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class Removed:
         if writer is None:
             return
 
-        def done(found: tuple[list[StoredImage], dict[int, History]]) -> None:
+        def done(found: tuple[list[StoredImage], dict[int, History], list[str]]) -> None:
+            images, histories, problems = found
+            tell_problems(self._notices, problems)
             if self._projects.writer is writer:
-                self._projects.recorder.put_back(*found)
+                self._projects.recorder.put_back(images, histories)
 
         self._runner.run_in_thread(read_removed, writer, keys, on_done=done)

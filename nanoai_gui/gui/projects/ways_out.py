@@ -15,7 +15,7 @@ from nanoai_gui.gui.projects.questions import ask_for_place
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
 
 if TYPE_CHECKING:
-    from nanoai_gui.core.project.opening import Salvaged
+    from nanoai_gui.core.project.salvaging import Salvaged
     from nanoai_gui.gui.projects.projects import Projects
 
 
@@ -66,7 +66,7 @@ class WaysOut:
         self._runner.run_in_thread(write_copy, None, path, target, on_done=done)
 
     def _salvage(self, path: Path, then: Callable[[], object] | None) -> None:
-        from nanoai_gui.core.project.opening import describe_salvage
+        from nanoai_gui.core.project.salvaging import describe_salvage
         from nanoai_gui.gui.projects.work import try_salvage
 
         def done(found: Salvaged | NanoAIError) -> None:
@@ -76,8 +76,6 @@ class WaysOut:
 
             def tell() -> None:
                 self._notices.show(describe_salvage(path, found), Kind.WARNING)
-                for sentence in found.problems:
-                    self._notices.show(sentence, Kind.WARNING)
                 if then is not None:
                     then()
 

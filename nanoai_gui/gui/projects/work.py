@@ -8,11 +8,12 @@ import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, overload
 
 from nanoai_gui.core.editing.history import History
-from nanoai_gui.core.errors import NanoAIError
+from nanoai_gui.core.errors import NanoAIError, ReadError
 from nanoai_gui.core.files.atomic import write_error
 from nanoai_gui.core.project.connection import connect, is_full, trouble
 from nanoai_gui.core.project.errors import ProjectTrouble
@@ -20,17 +21,17 @@ from nanoai_gui.core.project.leftovers import sweep
 from nanoai_gui.core.project.opening import (
     DAMAGE,
     Opened,
-    Salvaged,
     copy_as_it_is,
     copy_project,
+    keep_as_it_was,
     open_project,
     open_store,
     read_histories,
     read_project,
-    salvage,
     settle_copy,
 )
 from nanoai_gui.core.project.records import StoredImage
+from nanoai_gui.core.project.salvaging import Salvaged, salvage
 from nanoai_gui.core.project.sources import locate
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.project.writer import ProjectWriter, Write
@@ -39,11 +40,15 @@ from nanoai_gui.gui.projects.places import is_unnamed
 
 @dataclass(frozen=True)
 class Prepared:
-    """An open project with the histories of its images, and all sentences on what could not be read."""
+    """An open project with the histories of its images, and all sentences on what could not be read.
+
+    ``damaged`` is the copy that was kept of it where there are any.
+    """
 
     project: Opened
     histories: dict[int, History]
     problems: tuple[str, ...]
+    damaged: Path | None = None
 
 
 def try_open(path: Path, read_only: bool) -> Prepared | NanoAIError:
@@ -54,17 +59,45 @@ def try_open(path: Path, read_only: bool) -> Prepared | NanoAIError:
         found = read_project(path) if read_only else open_project(path)
     except NanoAIError as error:
         return error
+    except MemoryError:
+        return ReadError(f"{path.name} holds more than fits into the memory of this computer.")
+    try:
+        return _prepared(found)
+    except BaseException:
+        if found.store is not None:
+            found.store.close()
+        raise
+
+
+def _prepared(found: Opened) -> Prepared:
     # A project that was moved together with its images finds them before anybody sees that they were gone.
     images = tuple(replace(image, source=locate(image.source, found.path)) for image in found.content.images)
     found = replace(found, content=replace(found.content, images=images))
     problems = list(found.content.problems)
-    return Prepared(found, read_histories(found.content.images, problems), tuple(problems))
+    histories = read_histories(found.content.images, problems)
+    damaged = None
+    if problems:
+        try:
+            damaged = keep_as_it_was(found, problems)
+        except (NanoAIError, OSError, sqlite3.Error):
+            problems.append("There was no room to keep a copy of it as it was.")
+    return Prepared(found, histories, tuple(problems), damaged)
 
 
-def read_removed(writer: ProjectWriter, keys: list[int]) -> tuple[list[StoredImage], dict[int, History]]:
-    """Read images that were taken off the list."""
-    images = writer.call(lambda store: [store.image(key) for key in keys])
-    return images, read_histories(images)
+def read_removed(
+    writer: ProjectWriter, keys: list[int]
+) -> tuple[list[StoredImage], dict[int, History], list[str]]:
+    """Read images that were taken off the list; sentences on those that cannot be read come with them."""
+    images: list[StoredImage] = []
+    problems: list[str] = []
+    for key in keys:
+        try:
+            images.append(writer.call(partial(ProjectStore.image, number=key, problems=problems)))
+        except NanoAIError as error:
+            problems.append(str(error))
+        except (KeyError, ValueError, TypeError, sqlite3.Error) as error:
+            problems.append(f"Image {key} of the project could not be read ({error}).")
+    return images, read_histories(images, problems), problems
 
 
 def try_salvage(path: Path, folder: Path | None) -> Salvaged | NanoAIError:

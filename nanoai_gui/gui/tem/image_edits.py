@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
     from nanoai_gui.gui.tem.entries import ImageEntry
 
 
+log = logging.getLogger(__name__)
+
+
 class ImageEdits(QObject):
     """What a session can do with edits; the session says which images there are."""
 
     edited = Signal(int, object, object)
     """Key, :class:`Edit` and :class:`Direction`, once for each edit that was committed, undone, redone or
     amended; the document is in its new state. Told after the signals that make views follow."""
+
+    unfit = Signal(int)
+    """Key of an image whose steps do not fit it, and were forgotten; it is as it was."""
 
     def entry(self, key: int) -> ImageEntry:
         """One image of the session."""
@@ -63,25 +70,23 @@ class ImageEdits(QObject):
     def undo(self, key: int) -> Edit | None:
         """Take the newest step of an image back; gives it."""
         edit = self.entry(key).history.undo()
-        if edit is not None:
-            self._step(key, edit, forward=False)
-        return edit
+        return edit if edit is not None and self._step(key, edit, forward=False) else None
 
     def redo(self, key: int) -> Edit | None:
         """Do again what was undone last; gives it."""
         edit = self.entry(key).history.redo()
-        if edit is not None:
-            self._step(key, edit, forward=True)
-        return edit
+        return edit if edit is not None and self._step(key, edit, forward=True) else None
 
     def jump(self, key: int, position: int) -> None:
         """Undo or redo as many steps as lead to ``position`` (how many are to be done then)."""
         entry = self.entry(key)
-        steps = entry.history.steps_to(position)
+        steps: list[tuple[Edit, bool]] = []
         patches: list[Patch] = []
-        for edit, forward in steps:
+        for edit, forward in entry.history.steps_to(position):
             (entry.history.redo if forward else entry.history.undo)()
-            self._apply(entry, edit, forward)
+            if not self._fits(entry, edit, forward):
+                break
+            steps.append((edit, forward))
             patches += edit.patches if forward else edit.patches[::-1]
         if steps:
             self._follow(entry, patches)  # once for all: the steps in between are not shown
@@ -117,11 +122,27 @@ class ImageEdits(QObject):
             patch = ValuePatch(what, before, after)
             self.commit(key, Edit(title, (patch,), group=what, is_by_hand=False))
 
-    def _step(self, key: int, edit: Edit, forward: bool) -> None:
+    def _step(self, key: int, edit: Edit, forward: bool) -> bool:
+        """Do a step of the history, or take it back; false if it does not fit what is there."""
         entry = self.entry(key)
-        self._apply(entry, edit, forward)
+        if not self._fits(entry, edit, forward):
+            return False
         self._follow(entry, edit.patches if forward else edit.patches[::-1])
         self.edited.emit(key, edit, Direction.REDONE if forward else Direction.UNDONE)
+        return True
+
+    def _fits(self, entry: ImageEntry, edit: Edit, forward: bool) -> bool:
+        """Apply a step, if it can be."""
+        try:
+            self._apply(entry, edit, forward)
+        except (ValueError, LookupError, TypeError):
+            # Read from a file that holds other steps than led to its results. None of them leads anywhere.
+            log.warning("%s cannot be %s", edit.title, "redone" if forward else "undone", exc_info=True)
+            entry.history.clear()
+            self._document_changed(entry, False, False)
+            self.unfit.emit(entry.key)
+            return False
+        return True
 
     def _apply(self, entry: ImageEntry, edit: Edit, forward: bool = True) -> None:
         self._about_to_change(entry)

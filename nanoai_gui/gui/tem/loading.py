@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QObject, Signal
 
 from nanoai_gui.core.files.micrographs import read_micrograph
 from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.session import TemSession
 
@@ -61,6 +64,14 @@ class ImageLoader(QObject):
         if key == self._session.current:
             self._unpack()
 
+    def _on_damage(self, key: int, analysis: ImageAnalysis, failure: Failure) -> None:
+        """Labels whose checksum is right, and that are none all the same: nobody but a file can say so."""
+        if key in self._session and self._session.entry(key).analysis is analysis:
+            name = self._session.entry(key).name
+            sentence = f"What was found in {name} cannot be read any more: analyse it again."
+            self._session.drop_results(key, sentence)
+            self.failed.emit(key, replace(failure, message=sentence, is_known=True))
+
     def _unpack(self) -> None:
         session = self._session
         key, analysis = session.current, session.current_analysis
@@ -69,5 +80,6 @@ class ImageLoader(QObject):
         self._runner.run_in_thread(
             analysis.labels.unpack,
             on_done=lambda labels: session.accept_labels(key, analysis, labels),
+            on_error=lambda failure: self._on_damage(key, analysis, failure),
             key=LABELS,
         )

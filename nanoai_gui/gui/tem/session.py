@@ -404,6 +404,20 @@ class TemSession(ImageEdits):
             self.edited.emit(key, edit, Direction.DONE)
         return True
 
+    def drop_results(self, key: int, sentence: str) -> None:
+        """Give up results that cannot be read after all, and the steps that start from them."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return
+        had_labels = key == self._current and self.labels is not None
+        entry.document.replace_analysis(None)
+        entry.history.clear()
+        if key == self._current:
+            self.select(Selection())
+        self.fail(key, sentence)
+        if had_labels:
+            self.labels_changed.emit()
+
     def fail(self, key: int, sentence: str, *, is_unreadable: bool = False) -> None:
         """Mark an image as failed, with the sentence a person is to read; an older result stays."""
         entry = self._entries.get(key)

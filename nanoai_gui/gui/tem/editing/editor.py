@@ -6,6 +6,7 @@ gestures (:mod:`nanoai_gui.gui.tem.editing.gestures`), and what an edit means to
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection
 
@@ -19,6 +20,7 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.regions import clip
 from nanoai_gui.core.editing.strokes import Stroke, capsule
 from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.soundness import labels_fit
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.jobs import JobRunner
@@ -32,6 +34,8 @@ MANY = 64
 """Agglomerates of one edit from which on it is worked out beside the window."""
 RESIZE_STEP = 1.02
 NOTHING_TO_EDIT = "Analyse this image (Ctrl+Enter) before correcting it."
+DO_NOT_FIT = "The outlines of this image are not those of its table. Analyse it anew before correcting it."
+log = logging.getLogger(__name__)
 
 
 class Editor(QObject):
@@ -115,7 +119,16 @@ class Editor(QObject):
             return False
         document = self.document
         assert document is not None
-        return self.commit(make(document))
+        try:
+            edit = make(document)
+        except (LookupError, ValueError):
+            if labels_fit(document.labels, document.table):
+                raise
+            # Of a file that holds other labels than it says: no edit can start from them.
+            log.warning("labels that do not fit their table", exc_info=True)
+            self.told.emit(DO_NOT_FIT)
+            return False
+        return self.commit(edit)
 
     def _do_to(
         self,
@@ -415,15 +428,8 @@ class Editor(QObject):
             self.tell_if_nothing()
             return
         ident = document.next_particle(self.method)
-        gone = circles.replaced_by(document, self.method, shape)
         if self._do(lambda document: circles.add(document, self.method, shape)):
             self._session.select(of_particles(self.particles, [ident]))
-            if gone:
-                found = "the particle" if len(gone) == 1 else f"the {len(gone)} particles"
-                self.told.emit(
-                    f"It takes the place of {found} found there. To keep both, undo (Ctrl+Z), accept what "
-                    "was found (Enter) and draw again."
-                )
 
     def fitted(self, points: NDArray[np.floating]) -> circles.Ellipse | None:
         """Fit a circle or an ellipse to points on an edge; ``None`` if they do not make one."""
