@@ -44,6 +44,12 @@ class Contacts:
         kept = rows[self.small] & rows[self.large]
         return Contacts(self.small[kept], self.large[kept], self.overlap)
 
+    def among(self, rows: NDArray[np.intp]) -> Contacts:
+        """Keep the pairs among ``rows`` (ascending), as places in it."""
+        kept = np.isin(self.small, rows) & np.isin(self.large, rows)
+        small, large = self.small[kept], self.large[kept]
+        return Contacts(np.searchsorted(rows, small), np.searchsorted(rows, large), self.overlap)
+
 
 def candidates(
     parameters: NDArray[np.float64], component: NDArray[np.intp]

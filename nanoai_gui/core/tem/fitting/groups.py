@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.agglomerates import Agglomerates
-from nanoai_gui.core.tem.fitting.scene import Image, Scene
+from nanoai_gui.core.tem.fitting.scene import Image, Scene, lay_out
 from nanoai_gui.core.tem.fitting.signal import Signal
 
-PARTICLES_PER_SCENE = 400
+PARTICLES_PER_SCENE = 150
 AREA_PER_SCENE = 2.0e6
 """Px of the boxes of the components in a scene, after reduction."""
-RADIUS_KEPT = 14.0
+RADIUS_KEPT = 8.0
 """Where particles are larger than this (px), squares of px are averaged until they nearly are not."""
 MOST_REDUCED = 8
 _APART_PX = 8.0
@@ -191,7 +191,7 @@ def cut(
     low = np.maximum(boxes[:, :2] // factor - margin, 0)
     high = np.minimum(-(-boxes[:, 2:] // factor) + margin, [rows_px, columns_px])
     low = np.minimum(low, high - 1)
-    corners, shape = _lay_out(high - low, margin)
+    corners, shape = lay_out(high - low, margin)
     contrast = np.zeros(shape, dtype=np.float32)
     labels = np.full(shape, -1, dtype=np.int32)
     local = np.full(int(agglomerates.ids.max(initial=0)) + 1, -2, dtype=np.int32)
@@ -228,22 +228,6 @@ def cut(
     component = np.searchsorted(numbers, layout.component[rows])
     shift = (corners - low)[:, ::-1][component].astype(np.float64)
     return Part(Scene(contrast, weight, owner, len(numbers)), rows, component, numbers, shift, factor)
-
-
-def _lay_out(sizes: NDArray[np.intp], gap: int) -> tuple[NDArray[np.intp], tuple[int, int]]:
-    """Put boxes (n, 2: height, width) on shelves: their upper left corners and the size of the whole."""
-    order = np.argsort(-sizes[:, 0], kind="stable")
-    room = max(int(1.1 * np.sqrt(((sizes + gap) ** 2).max(axis=1).sum())), int(sizes[:, 1].max()))
-    corners = np.zeros_like(sizes)
-    top = left = shelf = widest = 0
-    for k in order.tolist():
-        h, w = (int(v) for v in sizes[k])
-        if left and left + w > room:
-            top, left, shelf = top + shelf + gap, 0, 0
-        corners[k] = top, left
-        left += w + gap
-        shelf, widest = max(shelf, h), max(widest, left)
-    return corners, (top + shelf, widest)
 
 
 def _block_mean(image: Image, f: int) -> Image:

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, half_sizes, windows
 from nanoai_gui.core.tem.fitting.contacts import Contacts, Lenses, lenses
-from nanoai_gui.core.tem.fitting.scene import Image, Optics, Scene, blur, blur_matrix
+from nanoai_gui.core.tem.fitting.scene import Image, Optics, Scene, add, blur, blur_matrix, cut_out, lay_out
 
 LEVEL_SD = 0.02
 """What is expected to be left of the background after flattening, as a share of it."""
+GAP_PX = 8
+"""Px between components that are laid out side by side."""
 WIDTH_STEP = 0.05
 """Change of the blur (px) by which its effect is measured."""
 
@@ -110,12 +112,27 @@ class Model:
         self.component = component
         self.rim = rim
         self.contacts = Contacts.none()
+        self.base: Image | None = None
+        self.halo = 0
         self.shape = scene.shape[0] + 2 * rim, scene.shape[1] + 2 * rim
         self.n_components = scene.n_components
-        self.contrast = np.pad(scene.contrast, rim)
-        self.weight = np.pad(scene.weight, rim)
-        self.owner = np.pad(scene.owner, rim, constant_values=-1)
-        self.weight[self.owner < 0] = 0
+        self._see(
+            np.pad(scene.contrast, rim),
+            np.pad(scene.weight, rim),
+            np.pad(scene.owner, rim, constant_values=-1),
+        )
+
+    def _see(self, contrast: Image, weight: Image, owner: NDArray[np.int32]) -> None:
+        """Take the padded images, and what follows from them."""
+        from scipy import ndimage
+
+        weight[owner < 0] = 0
+        self.contrast, self.weight, self.owner = contrast, weight, owner
+        self.boxes = np.zeros((self.n_components, 4), dtype=np.intp)
+        for k, found in enumerate(ndimage.find_objects(owner + 1)[: self.n_components]):
+            if found is not None:
+                (rows, columns) = found
+                self.boxes[k] = rows.start, columns.start, rows.stop, columns.stop
         counted = np.flatnonzero(self.weight)
         self._counted = counted
         self._counted_owner = self.owner.ravel()[counted]
@@ -130,6 +147,96 @@ class Model:
         out.component, out.prior, out.contacts = component, prior, Contacts.none()
         return out
 
+    def only(self, numbers: NDArray[np.intp], rows: NDArray[np.intp]) -> tuple[Model, NDArray[np.float64]]:
+        """Cut out some components, numbered anew, with their particles.
+
+        Parameters
+        ----------
+        numbers
+            Components wanted, ascending.
+        rows
+            Their particles, ascending.
+
+        Returns
+        -------
+        A model of those particles, and what must be added to x and y of each to come to its scene, (m, 2).
+        """
+        out, shift = self._cut(self.boxes[numbers] - self.rim, numbers, GAP_PX, self.halo, self.base)
+        out.component = np.searchsorted(numbers, self.component[rows])
+        out.prior = Prior(self.prior.mean[rows], self.prior.precision[rows])
+        out.contacts = self.contacts.among(rows)
+        return out, shift[out.component]
+
+    def patches(
+        self, boxes: NDArray[np.intp], numbers: NDArray[np.intp], halo: int, depth: Image, state: State
+    ) -> tuple[Model, NDArray[np.float64]]:
+        """Cut out places that overlap, each a component of its own, without particles or a level of its own.
+
+        Parameters
+        ----------
+        boxes
+            (m, 4) y0, x0, y1, x1 in px of the scene.
+        numbers
+            (m,) component of each, of which alone px count.
+        halo
+            Px around each box that are seen, but do not count.
+        depth
+            (h, w) optical depth of what stays as it is.
+        state
+            Gives the level of each component.
+
+        Returns
+        -------
+        The model, its ``base`` cut out of ``depth``, and what must be added to x and y in each box, (m, 2).
+        """
+        out, shift = self._cut(boxes, numbers, 0, halo, depth)
+        out.contacts = Contacts.none()
+        known = out.owner >= 0
+        out.contrast[known] -= state.level[numbers[out.owner[known]]].astype(np.float32)
+        return out, shift
+
+    def _cut(
+        self,
+        boxes: NDArray[np.intp],
+        numbers: NDArray[np.intp],
+        gap: int,
+        halo: int,
+        depth: Image | None = None,
+    ) -> tuple[Model, NDArray[np.float64]]:
+        """Lay boxes out side by side: the model, and the shift of each box."""
+        rim, (height, width) = self.rim, self.shape
+        # In px of the padded scene, with the halo.
+        low = np.maximum(boxes[:, :2] + rim - halo, 0)
+        high = np.maximum(np.minimum(boxes[:, 2:] + rim + halo, [height, width]), low + 1)
+        corners, extent = lay_out(high - low, gap)
+        shape = extent[0] + 2 * rim, extent[1] + 2 * rim
+        contrast, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        base = None if depth is None else np.zeros(shape, dtype=np.float32)
+        owner = np.full(shape, -1, dtype=np.int32)
+        for k, ((y0, x0), (y1, x1), (v, u)) in enumerate(
+            zip(low.tolist(), high.tolist(), corners.tolist(), strict=True)
+        ):
+            old = slice(y0, y1), slice(x0, x1)
+            new = slice(v + rim, v + rim + y1 - y0), slice(u + rim, u + rim + x1 - x0)
+            mine = self.owner[old] == numbers[k]
+            if halo:
+                mine[:halo] = mine[-halo:] = False
+                mine[:, :halo] = mine[:, -halo:] = False
+            contrast[new] = self.contrast[old]
+            weight[new] = self.weight[old] * mine
+            owner[new][mine] = k
+            if base is not None and depth is not None:
+                base[new] = depth[old]
+        out = copy.copy(self)
+        out.shape, out.n_components, out.base, out.halo = shape, len(numbers), base, halo
+        out._see(contrast, weight, owner)
+        return out, (corners + rim - low)[:, ::-1].astype(np.float64)
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """Px of the box of each component, with the gap to its neighbours."""
+        return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2] + GAP_PX).prod(axis=1), dtype=np.float64)
+
     def groups(
         self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics
     ) -> list[tuple[int, NDArray[np.intp]]]:
@@ -140,31 +247,18 @@ class Model:
 
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
-        shifted = self.shifted(parameters)
-        places: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
-        values_there: list[Image] = [np.empty(0, dtype=np.float32)]
-        for half, members in self.groups(shifted, rows, optics):
-            w = windows(shifted, members, half, self.kind, optics.absorption)
-            places.append(self.index(w.y0, w.x0, 2 * half + 1).ravel())
-            values_there.append(w.depth.ravel())
-        if len(self.contacts.small):
-            wanted = np.zeros(len(parameters), dtype=bool)
-            wanted[rows] = True
-            for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
-                places.append(self.index(lens.y0, lens.x0, lens.depth.shape[1]).ravel())
-                values_there.append(-lens.depth.ravel())
-        # One sum for all: it walks through the whole scene once.
-        total = np.bincount(
-            np.concatenate(places), np.concatenate(values_there), self.shape[0] * self.shape[1]
-        )
-        depth = np.maximum(total, 0).astype(np.float32).reshape(self.shape)
+        depth = self.depth(parameters, optics, rows)
+        if self.base is not None:
+            depth += self.base
         passed = np.exp(-depth)
         blurred = blur(passed, optics.blur_px)
         residual = self.contrast - np.float32(optics.amplitude) * (1 - blurred)
         weight, owner = self._counted_weight, self._counted_owner
         values = residual.ravel()[self._counted]
-        level = np.bincount(owner, weight * weight * values, self.n_components) / self.ground
-        values = values - level[owner].astype(np.float32)
+        level = np.zeros(self.n_components)
+        if self.base is None:
+            level = np.bincount(owner, weight * weight * values, self.n_components) / self.ground
+            values = values - level[owner].astype(np.float32)
         residual.ravel()[self._counted] = values
         away = parameters[rows] - self.prior.mean[rows]
         pull = (self.prior.precision[rows] * away**2).sum(axis=1)
@@ -174,6 +268,44 @@ class Model:
             + LEVEL_SD**-2.0 * level**2
         )
         return State(parameters, depth, passed, blurred, residual, level, cost)
+
+    def depth(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> Image:
+        """Sum the optical depth of the particles ``rows``, what they share counted once."""
+        shifted = self.shifted(parameters)
+        out = np.zeros(self.shape, dtype=np.float32)
+        for half, members in self.groups(shifted, rows, optics):
+            w = windows(shifted, members, half, self.kind, optics.absorption)
+            add(out, w.y0, w.x0, w.depth)
+        if len(self.contacts.small):
+            wanted = np.zeros(len(parameters), dtype=bool)
+            wanted[rows] = True
+            for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
+                add(out, lens.y0, lens.x0, -lens.depth)
+        return np.maximum(out, 0)
+
+    def take_out(self, parameters: NDArray[np.float64], optics: Optics) -> None:
+        """Take particles, all that there are, out of the depth that does not change."""
+        if self.base is not None:
+            self.base = np.maximum(self.base - self.depth(parameters, optics, np.arange(len(parameters))), 0)
+
+    def lens_depth(
+        self,
+        parameters: NDArray[np.float64],
+        optics: Optics,
+        rows: NDArray[np.intp],
+        others: NDArray[np.intp],
+    ) -> Image:
+        """Sum what the particles ``rows`` share with any that are not among ``others``."""
+        out = np.zeros(self.shape, dtype=np.float32)
+        small, large = self.contacts.small, self.contacts.large
+        chosen = (np.isin(small, rows) & ~np.isin(large, others)) | (
+            np.isin(large, rows) & ~np.isin(small, others)
+        )
+        if chosen.any():
+            pairs = Contacts(self.contacts.small[chosen], self.contacts.large[chosen], self.contacts.overlap)
+            for lens in self._lenses(self.shifted(parameters), pairs, optics, 1.0):
+                add(out, lens.y0, lens.x0, lens.depth)
+        return out
 
     def _lenses(
         self, shifted: NDArray[np.float64], contacts: Contacts, optics: Optics, reach: float
@@ -189,17 +321,17 @@ class Model:
         weighted = self.weight * state.residual
         for lens in self._lenses(shifted, candidates, optics, 1.5 + 2.5 * optics.blur_px):
             width = lens.depth.shape[1]
-            index = self.index(lens.y0, lens.x0, width)
+            at = lens.y0, lens.x0, width
             sign = np.where(included[lens.pairs], -1, 1).astype(np.float32)[:, None, None]
             change = (
                 -np.float32(optics.amplitude)
-                * state.passed.ravel()[index]
+                * cut_out(state.passed, *at)
                 * sign
                 * np.expm1(sign * lens.depth)
             )
             smooth = blur_matrix(width, optics.blur_px)
-            change = np.matmul(np.matmul(smooth, change), smooth) * self.weight.ravel()[index]
-            product = 2 * (weighted.ravel()[index] * change).sum(axis=(1, 2))
+            change = np.matmul(np.matmul(smooth, change), smooth) * cut_out(self.weight, *at)
+            product = 2 * (cut_out(weighted, *at) * change).sum(axis=(1, 2))
             square = (change**2).sum(axis=(1, 2))
             gain[lens.pairs] = np.where(included[lens.pairs], product + square, product - square)
         return gain
@@ -210,12 +342,6 @@ class Model:
         out[:, X] = np.clip(out[:, X] + self.rim, self.rim, self.shape[1] - 1 - self.rim)
         out[:, Y] = np.clip(out[:, Y] + self.rim, self.rim, self.shape[0] - 1 - self.rim)
         return out
-
-    def index(self, y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[np.intp]:
-        """Places in the padded scene of the px of windows, (m, width, width)."""
-        steps = np.arange(width)
-        inner = steps[:, None] * self.shape[1] + steps[None, :]
-        return np.asarray((y0 * self.shape[1] + x0)[:, None, None] + inner)
 
     def linearise(
         self,
@@ -242,21 +368,22 @@ class Model:
         for half, members in self.groups(shifted, rows, optics):
             width = 2 * half + 1
             w = windows(shifted, members, half, self.kind, optics.absorption, columns)
-            index = self.index(w.y0, w.x0, width)
+            box = w.y0, w.x0, width
             smooth = blur_matrix(width, optics.blur_px)
             jacobian = w.slopes
-            jacobian *= state.passed.ravel()[index][:, None]
+            jacobian *= cut_out(state.passed, *box)[:, None]
             jacobian = np.matmul(np.matmul(smooth, jacobian), smooth)
-            mine = self.owner.ravel()[index] == self.component[members][:, None, None]
-            weight = self.weight.ravel()[index] * mine
+            mine = cut_out(self.owner, *box) == self.component[members][:, None, None]
+            weight = cut_out(self.weight, *box) * mine
             jacobian *= (np.float32(optics.amplitude) * weight)[:, None]
             at = place[members]
             j = jacobian.reshape(len(members), p, -1)
-            gradient[at] = np.matmul(j, weighted.ravel()[index].reshape(len(members), -1, 1))[:, :, 0]
+            gradient[at] = np.matmul(j, cut_out(weighted, *box).reshape(len(members), -1, 1))[:, :, 0]
             own[at] = np.matmul(j, j.transpose(0, 2, 1))
-            border[at] = np.matmul(j, weight.reshape(len(members), -1, 1))[:, :, 0]
+            if self.base is None:
+                border[at] = np.matmul(j, weight.reshape(len(members), -1, 1))[:, :, 0]
             for k in range(g):
-                column = pooled[k].ravel()[index].reshape(len(members), -1, 1)
+                column = cut_out(pooled[k], *box).reshape(len(members), -1, 1)
                 pooled_border[at, :, k] = np.matmul(j, column)[:, :, 0]
             corners[at, 0], corners[at, 1], corners[at, 2] = w.y0, w.x0, width
             for i, k in enumerate(at.tolist()):

@@ -23,7 +23,7 @@ from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.report import FitReport
-from nanoai_gui.core.tem.fitting.revision import Revision, Sizes, doubtful, revise
+from nanoai_gui.core.tem.fitting.revision import Revision, Sizes, revise
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
 from nanoai_gui.core.tem.fitting.solver import CLOSE_PX, find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
@@ -166,28 +166,18 @@ def refine(
     middle = float(np.median(starts.radius))
     spread = 1.4826 * float(np.median(np.abs(np.log(starts.radius / middle))))
     margin = MARGIN_PX + int(np.ceil(physics.optics.blur_px))
-    step = share(progress, 0.2, 0.6 if change_number else 1.0)
-    doubted: list[NDArray[np.intp]] = []
+    step = share(progress, 0.2, 1.0)
+    revised = change_number and physics.tells_number
     for numbers in layout.schedule(np.arange(len(layout.boxes))):
         checkpoint(cancelled)
         step(done / n, "Fitting particles")
         piece = cut(signal, agglomerates, layout, numbers, floor, margin)
         fitted = _fit_part(piece, parameters, starts.held, physics, cancelled)
+        if revised:
+            sizes = Sizes(middle / piece.factor, spread, 0.5 * limit / piece.factor)
+            fitted = revise(fitted, physics, sizes, cancelled)
         _collect(outcome, piece, fitted, physics, agglomerates, layout)
         done += len(piece.rows)
-        if change_number and physics.tells_number:
-            doubted.append(piece.numbers[doubtful(fitted, middle / piece.factor)])
-    again = np.sort(np.concatenate(doubted)) if doubted else np.empty(0, dtype=np.intp)
-    step, done = share(progress, 0.6, 1.0), 0
-    for numbers in layout.schedule(again):
-        checkpoint(cancelled)
-        step(done / max(len(again), 1), "Looking for missed particles")
-        piece = cut(signal, agglomerates, layout, numbers, floor, margin)
-        fitted = _fit_part(piece, parameters, starts.held, physics, cancelled)
-        sizes = Sizes(middle / piece.factor, spread, 0.5 * limit / piece.factor)
-        fitted = revise(fitted, physics, sizes, cancelled)
-        _collect(outcome, piece, fitted, physics, agglomerates, layout)
-        done += len(numbers)
     progress(1.0, "Fitting particles")
     return Refined(
         parameters=parameters,

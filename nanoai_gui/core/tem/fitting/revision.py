@@ -17,8 +17,9 @@ from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Kind, X, Y, 
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import Physics
-from nanoai_gui.core.tem.fitting.scene import blur, blur_matrix
+from nanoai_gui.core.tem.fitting.scene import blur, blur_matrix, cut_out
 from nanoai_gui.core.tem.fitting.solver import Fit, find_contacts, solve
+from nanoai_gui.core.tem.fitting.trials import Places, Tried, attempt, better_of
 
 SEED = 8.0
 """Standard errors by which a place must stand out to be tried."""
@@ -34,10 +35,10 @@ LEAST_SPREAD = 0.12
 """Standard deviation of ln r that is allowed for at least."""
 ORDINARY = 3.0
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
+APART = 2.5
+"""Places that are tried at once lie so many typical radii apart."""
 TURNS, ROUNDS = 2, 4
 """How often particles are added and parted in turn, and how often they are added in each."""
-TRIAL_STEPS, TRIAL_CLOSE_PX = 5, 0.06
-"""A trial needs to be fitted only so far that one sees what it is worth."""
 BADLY_FITTED = 3.0
 """Mean square of the weighted residual in a particle that may be two."""
 SPLIT_ANGLES = (0.0, 45.0, 90.0, 135.0)
@@ -94,44 +95,53 @@ def revise(revision: Revision, physics: Physics, sizes: Sizes, cancelled: Cancel
     sizes
         What radii are ordinary.
     """
+    first = revision
     revision = _without_the_worthless(revision, physics, cancelled)
     tried: list[NDArray[np.float64]] = []
+    # Nothing new shows where nothing was changed.
+    among = np.arange(revision.model.n_components)
     for _ in range(TURNS):
-        before = len(revision.origin)
+        before = revision
         for _ in range(ROUNDS):
             checkpoint(cancelled)
-            places = _places(revision, sizes.typical, tried)
+            places = _places(revision, sizes.typical, tried, among)
             if not len(places):
                 break
             tried.append(places[:, :3])
-            n = len(revision.origin)
             revision = _with(revision, physics, places, sizes, cancelled)
-            if len(revision.origin) == n:
-                break
+            # Of places near each other only the best was tried.
+            among = np.unique(places[:, 0]).astype(np.intp)
         revision = _split(revision, physics, sizes, cancelled)
-        if len(revision.origin) == before:
+        among = _changed(before, revision)
+        if not len(among):
             break
     revision = _without_the_worthless(revision, physics, cancelled)
+    if revision is first:
+        return first
+    still = ~np.isin(revision.model.component, _changed(first, revision))
     fit = solve(
-        revision.model, revision.fit.state.parameters, revision.fit.optics, physics.columns, revision.held,
-        most_steps=8, cancelled=cancelled,
+        revision.model, revision.fit.state.parameters, revision.fit.optics, physics.columns,
+        revision.held | still, most_steps=8, cancelled=cancelled,
     )  # fmt: skip
     return replace(revision, fit=fit)
 
 
-def doubtful(revision: Revision, typical: float) -> NDArray[np.intp]:
-    """Components in which a particle may be missing, wrong, or one too many."""
-    component = revision.model.component
-    suspect = (_worth(revision) < 4 * WORTH) | (_badness(revision) > BADLY_FITTED)
-    suspect = (suspect | _doubled(revision.fit.state.parameters, component)) & ~revision.held
-    missing = _places(revision, typical, [])[:, 0].astype(np.intp)
-    return np.union1d(component[suspect], missing).astype(np.intp)
+def _changed(before: Revision, after: Revision) -> NDArray[np.intp]:
+    """Components whose particles are not the same any more."""
+    old, new = (r.fit.state for r in (before, after))
+    return np.flatnonzero(old.cost != new.cost)
 
 
-def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Find where particles seem to be missing: (k, 4) component, x, y, radius; not near each other."""
-    from scipy import ndimage
+def _places(
+    revision: Revision, typical: float, tried: list[NDArray[np.float64]], among: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Find where particles seem to be missing in some components.
 
+    Returns
+    -------
+    places
+        (k, 4) component, x, y, radius; not near each other.
+    """
     model, fit = revision.model, revision.fit
     state, optics = fit.state, fit.optics
     slope = np.float32(optics.amplitude) * state.blurred
@@ -139,8 +149,38 @@ def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]
         slope = slope * np.float32(optics.absorption)
     square = model.weight * model.weight
     left, room = square * state.residual * slope, square * slope * slope
-    best = np.zeros(model.shape, dtype=np.float32)
-    radius = np.zeros(model.shape, dtype=np.float32)
+    found = [_summits(model, left, room, typical, int(k)) for k in among]
+    stands_out, component, x, y, radius = np.concatenate(found, axis=1) if found else np.empty((5, 0))
+    taken: list[tuple[int, float, float]] = []
+    for old in tried:
+        taken += [(int(c), px, py) for c, px, py in old.tolist()]
+    n_tried = len(taken)
+    out = []
+    for k in np.argsort(-stands_out, kind="stable").tolist():
+        at = float(x[k]), float(y[k])
+        # The same place is not tried twice, and places of one round lie so far apart that they do not meet.
+        apart = [0.5 if i < n_tried else APART for i in range(len(taken))]
+        if any(
+            c == component[k] and np.hypot(px - at[0], py - at[1]) < share * typical
+            for (c, px, py), share in zip(taken, apart, strict=True)
+        ):
+            continue
+        taken.append((int(component[k]), *at))
+        out.append((component[k], *at, float(radius[k])))
+    return np.array(out).reshape(-1, 4)
+
+
+def _summits(
+    model: Model, left: NDArray[np.float32], room: NDArray[np.float32], typical: float, number: int
+) -> NDArray[np.float64]:
+    """Where in one component a particle would explain much: (5, k) significance, component, x, y, radius."""
+    from scipy import ndimage
+
+    y0, x0, y1, x1 = model.boxes[number]
+    box = slice(y0, y1), slice(x0, x1)
+    mine = model.owner[box] == number
+    left, room = left[box] * mine, room[box] * mine
+    best, radius = np.zeros(mine.shape, dtype=np.float32), np.zeros(mine.shape, dtype=np.float32)
     for share in SCALES:
         r = max(share * typical, 1.5)
         s = SPHERE_PROFILE * r
@@ -152,27 +192,10 @@ def _places(revision: Revision, typical: float, tried: list[NDArray[np.float64]]
             found = np.where((path > 0.6 * r) & (path < 6 * r), found, 0)
         better = found > best
         best[better], radius[better] = found[better], r
-    top = (best > SEED) & (model.owner >= 0) & (best == ndimage.maximum_filter(best, 5))
-    y, x = np.nonzero(top)
-    order = np.argsort(-best[y, x], kind="stable")
-    taken: list[tuple[int, float, float]] = []
-    for old in tried:
-        taken += [(int(c), px, py) for c, px, py in old.tolist()]
-    n_tried = len(taken)
-    out = []
-    for k in order.tolist():
-        component = int(model.owner[y[k], x[k]])
-        at = float(x[k] - model.rim), float(y[k] - model.rim)
-        # The same place is not tried twice, and places of one round lie so far apart that they do not meet.
-        apart = [0.5 if i < n_tried else 4.0 for i in range(len(taken))]
-        if any(
-            c == component and np.hypot(px - at[0], py - at[1]) < share * typical
-            for (c, px, py), share in zip(taken, apart, strict=True)
-        ):
-            continue
-        taken.append((component, *at))
-        out.append((component, *at, float(radius[y[k], x[k]])))
-    return np.array(out).reshape(-1, 4)
+    y, x = np.nonzero((best > SEED) & mine & (best == ndimage.maximum_filter(best, 5)))
+    return np.stack(
+        [best[y, x], np.full(len(x), float(number)), x + (x0 - model.rim), y + (y0 - model.rim), radius[y, x]]
+    )
 
 
 def _with(
@@ -182,39 +205,18 @@ def _with(
     sizes: Sizes,
     cancelled: Cancelled,
 ) -> Revision:
-    """Try one more particle in some components, and keep those that are worth it."""
-    n, m = len(old.origin), len(places)
-    new = np.zeros((m, N_PARAMETERS))
-    new[:, X], new[:, Y], new[:, LOG_R] = places[:, 1], places[:, 2], np.log(places[:, 3])
-    component = np.append(old.model.component, places[:, 0].astype(np.intp))
-    parameters = np.concatenate([old.fit.state.parameters, new])
-    touched = np.isin(component, places[:, 0].astype(np.intp))
-    held = np.append(old.held, np.zeros(m, dtype=bool))
-    model, fit = _solved(old, physics, parameters, component, held, touched, old.model.contacts, cancelled)
-    number = places[:, 0].astype(np.intp)
-    p = fit.state.parameters[n:]
+    """Try one more particle at some places, and keep those that are worth it."""
+    m = len(places)
+    new = np.zeros((m, 1, N_PARAMETERS))
+    new[:, 0, X], new[:, 0, Y], new[:, 0, LOG_R] = places[:, 1], places[:, 2], np.log(places[:, 3])
+    none = np.full(m, -1, dtype=np.intp)
+    asked = Places(places[:, 0].astype(np.intp), places[:, 1], places[:, 2], places[:, 3], none, new)
+    tried = attempt(old.model, old.fit, asked, old.held, physics, cancelled)
+    p = tried.new[:, 0]
     r = np.exp(p[:, LOG_R])
-    good = (old.fit.state.cost[number] - fit.state.cost[number] > WORTH) & sizes.are_ordinary(r)
+    good = (tried.gain > WORTH) & sizes.are_ordinary(r) & _explains(tried)[:, 0]
     good &= np.hypot(p[:, X] - places[:, 1], p[:, Y] - places[:, 2]) < 1.2 * np.maximum(places[:, 3], r)
-    for k in np.flatnonzero(good):
-        good[k] = _explains(old, fit, model, p[k]) and _is_apart(fit.state.parameters, component, n + int(k))
-    if not good.any():
-        return old
-    # Components of which no new particle is kept go back to what they were; of those that keep some, the
-    # others are fitted again.
-    kept = np.append(np.ones(n, dtype=bool), good)
-    back = np.isin(component[:n], np.setdiff1d(number, number[good]))
-    parameters = fit.state.parameters.copy()
-    parameters[:n][back] = old.fit.state.parameters[back]
-    parameters, component, held = parameters[kept], component[kept], held[kept]
-    contacts = _renumbered(model.contacts, kept)
-    mixed = np.intersect1d(number[good], number[~good])
-    if len(mixed):
-        touched = np.isin(component, mixed)
-        _, fit = _solved(old, physics, parameters, component, held, touched, contacts, cancelled)
-        parameters = fit.state.parameters
-    origin = np.append(old.origin, np.full(m, -1, dtype=np.intp))[kept]
-    return _settled(old, physics, parameters, component, held, contacts, origin)
+    return _kept(old, physics, asked, tried, good)
 
 
 def _split(old: Revision, physics: Physics, sizes: Sizes, cancelled: Cancelled) -> Revision:
@@ -230,42 +232,54 @@ def _split(old: Revision, physics: Physics, sizes: Sizes, cancelled: Cancelled) 
     out = worst[worst >= 0]
     if not len(out):
         return old
-    n, m = len(p), len(out)
     r = np.exp(p[out, LOG_R])
-    touched = np.isin(component, component[out])
-    both_component = np.append(component, component[out])
-    held = np.append(old.held, np.zeros(m, dtype=bool))
-    best_gain = np.full(m, -np.inf)
-    best = np.concatenate([p, p[out]])
+    best: Tried | None = None
+    asked = Places(component[out], p[out, X], p[out, Y], 1.4 * r, out, np.empty((len(out), 0, N_PARAMETERS)))
     for angle in np.radians(SPLIT_ANGLES):
         checkpoint(cancelled)
-        parameters = np.concatenate([p, p[out]])
+        new = np.repeat(p[out][:, None], 2, axis=1)
         step = 0.6 * r[:, None] * np.array([np.cos(angle), np.sin(angle)])
-        parameters[out, :2] -= step
-        parameters[n:, :2] += step
-        for at in (out, np.arange(n, n + m)):
-            parameters[at, LOG_R] += np.log(0.8)
-            parameters[at, LOG_R + 1 :] = 0
-        _, fit = _solved(
-            old, physics, parameters, both_component, held, np.append(touched, np.ones(m, dtype=bool)),
-            old.model.contacts, cancelled,
-        )  # fmt: skip
-        gain = (old.fit.state.cost - fit.state.cost)[component[out]]
-        for k in np.flatnonzero(gain > best_gain):
-            mine = both_component == component[out[k]]
-            best[mine] = fit.state.parameters[mine]
-            best_gain[k] = gain[k]
-    radii = np.exp(best[:, LOG_R])
-    good = (best_gain > WORTH) & sizes.are_ordinary(radii[out]) & sizes.are_ordinary(radii[n:])
-    for k in np.flatnonzero(good):
-        good[k] = _is_apart(best, both_component, n + int(k)) and _is_apart(best, both_component, int(out[k]))
+        new[:, 0, [X, Y]] -= step
+        new[:, 1, [X, Y]] += step
+        new[:, :, LOG_R] += np.log(0.8)
+        new[:, :, LOG_R + 1 :] = 0
+        asked = replace(asked, new=new)
+        tried = attempt(old.model, old.fit, asked, old.held, physics, cancelled)
+        best = tried if best is None else better_of(best, tried)
+    assert best is not None
+    good = (best.gain > WORTH) & sizes.are_ordinary(np.exp(best.new[:, :, LOG_R])).all(axis=1)
+    return _kept(old, physics, asked, best, good)
+
+
+def _kept(old: Revision, physics: Physics, places: Places, tried: Tried, good: NDArray[np.bool_]) -> Revision:
+    """Keep what was put in at the good places, unless it is another particle over again."""
+    n = len(old.origin)
+    good = good.copy()
+    parameters = old.fit.state.parameters.copy()
+    tried.apply(parameters, good)
+    for k in np.flatnonzero(good).tolist():
+        rows = np.flatnonzero(old.model.component == places.component[k])
+        others = parameters[rows[rows != places.gone[k]]]
+        new = tried.new[k]
+        good[k] = all(
+            _is_apart(one, np.concatenate([others, np.delete(new, i, axis=0)])) for i, one in enumerate(new)
+        )
     if not good.any():
         return old
-    back = np.isin(component, component[out[~good]])
-    best[:n][back] = p[back]
-    kept = np.append(np.ones(n, dtype=bool), good)
-    origin = np.append(old.origin, np.full(m, -1, dtype=np.intp))[kept]
-    return _settled(old, physics, best[kept], both_component[kept], held[kept], old.model.contacts, origin)
+    parameters = old.fit.state.parameters.copy()
+    tried.apply(parameters, good)
+    kept = np.ones(n, dtype=bool)
+    kept[places.gone[good & (places.gone >= 0)]] = False
+    q = tried.new.shape[1]
+    component = np.repeat(places.component[good], q)
+    return _settled(
+        old, physics,
+        np.concatenate([parameters[kept], tried.new[good].reshape(-1, N_PARAMETERS)]),
+        np.concatenate([old.model.component[kept], component]),
+        np.concatenate([old.held[kept], np.zeros(len(component), dtype=bool)]),
+        _renumbered(old.model.contacts, kept),
+        np.concatenate([old.origin[kept], np.full(len(component), -1, dtype=np.intp)]),
+    )  # fmt: skip
 
 
 def _badness(revision: Revision) -> NDArray[np.float64]:
@@ -276,37 +290,23 @@ def _badness(revision: Revision) -> NDArray[np.float64]:
     out = np.zeros(len(shifted))
     for half, members in model.groups(shifted, np.arange(len(shifted)), revision.fit.optics):
         w = windows(shifted, members, half, Kind.MASS, 1.0)
-        inside = (w.depth > 0) & (model.weight.ravel()[model.index(w.y0, w.x0, 2 * half + 1)] > 0)
-        values = square.ravel()[model.index(w.y0, w.x0, 2 * half + 1)] * inside
+        inside = (w.depth > 0) & (cut_out(model.weight, w.y0, w.x0, 2 * half + 1) > 0)
+        values = cut_out(square, w.y0, w.x0, 2 * half + 1) * inside
         out[members] = values.sum(axis=(1, 2)) / np.maximum(inside.sum(axis=(1, 2)), 1)
     return out
 
 
-def _explains(old: Revision, fit: Fit, model: Model, particle: NDArray[np.float64]) -> bool:
-    """Whether a new particle takes away most of what was wrong around it."""
-    r = float(np.exp(particle[LOG_R])) + 1.5
-    x, y = particle[X] + model.rim, particle[Y] + model.rim
-    y0, y1 = max(int(y - r), 0), int(y + r) + 2
-    x0, x1 = max(int(x - r), 0), int(x + r) + 2
-    weight = model.weight[y0:y1, x0:x1]
-    across = np.arange(x0, x0 + weight.shape[1])[None, :] - x
-    down = np.arange(y0, y0 + weight.shape[0])[:, None] - y
-    near = (across**2 + down**2 < r * r) & (weight > 0)
-    before, after = (
-        float(((weight * s.residual[y0:y1, x0:x1])[near] ** 2).sum()) for s in (old.fit.state, fit.state)
-    )
-    gain = before - after
-    return gain > 0.5 * WORTH and gain > SHARE * (before - 0.5 * float(near.sum()))
+def _explains(tried: Tried) -> NDArray[np.bool_]:
+    """Whether new particles take away most of what was wrong around them."""
+    gain = tried.before - tried.after
+    return np.asarray((gain > 0.5 * WORTH) & (gain > SHARE * (tried.before - 0.5 * tried.n_px)))
 
 
-def _is_apart(p: NDArray[np.float64], component: NDArray[np.intp], k: int) -> bool:
+def _is_apart(one: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """Whether a particle is not simply another one over again."""
-    others = np.flatnonzero(component == component[k])
-    others = others[others != k]
-    r = np.exp(p[:, LOG_R])
-    away = np.hypot(p[others, X] - p[k, X], p[others, Y] - p[k, Y])
-    larger = np.maximum(r[others], r[k])
-    return not bool(((away < 0.3 * larger) & (np.abs(np.log(r[others] / r[k])) < 0.5)).any())
+    r, theirs = float(np.exp(one[LOG_R])), np.exp(others[:, LOG_R])
+    away = np.hypot(others[:, X] - one[X], others[:, Y] - one[Y])
+    return not bool(((away < 0.3 * np.maximum(theirs, r)) & (np.abs(np.log(theirs / r)) < 0.5)).any())
 
 
 def _without_the_worthless(old: Revision, physics: Physics, cancelled: Cancelled) -> Revision:
@@ -325,28 +325,15 @@ def _without_the_worthless(old: Revision, physics: Physics, cancelled: Cancelled
         out = worst[worst >= 0]
         if not len(out):
             return old
-        kept = np.ones(len(p), dtype=bool)
-        kept[out] = False
-        touched = np.isin(component, component[out])
-        _, fit = _solved(
-            old, physics, p[kept], component[kept], old.held[kept], touched[kept],
-            _renumbered(old.model.contacts, kept), cancelled,
+        asked = Places(
+            component[out], p[out, X], p[out, Y], np.exp(p[out, LOG_R]), out,
+            np.empty((len(out), 0, N_PARAMETERS)),
         )  # fmt: skip
-        loss = fit.state.cost - old.fit.state.cost
-        gone = out[loss[component[out]] < WORTHLESS]
-        if not len(gone):
+        tried = attempt(old.model, old.fit, asked, old.held, physics, cancelled)
+        good = -tried.gain < WORTHLESS
+        if not good.any():
             return old
-        kept = np.ones(len(p), dtype=bool)
-        kept[gone] = False
-        parameters = p.copy()
-        rest = np.ones(len(p), dtype=bool)
-        rest[out] = False
-        changed = np.isin(component, component[gone])
-        parameters[rest & changed] = fit.state.parameters[changed[rest]]
-        old = _settled(
-            old, physics, parameters[kept], component[kept], old.held[kept],
-            _renumbered(old.model.contacts, kept), old.origin[kept],
-        )  # fmt: skip
+        old = _kept(old, physics, asked, tried, good)
     return old
 
 
@@ -359,12 +346,12 @@ def _worth(revision: Revision) -> NDArray[np.float64]:
     weighted = model.weight * state.residual
     for half, members in model.groups(state.parameters, rows, optics):
         w = windows(model.shifted(state.parameters), members, half, model.kind, optics.absorption)
-        index = model.index(w.y0, w.x0, 2 * half + 1)
+        at = w.y0, w.x0, 2 * half + 1
         smooth = blur_matrix(2 * half + 1, optics.blur_px)
-        lost = state.passed.ravel()[index] * np.expm1(np.minimum(w.depth, 20))
+        lost = cut_out(state.passed, *at) * np.expm1(np.minimum(w.depth, 20))
         lost = np.float32(optics.amplitude) * np.matmul(np.matmul(smooth, lost), smooth)
-        lost *= model.weight.ravel()[index]
-        product = 2 * (weighted.ravel()[index] * lost).sum(axis=(1, 2))
+        lost *= cut_out(model.weight, *at)
+        product = 2 * (cut_out(weighted, *at) * lost).sum(axis=(1, 2))
         out[members] = product + (lost**2).sum(axis=(1, 2))
     return out
 
@@ -392,27 +379,6 @@ def _renumbered(contacts: Contacts, kept: NDArray[np.bool_]) -> Contacts:
     known[: len(kept)] = kept
     inner = contacts.within(known)
     return Contacts(number[inner.small], number[inner.large], inner.overlap)
-
-
-def _solved(
-    old: Revision,
-    physics: Physics,
-    parameters: NDArray[np.float64],
-    component: NDArray[np.intp],
-    held: NDArray[np.bool_],
-    touched: NDArray[np.bool_],
-    contacts: Contacts,
-    cancelled: Cancelled,
-) -> tuple[Model, Fit]:
-    """Fit the touched components; the others stay."""
-    model = old.model.with_particles(component, physics.prior(len(parameters)))
-    model.contacts = contacts
-    optics = old.fit.optics
-    fit = solve(
-        model, parameters, optics, physics.columns, held | ~touched, most_steps=TRIAL_STEPS,
-        close_px=TRIAL_CLOSE_PX, cancelled=cancelled,
-    )  # fmt: skip
-    return model, fit
 
 
 def _settled(

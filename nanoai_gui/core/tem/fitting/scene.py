@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,34 @@ class Optics:
     absorption: float
     amplitude: float
     blur_px: float
+
+
+def lay_out(sizes: NDArray[np.intp], gap: int) -> tuple[NDArray[np.intp], tuple[int, int]]:
+    """Put boxes (n, 2: height, width) on shelves: their upper left corners and the size of the whole."""
+    order = np.argsort(-sizes[:, 0], kind="stable")
+    room = max(int(1.1 * np.sqrt(((sizes + gap) ** 2).max(axis=1).sum())), int(sizes[:, 1].max()))
+    corners = np.zeros_like(sizes)
+    top = left = shelf = widest = 0
+    for k in order.tolist():
+        h, w = (int(v) for v in sizes[k])
+        if left and left + w > room:
+            top, left, shelf = top + shelf + gap, 0, 0
+        corners[k] = top, left
+        left += w + gap
+        shelf, widest = max(shelf, h), max(widest, left)
+    return corners, (top + shelf, widest)
+
+
+def cut_out(image: NDArray[Any], y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[Any]:
+    """Copy square windows out of an image, (m, width, width)."""
+    return np.lib.stride_tricks.sliding_window_view(image, (width, width))[y0, x0]
+
+
+def add(image: Image, y0: NDArray[np.intp], x0: NDArray[np.intp], squares: Image) -> None:
+    """Add square windows (m, width, width) to an image, in place."""
+    width = squares.shape[1]
+    for y, x, one in zip(y0.tolist(), x0.tolist(), squares, strict=True):
+        image[y : y + width, x : x + width] += one
 
 
 def kernel(sigma: float) -> NDArray[np.float64]:

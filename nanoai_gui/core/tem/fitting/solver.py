@@ -19,11 +19,13 @@ from nanoai_gui.core.tem.fitting.scene import Optics
 
 CLOSE_PX = 0.01
 """A component is done when no centre and no radius moves by more than this ..."""
-LEAST_GAIN = 0.02
+LEAST_GAIN = 0.05
 """... or its cost falls by less than this (one standard error squared is 1)."""
 LARGEST_STEP = {LOG_R: 0.25, Q1: 0.15, Q2: 0.15, H: 0.4}
 LARGEST_MOVE = 0.4
 """Largest step of a centre, as a share of the radius."""
+WORTH_CUTTING = 0.6
+"""Where active components fill less than this share of a scene, they are cut out of it."""
 _FIRST_DAMPING = 1e-3
 
 
@@ -59,16 +61,50 @@ def solve(
         Which of the shared parameters (0: absorption, 1: amplitude, 2: blur) are fitted with them; the scene
         then counts as one component.
     """
-    everyone = np.arange(len(start))
     damping = np.full(model.n_components, _FIRST_DAMPING)
-    state = model.evaluate(start, optics, everyone)
     # Components whose every particle is held, or without any, have nothing to do.
     active = np.bincount(model.component[~held], minlength=model.n_components) > 0
-    for _ in range(most_steps):
-        checkpoint(cancelled)
-        free = everyone[active[model.component] & ~held]
-        if not len(free):
+    task = _Task(columns, pooled, close_px, cancelled)
+    parameters, optics = _walk(model, start, optics, held, active, damping, most_steps, task)
+    return Fit(model.evaluate(parameters, optics, np.arange(len(start))), optics)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What stays the same while a fit goes on; see :func:`solve`."""
+
+    columns: tuple[int, ...]
+    pooled: tuple[int, ...]
+    close_px: float
+    cancelled: Cancelled
+
+
+def _walk(
+    model: Model,
+    start: NDArray[np.float64],
+    optics: Optics,
+    held: NDArray[np.bool_],
+    active: NDArray[np.bool_],
+    damping: NDArray[np.float64],
+    steps: int,
+    task: _Task,
+) -> tuple[NDArray[np.float64], Optics]:
+    """Walk downhill until every component is done: parameters and optics at the end."""
+    columns, pooled = task.columns, task.pooled
+    everyone = np.arange(len(start))
+    state: State | None = None
+    areas = model.areas
+    for step in range(steps):
+        checkpoint(task.cancelled)
+        if not active.any():
             break
+        if not pooled and areas[active].sum() < WORTH_CUTTING * areas.sum():
+            # Few are left: what they are evaluated on is cut out, and the rest costs nothing any more.
+            now = start if state is None else state.parameters
+            return _walk_on(model, now, optics, held, active, damping, steps - step, task), optics
+        if state is None:
+            state = model.evaluate(start, optics, everyone)
+        free = everyone[active[model.component] & ~held]
         equations = model.linearise(state, optics, free, columns, bool(pooled))
         if pooled:
             move, shared = _step_with_pooled(model, equations, free, columns, pooled, float(damping.max()))
@@ -88,9 +124,9 @@ def solve(
         gain = state.cost - trial.cost
         moved = _largest_move(model, state.parameters, parameters)
         damping = np.where(better, damping / 10, np.maximum(damping, 1e-4) * 10)
-        small = (moved < close_px) | (np.abs(gain) < LEAST_GAIN)
+        small = (moved < task.close_px) | (np.abs(gain) < LEAST_GAIN)
         if pooled:
-            small[...] = bool((moved[active] < close_px).all()) or abs(gain.sum()) < LEAST_GAIN
+            small[...] = bool((moved[active] < task.close_px).all()) or abs(gain.sum()) < LEAST_GAIN
         if better.all():
             state, optics = trial, new_optics
         elif better[active].any():
@@ -98,8 +134,35 @@ def solve(
             parameters[back] = state.parameters[back]
             costs = np.where(better, trial.cost, state.cost)
             state = replace(model.evaluate(parameters, optics, going), cost=costs)
-        active &= ~(small | (damping > 1e4))
-    return Fit(model.evaluate(state.parameters, optics, everyone), optics)
+        active = active & ~(small | (damping > 1e4))
+    return (start if state is None else state.parameters), optics
+
+
+def _walk_on(
+    model: Model,
+    start: NDArray[np.float64],
+    optics: Optics,
+    held: NDArray[np.bool_],
+    active: NDArray[np.bool_],
+    damping: NDArray[np.float64],
+    steps: int,
+    task: _Task,
+) -> NDArray[np.float64]:
+    """Walk on with the active components alone."""
+    numbers = np.flatnonzero(active)
+    rows = np.flatnonzero(active[model.component])
+    few, shift = model.only(numbers, rows)
+    inner = start[rows]
+    inner[:, [X, Y]] += shift
+    every = np.ones(len(numbers), dtype=bool)
+    found, _ = _walk(few, inner, optics, held[rows], every, damping[numbers], steps, task)
+    out = start.copy()
+    out[rows] = found
+    out[rows[:, None], [X, Y]] -= shift
+    # What did not move keeps its very numbers.
+    still = rows[held[rows]]
+    out[still] = start[still]
+    return out
 
 
 def _moved(optics: Optics, pooled: tuple[int, ...], shared: NDArray[np.float64]) -> Optics:
