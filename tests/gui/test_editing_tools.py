@@ -9,17 +9,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.patches import ParticlePatch
 from nanoai_gui.core.editing.rows import take_result
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.canvas_marks import COLOUR
+from nanoai_gui.gui.tem.editing import editor as editor_module
 from nanoai_gui.gui.tem.editing.drafts import CutProposal
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.session import TemSession
@@ -34,6 +37,9 @@ CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModif
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 Keys = Qt.KeyboardModifier
 SCALE = 3.0
+SOON = 10_000
+STATUS = 7
+"""Column of the table."""
 
 
 @pytest.fixture
@@ -419,6 +425,74 @@ def test_enter_accepts_what_is_selected(tab: TemTab) -> None:
     select(tab, 3)
     key(tab, Qt.Key.Key_Return)
     assert document(tab).reviewed() == {3}
+
+
+def test_what_was_accepted_has_a_tick_and_says_so_in_the_table(tab: TemTab) -> None:
+    click(tab, 2, 7)
+    (ident,) = tab._session.selection.particles
+    row = int(np.flatnonzero(particles(tab).ids == ident)[0])
+    x, y = float(particles(tab).x[row]), float(particles(tab).y[row])
+    tab.canvas.set_view(View(6.0, x, y))
+    colour = QColor(COLOUR)
+    light = np.array([colour.red(), colour.green(), colour.blue()])
+
+    def n_light() -> int:
+        picture = tab.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        pixels = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), -1, 4)
+        near = np.abs(pixels[:, :, 2::-1].astype(int) - light).max(axis=2) < 12
+        return int(np.count_nonzero(near))
+
+    assert n_light() == 0
+    key(tab, Qt.Key.Key_Return)
+    assert tab.canvas.ticks.n_ticks == (1, 0)
+    assert n_light() > 8
+    model = tab.table.model
+    texts = [model.data(model.index(r, STATUS)) for r in range(model.rowCount())]
+    assert texts.count("accepted") == 1
+    select(tab, 3)
+    key(tab, Qt.Key.Key_Return)
+    assert tab.canvas.ticks.n_ticks == (1, 1)
+    tab.editing.editor.undo()
+    tab.editing.editor.undo()
+    assert n_light() == 0
+    assert "accepted" not in [model.data(model.index(r, STATUS)) for r in range(model.rowCount())]
+
+
+def test_a_drawn_circle_that_takes_the_place_of_a_particle_says_so(tab: TemTab, qtbot: QtBot) -> None:
+    n = len(particles(tab))
+    p = particles(tab).select(np.array([4]))
+    x, y, r = float(p.x[0]), float(p.y[0]), float(p.diameter_px[0]) / 2
+    use(tab, Tool.CIRCLE)
+    with qtbot.waitSignal(tab.editing.told) as told:
+        drag(tab, (x - r, y), (x + r, y))
+    assert "takes the place" in told.args[0]
+    assert len(particles(tab)) == n
+    assert int(p.ids[0]) not in particles(tab).ids
+    tab.editing.editor.undo()
+    assert int(p.ids[0]) in particles(tab).ids
+
+
+def test_an_edit_of_many_is_worked_out_beside_the_window(
+    tab: TemTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editor_module, "MANY", 3)
+    before = document(tab).state_bytes()
+    select(tab, *document(tab).table.ids.tolist())
+    areas = document(tab).table.area_px.sum()
+    tab.editing.editor.grow()
+    # One that comes meanwhile is not lost: what was worked out for the state before is worked out anew.
+    tab._session.commit(1, labels.take_new_id(document(tab), 7))
+    qtbot.waitUntil(lambda: len(tab._session.history(1).edits) == 2, timeout=SOON)
+    assert document(tab).table.area_px.sum() > areas
+    tab._session.jump(1, 0)
+    assert document(tab).state_bytes() == before
+
+
+def test_a_count_for_several_is_one_step(tab: TemTab) -> None:
+    select(tab, 3, 5)
+    tab.editing.editor.set_count(2)
+    assert document(tab).counts() == {3: 2, 5: 2}
+    assert len(tab._session.history(1).edits) == 1
 
 
 def test_the_view_goes_to_what_is_undone(tab: TemTab) -> None:

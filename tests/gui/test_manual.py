@@ -169,6 +169,18 @@ def test_blind_hides_what_the_automatic_methods_found(desk: Desk, qtbot: QtBot) 
     assert desk.n_coloured() > much
 
 
+def test_who_measures_by_hand_is_shown_no_settings_of_the_automatic_methods(desk: Desk) -> None:
+    show_image(desk.session)
+    assert desk.tab.parameters.isVisible()
+    desk.tab.measuring.start()
+    assert not desk.tab.parameters.isVisible()
+    desk.tab.show_review()
+    desk.tab.show_review(False)
+    assert not desk.tab.parameters.isVisible()
+    desk.tab.measuring.stop()
+    assert desk.tab.parameters.isVisible()
+
+
 def test_results_by_hand_stand_beside_the_automatic_ones(desk: Desk, qtbot: QtBot, tmp_path: Path) -> None:
     key = show_image(desk.session)
     analyse_image(desk.session, key)

@@ -30,6 +30,7 @@ from nanoai_gui.gui.tem.canvas_items import (
     preview_colours,
     residual_colours,
 )
+from nanoai_gui.gui.tem.canvas_marks import TickLayer
 from nanoai_gui.gui.tem.display import Contrast, GreyStatistics, automatic, grey_statistics, mean_pyramid
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import OverlayPicture, fill_colours, recolour, refill
@@ -124,6 +125,8 @@ class MicrographCanvas(CanvasEvents):
         self._particles = OutlineLayer(QColor(YELLOW))
         self._doubtful = OutlineLayer(QColor(DOUBTFUL_COLOUR), DASHED)
         self._edited_particles = OutlineLayer(QColor(YELLOW), DASH_DOTTED)
+        self.ticks = TickLayer()
+        """What was accepted; whoever changes it calls ``update``."""
         self._selected_agglomerates = SelectionLayer(QColor("white"))
         self._selected_particles = SelectionLayer(QColor(ORANGE))
 
@@ -454,6 +457,8 @@ class MicrographCanvas(CanvasEvents):
         if not self._is_blind:
             self._selected_agglomerates.paint(painter, view, size, ratio)
         self._selected_particles.paint(painter, view, size, ratio)
+        if self._outlines_visible:
+            self.ticks.paint(painter, view, size, self._is_blind)
         if self._data_bar_top is not None:
             font = self.font() if self.is_moving_data_bar else None
             canvas_decor.paint_data_bar(painter, view, size, self.image_shape, self._data_bar_top, font)

@@ -10,7 +10,7 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import LabelPatch, ResultPatch, TablePatch
 from nanoai_gui.core.editing.regions import neighbourhoods
-from nanoai_gui.core.editing.rows import take_agglomerates
+from nanoai_gui.core.editing.rows import is_in, take_agglomerates
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.particles import Particles, Status
@@ -70,7 +70,28 @@ class OverlayFeed(QObject):
                 self._uncoloured += changed
             for patch in changed:
                 self._recolour(labels, patch)
+        self._tick()
         self._edit_timer.start()
+
+    def _tick(self) -> None:
+        """Mark what a person found right."""
+        entry, method = self._session.current_entry, self._session.shown_method
+        particles, agglomerates = np.empty((0, 2)), np.empty((0, 2))
+        if entry is not None and entry.document.is_measured:
+            document = entry.document
+            table, result = document.table, document.results.get(method)
+            rows = is_in(table.ids, document.reviewed())
+            boxes = table.boxes[rows]
+            agglomerates = np.stack([table.x[rows], boxes[:, 0].astype(np.float64)], axis=1)
+            if result is not None:
+                p = result.particles
+                p = p.select(is_in(p.ids, document.accepted(method)) & ~(p.score < self._least_score))
+                # Beside the middle, where the handles of one that is selected do not lie on it.
+                aside = 0.25 * p.diameter_px
+                particles = np.stack([p.x + aside, p.y - aside], axis=1)
+        if (len(particles), len(agglomerates)) != (0, 0) or self._canvas.ticks.n_ticks != (0, 0):
+            self._canvas.ticks.set_places(particles, agglomerates)
+            self._canvas.update()
 
     def _recolour(self, labels: NDArray[np.int32], patch: LabelPatch) -> None:
         position, _, _ = patch.pixels()
@@ -82,6 +103,7 @@ class OverlayFeed(QObject):
         self._timer.start()
 
     def _prepare(self) -> None:
+        self._tick()
         session = self._session
         analysis, labels, micrograph = session.current_analysis, session.labels, session.micrograph
         if analysis is None or labels is None or micrograph is None or labels.shape != micrograph.shape:

@@ -52,7 +52,9 @@ class Column:
         return f"{number:.{self.decimals}f}" if math.isfinite(number) else DASH
 
 
-def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, ...]:
+def columns_of(
+    particles: Particles, nm_per_px: float | None, accepted: frozenset[int] = frozenset()
+) -> tuple[Column, ...]:
     """Lay particles out as columns, lengths in nm where the pixel size is known and in px elsewhere."""
     scale = 1.0 if nm_per_px is None else nm_per_px
     unit = "px" if nm_per_px is None else "nm"
@@ -60,6 +62,8 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
     diameters, areas = particles.diameter_px * scale, particles.area_px * scale**2
     statuses = np.array([status.name.lower() for status in Status])[particles.status]
     statuses = np.where(particles.flagged & (particles.status == Status.AUTO), "check", statuses)
+    right = np.isin(particles.ids, list(accepted)) & (particles.status == Status.AUTO)
+    statuses = np.where(right, "accepted", statuses)
     return (
         Column("Aggl.", "Number of the agglomerate", particles.agglomerate),
         Column("Particle", "Number of the primary particle", particles.ids),
@@ -69,8 +73,9 @@ def columns_of(particles: Particles, nm_per_px: float | None) -> tuple[Column, .
         Column("y [px]", "Centre, from the upper edge of the image", particles.y, decimals=1),
         Column("Score", "How sure the method is, from 0 to 1", particles.score, decimals=2),
         Column(
-            "Status", "Who placed the particle; check: the method doubts its own measure", statuses,
-            is_text=True,
+            "Status",
+            "Who placed the particle; check: the method doubts its own measure; accepted: a person does not",
+            statuses, is_text=True,
         ),
         Column(
             f"± [{unit}]", "Standard error of the diameter, as the method estimates it", errors,
@@ -95,11 +100,13 @@ class ParticleModel(QAbstractTableModel):
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._sorted_by: tuple[int, Qt.SortOrder] = (1, Qt.SortOrder.AscendingOrder)
 
-    def set_particles(self, particles: Particles, nm_per_px: float | None) -> None:
+    def set_particles(
+        self, particles: Particles, nm_per_px: float | None, accepted: frozenset[int] = frozenset()
+    ) -> None:
         """Show other particles, in the order chosen before."""
         self.beginResetModel()
         self._particles = particles
-        self._columns = columns_of(particles, nm_per_px)
+        self._columns = columns_of(particles, nm_per_px, accepted)
         self._order = self._sorted_order()
         self.endResetModel()
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, self.columnCount() - 1)
@@ -250,9 +257,11 @@ class ParticleTable(QWidget):
         self._empty.setText(text)
         self._stack.setCurrentWidget(self._empty)
 
-    def show_particles(self, particles: Particles, nm_per_px: float | None) -> None:
+    def show_particles(
+        self, particles: Particles, nm_per_px: float | None, accepted: frozenset[int] = frozenset()
+    ) -> None:
         """Show the particles of an image, lengths in nm where ``nm_per_px`` is known."""
-        self.model.set_particles(particles, nm_per_px)
+        self.model.set_particles(particles, nm_per_px, accepted)
         self.view.setColumnHidden(UNCERTAINTY, not self.model.has_uncertainty)
         self._stack.setCurrentWidget(self.view)
 
@@ -308,7 +317,7 @@ class ParticleTable(QWidget):
 
     def _fit_columns(self) -> None:
         metrics = self.view.horizontalHeader().fontMetrics()
-        samples = ("8888", "88888", "888.8", "88888", "888.8", "888.8", "0.88", "edited", "88.8")
+        samples = ("8888", "88888", "888.8", "88888", "888.8", "888.8", "0.88", "accepted", "88.8")
         for i, sample in enumerate(samples):
             title = str(self.model.headerData(i, Qt.Orientation.Horizontal))
             # Room for the arrow of the column sorted by.

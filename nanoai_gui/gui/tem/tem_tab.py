@@ -55,7 +55,7 @@ PREVIEW_HINT = "Preview: the tinted pixels count as particles. Analyse to measur
 ANALYSE_TO_MEASURE = "Analyse this image (Ctrl+Enter) to see its primary particles."
 DRAW_TO_MEASURE = "Particles that you measure by hand are listed here."
 CONTRAST_WIDTH = 296
-_NOTHING_LISTED: tuple[object, float | None, float] = (None, None, 0.0)
+_NOTHING_LISTED: tuple[object, float | None, float, frozenset[int]] = (None, None, 0.0, frozenset())
 
 
 class TemTab(QWidget):
@@ -128,9 +128,8 @@ class TemTab(QWidget):
     def show_review(self, is_on: bool = True) -> None:
         """Show the list of what to correct next in the place of the particles, or end it."""
         self.review.setVisible(is_on)
-        # The list needs the room, and nobody sets methods while looking at agglomerates.
-        for part in (self._particle_list, self.parameters):
-            part.setVisible(not is_on)
+        self._particle_list.setVisible(not is_on)
+        self._show_parameters()
         self.reviewing.set_on(is_on)
         self.canvas.setFocus()
 
@@ -143,6 +142,10 @@ class TemTab(QWidget):
         for name, splitter in self._splitters.items():
             if name in state:
                 splitter.restoreState(QByteArray(state[name]))
+
+    def _show_parameters(self) -> None:
+        # The lists need the room, and who reviews or measures by hand sets no methods.
+        self.parameters.setVisible(self.review.isHidden() and not self.measuring.is_on)
 
     def shut_down(self) -> None:
         """Stop threads; nothing may be shown after this."""
@@ -233,6 +236,7 @@ class TemTab(QWidget):
         canvas.tool_left.connect(lambda: self.canvas_bar.data_bar.setChecked(False))
         self.reviewing.shown.connect(canvas.look_at)
         self.review.closed.connect(lambda: self.show_review(False))
+        self.measuring.changed.connect(self._show_parameters)
         self.contrast.attach(canvas)
         bar = self.canvas_bar
         bar.contrast_toggled.connect(self._contrast_side.setVisible)
@@ -286,10 +290,12 @@ class TemTab(QWidget):
             self.table.show_message(DRAW_TO_MEASURE if by_hand else ANALYSE_TO_MEASURE)
             return
         nm_per_px = analysis.calibration.nm_per_px
-        if self._listed[0] is not result or self._listed[1:] != (nm_per_px, self.score.least):
-            self._listed = result, nm_per_px, self.score.least
+        entry = self._session.current_entry
+        accepted = frozenset[int]() if entry is None else entry.document.accepted(result.method)
+        if self._listed[0] is not result or self._listed[1:] != (nm_per_px, self.score.least, accepted):
+            self._listed = result, nm_per_px, self.score.least, accepted
             self.score.set_particles(result.particles)
-            self.table.show_particles(self.score.passes(result.particles), nm_per_px)
+            self.table.show_particles(self.score.passes(result.particles), nm_per_px, accepted)
         self.table.select(self._session.selection.particles)
 
     # ------------------------------------------------------------------ the one selection
