@@ -1,6 +1,6 @@
 """Train the particle network: resources/models/particles.onnx and its card, particles.json.
 
-    python packaging/make_particle_network.py [--seed 1] [--steps 12575] [--work FOLDER]
+    python packaging/make_particle_network.py [--seed 1] [--steps 14800] [--work FOLDER]
 
 Needs the extra ``train``. The scenes (all NanoAI's own synthesis) are made by a second process while training
 begins on the first of them. Which scenes a step may see depends on its number only, so that the same options
@@ -61,10 +61,16 @@ SECOND_CYCLE = 12575
 THIRD_RATE = 8e-4
 THIRD_DECAY = 0.35
 """Share of the third cycle, its end, over which the learning rate falls to nothing."""
+FIRST_WITH_THICKNESS = 13500
+THICKNESS_SHARE = 0.35
+"""Share of the patches that the network sees as thickness instead of contrast, from that step on."""
 CLEAR = (FIRST_CLEAR_SHARD, FIRST_POWDER_SHARD)
 POWDER = (FIRST_POWDER_SHARD, 1_000_000)
 FAVOURED_SECOND = ((*CLEAR, 0.45),)
 FAVOURED_THIRD = ((*POWDER, 0.5), (*CLEAR, 0.2))
+LAST_PART = 14000
+"""Steps after which translucent particles are favoured again, so that what was gained there is kept."""
+FAVOURED_LAST = ((*POWDER, 0.4), (*CLEAR, 0.35))
 """Files, from one to before another, and the share of the patches of a cycle that come from them, beside
 those that do by chance."""
 DECAY = 0.3
@@ -82,8 +88,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=18000)
-    parser.add_argument("--shards", type=int, default=178, help="files of 40 scenes at most")
+    parser.add_argument("--steps", type=int, default=14800)
+    parser.add_argument("--shards", type=int, default=132, help="files of 40 scenes at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test-scenes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=FOLDER)
@@ -183,7 +189,8 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
         # Every step has its own stream, so that it does not matter where a run was interrupted.
         network.train(step < int((1 - DECAY) * min(options.steps, FIRST_CYCLE)))
         rng = np.random.default_rng([options.seed, 1, step])
-        batch = as_tensors(pool.batch(BATCH, rng, favoured(step)))
+        thickness = THICKNESS_SHARE if step >= FIRST_WITH_THICKNESS else 0.0
+        batch = as_tensors(pool.batch(BATCH, rng, favoured(step), thickness))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = network(batch["image"])
         terms = losses(answer, batch)
@@ -232,7 +239,9 @@ def favoured(step: int) -> Shares:
     """Which files a step prefers."""
     if step < FIRST_CYCLE:
         return ()
-    return FAVOURED_SECOND if step < SECOND_CYCLE else FAVOURED_THIRD
+    if step < SECOND_CYCLE:
+        return FAVOURED_SECOND
+    return FAVOURED_THIRD if step < LAST_PART else FAVOURED_LAST
 
 
 def n_shards(step: int) -> int:

@@ -54,11 +54,12 @@ MOST_PIECES = 2**20
 @cache
 def _complete() -> None:
     """Add the kinds whose modules the window does not need when it starts."""
+    from nanoai_gui.core.tem.background import Background
     from nanoai_gui.core.tem.features import FeatureTable
     from nanoai_gui.core.tem.features.sets import Feature, FeatureSet
     from nanoai_gui.core.tem.fitting.report import FitReport
 
-    for kind in (Feature, FeatureSet, FeatureTable, FitReport):
+    for kind in (Background, Feature, FeatureSet, FeatureTable, FitReport):
         KINDS[kind.__name__] = kind
 
 

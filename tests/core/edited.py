@@ -13,6 +13,7 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.remeasure import GreyLevels
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest, analyse_micrograph
+from nanoai_gui.core.tem.background import estimate_background
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
 from nanoai_gui.core.tem.sizing.edges import noise_steepness
@@ -61,7 +62,8 @@ def made(methods: tuple[str, ...] = ("watershed",)) -> Made:
     analysis = analyse_micrograph(micrograph, ImageRequest(Path("made.tif")), settings)
     found: Agglomerates = segment(micrograph, settings.segmentation)
     assert found.contrast is not None
-    return Made(micrograph, analysis, GreyLevels(found.contrast, noise_steepness(found)))
+    background = estimate_background(micrograph.field_pixels, found.polarity)
+    return Made(micrograph, analysis, GreyLevels(found.contrast, noise_steepness(found), background))
 
 
 def do(document: ImageDocument, edit: Edit | None) -> Edit:

@@ -148,6 +148,10 @@ def test_what_is_seen_from_afar_stands_only_if_it_is_surer() -> None:
     assert sorted(prefer_whole(whole, parts, round_ones((3, 0, 48, 0.7))).radius) == pytest.approx(
         [15, 20, 22, 50]
     )
+    # From near it is better measured; from afar it must be much surer.
+    near = round_ones((5, 0, 47, 0.7))
+    assert prefer_whole(whole, near, none).radius == pytest.approx([47])
+    assert prefer_whole(round_ones((0, 0, 50, 0.95)), near, none).radius == pytest.approx([50])
     elsewhere = prefer_whole(none, parts, round_ones((200, 0, 45, 0.7)))
     assert sorted(elsewhere.radius) == pytest.approx([15, 20, 22, 45])
 

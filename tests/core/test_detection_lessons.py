@@ -13,7 +13,7 @@ from nanoai_gui.core.tem.detection.assessment import assess
 from nanoai_gui.core.tem.detection.grid import STRIDE
 from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unpack_contrast, write_shard
 from nanoai_gui.core.tem.detection.model import ParticleNetwork
-from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
+from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool, as_thickness
 from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
 from nanoai_gui.core.tem.synthesis.recipes import Mix
 from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart
@@ -77,6 +77,16 @@ def test_particles_are_pushed_apart_until_they_hardly_overlap() -> None:
 def test_contrast_survives_its_byte() -> None:
     contrast = np.linspace(-0.6, 1.6, 500, dtype=np.float32)
     assert np.abs(unpack_contrast(pack_contrast(contrast)) - contrast).max() < 0.005
+
+
+def test_thickness_tells_dark_from_darker() -> None:
+    # Twice and thrice the path through a material that halves the beam each time.
+    passed = np.array([1.0, 0.5, 0.25, 0.125, 0.001], dtype=np.float32)
+    darkest = 0.875
+    thickness = as_thickness((1 - passed) / np.float32(darkest), darkest)
+    assert thickness[:4] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-5)
+    # What hardly anything passes has the thickness at which the floor lies.
+    assert thickness[4] == pytest.approx(np.log(50) / np.log(8), abs=1e-5)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nanoai_gui.core.editing import circles, labels
+from nanoai_gui.core.editing import circles, labels, regions
 from nanoai_gui.core.editing.circles import Ellipse
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
@@ -224,6 +224,96 @@ def test_measurements_between_an_edit_and_one_undone_after_it_fit_both() -> None
     assert redone is not None
     document.apply(redone)
     assert document.state_bytes() == both
+
+
+def test_a_drawn_circle_takes_the_place_of_what_it_covers_in_one_step() -> None:
+    base = made()
+    document = base.document()
+    before = document.state_bytes()
+    particles = document.results["watershed"].particles
+    row = int(np.argmin(np.hypot(particles.x - 120, particles.y - 50)))
+    gone, n = int(particles.ids[row]), len(particles)
+    edit = do(document, circles.add(document, "watershed", Ellipse(121, 51, 15, 15)))
+    assert edit.title == "Add circle in the place of a particle"
+    after = document.results["watershed"].particles
+    assert len(after) == n
+    assert gone not in after.ids
+    drawn = after.select(after.status == Status.ADDED)
+    # It is the truth also when its agglomerate is measured again, and counts once.
+    do(document, labels.set_count(document, drawn.agglomerate.tolist(), 3))
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    patches = amendment(document, measure(task))
+    document.apply(Edit("", patches, is_by_hand=False))
+    again = document.results["watershed"].particles
+    mine = again.agglomerate == drawn.agglomerate[0]
+    assert np.count_nonzero(mine) == 3
+    assert np.count_nonzero(np.hypot(again.x - 121, again.y - 51)[mine] < 12) == 1
+    document = base.document()
+    edit = do(document, circles.add(document, "watershed", Ellipse(121, 51, 15, 15)))
+    document.apply(edit, forward=False)
+    assert document.state_bytes() == before
+
+
+def test_a_drawn_circle_leaves_what_it_hardly_covers_and_what_was_accepted() -> None:
+    document = made().document()
+    n = len(document.results["watershed"].particles)
+    do(document, circles.add(document, "watershed", Ellipse(152, 152, 8, 8)))  # in front of one of radius 22
+    assert len(document.results["watershed"].particles) == n + 1
+    particles = document.results["watershed"].particles
+    row = int(np.argmin(np.hypot(particles.x - 120, particles.y - 50)))
+    do(document, circles.accept(document, "watershed", [int(particles.ids[row])]))
+    do(document, circles.add(document, "watershed", Ellipse(121, 51, 15, 15)))
+    assert len(document.results["watershed"].particles) == n + 2
+
+
+def test_what_comes_for_agglomerates_that_did_not_change_since_is_taken() -> None:
+    base = made()
+    document = base.document()
+    one, other = id_at(document, 146, 54), id_at(document, 150, 150)
+    do(document, labels.grow(document, [one, other]))
+    task = remeasurement(document, base.micrograph, base.grey_levels)
+    assert task is not None
+    found = measure(task)
+    do(document, labels.grow(document, [one]))
+    assert document.changed_since(found.revision, [one, other]) == {one}
+    (patch,) = amendment(document, found)
+    assert patch.after.agglomerate_ids.tolist() == [other]
+    document.apply(Edit("", (patch,), is_by_hand=False))
+    assert document.stale() == {"watershed": frozenset({one})}
+
+
+def test_what_lies_far_apart_is_cut_out_apart_and_measured_as_if_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = made()
+    results = []
+    for side, n_pieces in ((512, 1), (60, 6)):
+        monkeypatch.setattr(regions, "NEIGHBOURHOOD_PX", side)
+        document = base.document()
+        do(document, labels.grow(document, document.table.ids.tolist()))
+        task = remeasurement(document, base.micrograph, base.grey_levels)
+        assert task is not None
+        assert len(task.pieces) == n_pieces
+        document.apply(Edit("", amendment(document, measure(task)), is_by_hand=False))
+        assert not document.stale()
+        results.append(document.results["watershed"])
+    one, other = results
+    for name in ("ids", "agglomerate", "status"):
+        assert np.array_equal(getattr(one.particles, name), getattr(other.particles, name))
+    for name in ("x", "y", "area_px"):  # what is counted from another corner rounds differently
+        assert getattr(one.particles, name) == pytest.approx(getattr(other.particles, name), rel=1e-9)
+    assert one.excluded == other.excluded
+    # Of more than is cut out at a time, the rest waits.
+    do(document, labels.grow(document, document.table.ids.tolist()))
+    task = remeasurement(document, base.micrograph, base.grey_levels, most_px=1)
+    assert task is not None
+    assert len(task.pieces) == 1
+    busy = task.agglomerates
+    rest = remeasurement(document, base.micrograph, base.grey_levels, busy)
+    assert rest is not None
+    assert busy | rest.agglomerates == document.stale()["watershed"]
+    assert not busy & rest.agglomerates
 
 
 def test_a_result_that_comes_too_late_is_dropped() -> None:

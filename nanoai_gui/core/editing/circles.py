@@ -15,11 +15,14 @@ from nanoai_gui.core.editing.labels import several
 from nanoai_gui.core.editing.patches import MethodPatch, ParticlePatch, Patch, ValuePatch
 from nanoai_gui.core.editing.rows import is_in, join_particles, take_result
 from nanoai_gui.core.errors import ParameterError
+from nanoai_gui.core.tem.evaluation import lens_area
 from nanoai_gui.core.tem.particles import Particles, Status
 
 OUTLINE_POINTS = 64
 """Points of the outline of an ellipse: its area is that of the ellipse to a few parts in ten thousand."""
 SMALLEST_RADIUS_PX = 0.5
+COVERED = 0.5
+"""A drawn particle stands in the place of one of which it covers a larger share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +191,40 @@ def add(
 ) -> Edit | None:
     """Add a particle; it belongs to the agglomerate under it unless one is given (0: to none).
 
-    A method that has not measured this image is added with nothing but this particle.
+    What the method found in its place goes (see :func:`replaced_by`): else it would count twice. A method
+    that has not measured this image is added with nothing but this particle.
     """
     if min(shape.a, shape.b) < SMALLEST_RADIUS_PX:
         return None
     owner = owner_at(document, shape) if agglomerate is None else agglomerate
     new = _made(document.next_particle(method), owner, shape, Status.ADDED, score)
     first = add_method_patch(document, method)
-    patch = _patch(document, method, (), new, first)
-    return Edit("Add ellipse" if len(new.outlines[0]) else "Add circle", (*first, patch))
+    gone = replaced_by(document, method, shape)
+    title = "Add ellipse" if len(new.outlines[0]) else "Add circle"
+    if gone:
+        title += f" in the place of {'a particle' if len(gone) == 1 else several(len(gone), 'particle')}"
+    return Edit(title, (*first, _patch(document, method, gone, new, first)))
+
+
+def replaced_by(document: ImageDocument, method: str, shape: Ellipse) -> list[int]:
+    """Give the particles in whose place a drawn shape stands.
+
+    Those that a method found, that nobody changed or accepted, and of which the shape covers more than half.
+    A small one drawn in front of a large one takes nothing away.
+    """
+    result = document.results.get(method)
+    if result is None or not len(result.particles):
+        return []
+    p = result.particles
+    rows = np.flatnonzero((p.status == Status.AUTO) & ~is_in(p.ids, document.accepted(method)))
+    away = np.hypot(p.x[rows] - shape.x, p.y[rows] - shape.y)
+    rows = rows[away < p.diameter_px[rows] + max(shape.a, shape.b)]
+    if not len(rows):
+        return []
+    drawn = np.full(len(rows), math.sqrt(shape.a * shape.b))
+    away = np.hypot(p.x[rows] - shape.x, p.y[rows] - shape.y)
+    common = lens_area(away, p.diameter_px[rows] / 2, drawn)
+    return [int(i) for i in p.ids[rows[common > COVERED * p.area_px[rows]]]]
 
 
 def owner_at(document: ImageDocument, shape: Ellipse) -> int:

@@ -10,12 +10,13 @@ import inspect
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
+from nanoai_gui.core.editing.circles import COVERED
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import ParticlePatch
@@ -29,10 +30,14 @@ from nanoai_gui.core.editing.rows import (
 )
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.analysis import ImageRequest, load
+from nanoai_gui.core.tem.background import Background, estimate_background
 from nanoai_gui.core.tem.micrograph import Box, Micrograph
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import SizingResult, count_particles, get_method
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.fitting.report import FitReport
 
 MARGIN_PX = 24
 """Of the image around the touched agglomerates."""
@@ -41,19 +46,18 @@ MOST_PX = 2_500_000
 NOT_ASKED = "not asked for"
 _SAME_PLACE = 0.35
 """A particle found within this share of its radius of an old one is that one, and keeps its id."""
-_COVERED = 0.5
-"""A particle that a held one covers by this share of the smaller of the two is that one."""
 
 
 @dataclass(frozen=True, eq=False)
 class GreyLevels:
     """What measuring needs besides the labels: made once for an image and its settings.
 
-    ``contrast`` as in :class:`Agglomerates`; ``edge_noise`` likewise.
+    ``contrast`` as in :class:`Agglomerates`; ``edge_noise`` and ``background`` likewise.
     """
 
     contrast: NDArray[np.float32]
     edge_noise: float
+    background: Background
 
 
 def prepare_grey_levels(
@@ -76,7 +80,8 @@ def prepare_grey_levels(
     prepared = prepare(micrograph, parameters, progress, cancelled)
     checkpoint(cancelled)
     found = label(prepared, parameters, threshold_level(prepared, parameters), progress, cancelled)
-    return GreyLevels(prepared.contrast, noise_steepness(found))
+    background = estimate_background(np.asarray(micrograph.field_pixels), found.polarity)
+    return GreyLevels(prepared.contrast, noise_steepness(found), background)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,7 @@ class MethodRequest:
     agglomerates: frozenset[int]
     held: Particles
     counts: Mapping[int, int]
+    known: FitReport | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +105,7 @@ class Piece:
 
     micrograph: Micrograph
     agglomerates: Agglomerates
+    background: Background
     methods: tuple[MethodRequest, ...]
     x0: int
     y0: int
@@ -154,6 +161,7 @@ def remeasurement(
         here = take_agglomerates(table, table.ids[rows].tolist())
         box = box_of(document, here.ids.tolist(), MARGIN_PX)
         assert box is not None
+        box = Box(box.y0, box.x0, min(box.y1, grey_levels.background.shape[0]), box.x1)
         n_px += box.shape[0] * box.shape[1]
         if pieces and n_px > most_px:
             break
@@ -171,8 +179,12 @@ def _piece(
 ) -> Piece:
     analysis = document.analysis
     assert analysis is not None
+    asked = frozenset(table.ids.tolist())
+    labels = document.labels[box.slices].copy()
+    # Neighbours that reach into the part are there too: methods look their labels up.
+    table = take_agglomerates(document.table, np.unique(labels[labels > 0]).tolist())
     agglomerates = Agglomerates(
-        labels=document.labels[box.slices].copy(),
+        labels=labels,
         ids=table.ids,
         x=table.x - box.x0,
         y=table.y - box.y0,
@@ -186,17 +198,19 @@ def _piece(
     )
     part = Micrograph(micrograph.pixels[box.slices].copy(), micrograph.name, None, micrograph.calibration)
     counts = document.counts()
-    present = frozenset(table.ids.tolist())
     methods = []
     for name, every in stale.items():
-        ids = every & present
+        ids = every & asked
         if not ids:
             continue
         parameters = analysis.settings.method_parameters.get(name) or get_method(name).Parameters()
         held = _shifted(held_particles(document, name, ids), -box.x0, -box.y0)
         own_counts = {i: n for i, n in counts.items() if i in ids}
-        methods.append(MethodRequest(name, parameters, ids, held, own_counts))
-    return Piece(part, agglomerates, tuple(methods), box.x0, box.y0)
+        known = document.results[name].fit
+        if known is not None:
+            known = replace(known, levels=known.levels[:0], extra=known.extra[:0])  # of single particles
+        methods.append(MethodRequest(name, parameters, ids, held, own_counts, known))
+    return Piece(part, agglomerates, grey_levels.background, tuple(methods), box.x0, box.y0)
 
 
 def held_particles(document: ImageDocument, method: str, agglomerates: frozenset[int]) -> Particles:
@@ -228,13 +242,17 @@ def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled
         why or ("" if int(i) in request.agglomerates else NOT_ASKED)
         for i, why in zip(table.ids, table.excluded, strict=True)
     )
-    table = replace(table, excluded=asked)
+    height, width = piece.micrograph.shape
+    background = piece.background.part(piece.y0, piece.x0, piece.y0 + height, piece.x0 + width)
+    table = replace(table, excluded=asked, background=background)
     offered = inspect.signature(method.size).parameters
     more: dict[str, Any] = {}
     if "held" in offered and len(request.held):
         more["held"] = request.held
     if "counts" in offered and request.counts:
         more["counts"] = request.counts
+    if "known" in offered:
+        more["known"] = request.known
     found = method.size(piece.micrograph, table, request.parameters, progress, cancelled, **more)
     particles = found.particles
     if "held" not in more and len(request.held):
@@ -246,7 +264,7 @@ def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled
 
 
 def _beside(particles: Particles, held: Particles) -> Particles:
-    """Leave out what a held particle covers."""
+    """Leave out what a held particle stands in the place of (see :data:`COVERED`)."""
     from nanoai_gui.core.tem.evaluation import lens_area
 
     keep = np.ones(len(particles), dtype=bool)
@@ -255,7 +273,7 @@ def _beside(particles: Particles, held: Particles) -> Particles:
         own = held.agglomerate == particles.agglomerate[i]
         away = np.hypot(held.x[own] - particles.x[i], held.y[own] - particles.y[i])
         common = lens_area(away, np.full(len(away), radius[i]), held_radius[own])
-        keep[i] = not np.any(common > _COVERED * np.minimum(particles.area_px[i], held.area_px[own]))
+        keep[i] = not np.any(common > COVERED * particles.area_px[i])
     return particles.select(keep)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nanoai_gui.core.tem.background import Background
 
 TOUCHES_BORDER = "touches border"
 """Reason of exclusion: an agglomerate cut by the border of the field of view cannot be measured whole."""
@@ -55,6 +58,8 @@ class Agglomerates:
     edge_noise
         Standard deviation of either component of the gradient that noise makes, in contrast per px, where
         only a part of the image is at hand to measure it from; ``None``: measure it.
+    background
+        That of the image in the place of this, where this is only a part of it; ``None``: estimate it.
     """
 
     labels: NDArray[np.int32]
@@ -69,6 +74,7 @@ class Agglomerates:
     contrast: NDArray[np.float32] | None = None
     status: NDArray[np.int8] | None = None
     edge_noise: float | None = None
+    background: Background | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

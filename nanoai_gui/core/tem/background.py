@@ -77,6 +77,10 @@ class Background:
         above = wide[upper - top]
         return np.asarray(above + (wide[lower - top] - above) * down[:, None], dtype=np.float32)
 
+    def part(self, y0: int, x0: int, y1: int, x1: int) -> Background:
+        """Give the background of a part of the image as one of its own."""
+        return Background(self.window(y0, x0, y1, x1).astype(np.float64), 1, (y1 - y0, x1 - x0))
+
 
 def _interpolation(
     n: int, n_blocks: int, block: int

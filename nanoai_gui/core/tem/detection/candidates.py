@@ -21,8 +21,11 @@ SAME_DISTANCE = 0.35
 """So are two centres that are closer than this share of the smaller radius, of about the same size."""
 PART = 0.6
 """Share of a candidate that must lie within a larger one to be a part of it."""
-SAME_PLACE = 0.5
-"""Centres that are closer than this share of the radius are of one particle, seen on two scales."""
+SAME_PLACE, SAME_SIZE = 0.5, 1.5
+"""Centres that are closer than this share of the radius are of one particle, seen on two scales, if the radii
+agree within this factor."""
+MUCH_SURER = 0.2
+"""Difference of scores from which the surer look decides, though the other one measures better."""
 UNEXPLAINED = 0.5
 """A candidate that is not sure is accepted if this share of it is material that no other one explains."""
 LARGEST_RADIUS_PX = 400.0
@@ -268,9 +271,10 @@ def prefer_whole(large: Candidates, small: Candidates, seen: Candidates) -> Cand
     """Join what was seen from afar with what was seen from near, where both are about the same material.
 
     A large candidate that had been ``seen`` from near too stands, with all that is before or behind it; one
-    that was seen from near only is kept.
-    Another one stands if it is surer than the near look is, on average over its area, of whatever it found
-    there (nothing counts as 0); what lies within it and is less sure then goes as a part of it.
+    that was seen from near only is kept; one that is among the ``small`` too, hardly less sure, is better
+    measured there. Another one stands if it is surer than the near look is, on average over its area, of
+    whatever it found there (nothing counts as 0); what lies within it and is less sure then goes as a part
+    of it.
     """
     gone = np.zeros(len(small), dtype=bool)
     stands = np.zeros(len(large), dtype=bool)
@@ -286,7 +290,11 @@ def prefer_whole(large: Candidates, small: Candidates, seen: Candidates) -> Cand
         shape = len(near), x.shape[1]
         within = lie_within(small, near, np.broadcast_to(x, shape), np.broadcast_to(y, shape))
         explained = (within * small.score[near, None]).max(axis=0, initial=0.0)
-        stands[k] = known[k] or large.score[k] > float(explained @ share[0])
+        alike = np.abs(np.log(small.radius[near] / large.radius[k])) < np.log(SAME_SIZE)
+        alike &= (gap[near] < SAME_PLACE * large.radius[k]) & (
+            small.score[near] > large.score[k] - MUCH_SURER
+        )
+        stands[k] = known[k] or (not alike.any() and large.score[k] > float(explained @ share[0]))
         if stands[k] and not known[k] and len(near):
             both = Candidates.joined([large.select(np.array([k])), small.select(near)])
             rows = np.arange(1, len(both))

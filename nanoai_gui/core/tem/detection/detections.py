@@ -25,6 +25,22 @@ class DetectionParameters:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the network looks at an image, so that a part of it can be looked at in the same way.
+
+    Parameters
+    ----------
+    scale
+        Px that each px of the image becomes.
+    darkest
+        Contrast that is 1 for the network.
+    """
+
+    scale: float
+    darkest: float
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """Particles the network found in one micrograph.
@@ -50,6 +66,8 @@ class Detections:
     foreground
         (height, width) float32, probability of each pixel of the whole micrograph to be particle, or
         ``None`` where it was not asked for.
+    look
+        How the image was looked at.
     """
 
     agglomerate: NDArray[np.int32]
@@ -61,10 +79,12 @@ class Detections:
     score: NDArray[np.float64]
     outlines: tuple[NDArray[np.float32], ...]
     foreground: NDArray[np.float32] | None = None
+    look: Look | None = None
 
     def __post_init__(self) -> None:
         n = len(self.x)
-        if any(len(getattr(self, f.name)) != n for f in fields(self) if f.name != "foreground"):
+        columns = (f.name for f in fields(self) if f.name not in ("foreground", "look"))
+        if any(len(getattr(self, name)) != n for name in columns):
             raise ValueError("the columns of a table of detections must have one length")
 
     def __len__(self) -> int:
@@ -74,6 +94,5 @@ class Detections:
         """Return the rows of a mask or index array."""
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
         columns = {f.name: getattr(self, f.name)[index] for f in fields(self)[:7]}
-        return Detections(
-            **columns, outlines=tuple(self.outlines[i] for i in index), foreground=self.foreground
-        )
+        outlines = tuple(self.outlines[i] for i in index)
+        return Detections(**columns, outlines=outlines, foreground=self.foreground, look=self.look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,13 @@ from nanoai_gui.core.tem.detection.candidates import (
     read_answer,
     suppress,
 )
-from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections, Look
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
 from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
 from nanoai_gui.core.tem.detection.view import Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
-from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions, star_area
+from nanoai_gui.core.tem.synthesis.contours import directions, star_area
 
 TYPICAL_RADIUS_PX = 14.0
 """The image is scaled so that the median particle has this radius for the network."""
@@ -43,8 +44,6 @@ AFAR = 0.4, 0.16
 """Scales of the looks from afar, over the usual one."""
 SEEN_WELL_PX = 9.6
 """Radius from which a particle is measured well from afar, for the network there."""
-THICK_PX = 30.0
-"""Material in which a disc of this radius, for the network, finds room is looked at again from afar."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
@@ -67,6 +66,7 @@ def detect(
     *,
     foreground: bool = False,
     network: ParticleNetwork | None = None,
+    look: Look | None = None,
 ) -> Detections:
     """Find every primary particle in the agglomerates that are to be measured.
 
@@ -82,6 +82,8 @@ def detect(
         Whether to keep the probability of each pixel to be material.
     network
         Another network than the shipped one.
+    look
+        How to look at the image, where it is a part of one that was looked at; ``None``: find out.
 
     Raises
     ------
@@ -98,11 +100,11 @@ def detect(
         return _empty(probability)
     network = network or shipped_network()
     progress(0.0, "Finding particles")
-    view = View.of(micrograph, agglomerates)
+    view = View.of(micrograph, agglomerates, look.darkest if look else 0.0)
     wanted = np.zeros(int(agglomerates.ids.max()) + 1, dtype=bool)
     wanted[agglomerates.ids[rows]] = True
     search = _Search(network, view, agglomerates.labels[: view.shape[0]], wanted, cancelled)
-    scale = _find_scale(search, parameters, part(progress, 0.0, 0.2))
+    scale = look.scale if look else _find_scale(search, parameters, part(progress, 0.0, 0.2))
     found = search.run(scale, part(progress, 0.2, 0.7), probability)
     found = _look_again(search, found, scale, parameters.least_score, part(progress, 0.7, 0.98))
     found = found.select(suppress(found))
@@ -111,7 +113,7 @@ def detect(
     checkpoint(cancelled)
     result = _assign(found, search, probability, float(network.card.get("spread_factor", 1.0)))
     progress(1.0, "Finding particles")
-    return result
+    return replace(result, look=Look(float(scale), float(view.scale)))
 
 
 class _Search:
@@ -290,15 +292,10 @@ def _look_again(
         odd = size < SMALL_PX if factor > 1 else size > large_px
         if abs(np.log(again / scale)) < 0.2:
             continue
-        places = found.select(odd & sure)
-        if not len(places) > FEW * sure.sum():
-            places = places.select(np.zeros(len(places), dtype=bool))
-        if factor < 1:
-            # Where one particle fills the view, the network may see only parts of it.
-            places = Candidates.joined([places, _thick(search, THICK_PX / scale)])
-        if not len(places):
+        if factor > 1 and not (odd & sure).sum() > FEW * sure.sum():
             continue
-        chosen = search.tiles(again, places)
+        # From afar all is looked at: what fills the view or is long may have been seen in parts only.
+        chosen = search.tiles(again, found.select(odd & sure) if factor > 1 else None)
         better = search.run(again, progress, chosen=chosen)
         # Each particle is believed on the scale that shows it better.
         looked = _in_tiles(found, [tile for tile, _ in chosen], again)
@@ -307,21 +304,9 @@ def _look_again(
         if factor > 1:
             found = Candidates.joined([found, better.select(own < SMALL_PX)])
         else:
-            large = better.select((own > large_px) & (better.score >= least))
+            large = better.select((own > SEEN_WELL_PX / factor) & (better.score >= least))
             found = prefer_whole(large.select(suppress(large)), found, seen)
     return found
-
-
-def _thick(search: _Search, radius: float) -> Candidates:
-    """Places in which a disc of this radius (px) lies wholly on material, one every so often."""
-    from scipy import ndimage
-
-    step = max(1, int(radius / 8))
-    inside = search.wanted[np.maximum(search.labels[::step, ::step], 0)]
-    deep = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] * step > radius
-    row, column = (place.astype(np.float64) * step for place in np.nonzero(deep))
-    ones = np.ones(len(row))
-    return Candidates(column, row, np.full((len(row), N_ANGLES), radius), ones, ones)
 
 
 def _in_tiles(found: Candidates, chosen: Sequence[Tile], scale: float) -> NDArray[np.bool_]:

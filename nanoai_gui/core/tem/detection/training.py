@@ -30,6 +30,8 @@ HEAD_WIDTH = 64
 UNIT_PX = 10.0
 """Logarithms of radii are about this radius while training, where floating point is finest."""
 PATCH_PX = 192
+LEAST_PASSED = 0.02
+"""Share of the beam below which noise and stray light decide what thickness would be."""
 Shares = Sequence[tuple[int, int, float]]
 CORE = 0.55
 """Depth in a particle from which on a point must know its outline."""
@@ -98,13 +100,16 @@ class Pool:
         shard["log"] = np.log(np.maximum(shard["radial"], 0.5) / UNIT_PX).astype(np.float32)
         self.shards.append(shard)
 
-    def batch(self, n: int, rng: np.random.Generator, favoured: Shares = ()) -> dict[str, NDArray[Any]]:
+    def batch(
+        self, n: int, rng: np.random.Generator, favoured: Shares = (), thickness: float = 0.0
+    ) -> dict[str, NDArray[Any]]:
         """Cut n patches: the image, and targets as maps or, of outlines, at single points.
 
         ``favoured`` says which share of them comes from which files, beside those that do so by chance:
-        (first, first after the last, share) each.
+        (first, first after the last, share) each. ``thickness`` is the share that is turned from contrast
+        into thickness.
         """
-        parts = [self._cut(rng, favoured) for _ in range(n)]
+        parts = [self._cut(rng, favoured, thickness) for _ in range(n)]
         out: dict[str, NDArray[Any]] = {
             name: np.stack([p[name] for p in parts])[:, None]
             for name in ("image", "covered", "heat", "heat_weight")
@@ -125,7 +130,7 @@ class Pool:
             draw -= share
         return 0, len(self.shards)
 
-    def _cut(self, rng: np.random.Generator, favoured: Shares) -> dict[str, NDArray[Any]]:
+    def _cut(self, rng: np.random.Generator, favoured: Shares, thickness: float) -> dict[str, NDArray[Any]]:
         shard = self.shards[int(rng.integers(*self._range(rng, favoured)))]
         scene = int(rng.integers(len(shard["image"])))
         first, last = (int(v) for v in shard["start"][scene : scene + 2])
@@ -142,6 +147,8 @@ class Pool:
         window = slice(top, top + half), slice(left, left + half)
         wide = tuple(slice(s.start * STRIDE, s.stop * STRIDE) for s in window)
         image = unpack_contrast(shard["image"][scene][wide])
+        if thickness > 0 and rng.random() < thickness:
+            image = as_thickness(image, 1 - np.exp(rng.uniform(np.log(LEAST_PASSED), np.log(0.5))))
         maps = {name: shard[name][scene][window] for name in ("covered", "owner", "depth")}
         x = shard["x"][first:last] - STRIDE * left
         y = shard["y"][first:last] - STRIDE * top
@@ -197,6 +204,16 @@ def _targets(
         "weight": (1 / n_points).astype(np.float32), "shift": shift.astype(np.float32),
         "log": log[k][:, turn], "radius": radius[k],
     }  # fmt: skip
+
+
+def as_thickness(contrast: NDArray[np.float32], darkest: float) -> NDArray[np.float32]:
+    """Turn contrast into thickness as the beam feels it, 1 where contrast is 1.
+
+    ``darkest`` is the share of the beam that is lost there. What opaque particles let pass differs by little,
+    their thickness by much.
+    """
+    passed = np.maximum(1 - np.float32(darkest) * contrast, np.float32(LEAST_PASSED))
+    return np.asarray(np.log(passed) / np.float32(np.log1p(-darkest)), dtype=np.float32)
 
 
 def vary_grey(grey: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -54,12 +54,12 @@ class View:
     scale: float
 
     @classmethod
-    def of(cls, micrograph: Micrograph, agglomerates: Agglomerates) -> View:
-        """Estimate background and scale."""
+    def of(cls, micrograph: Micrograph, agglomerates: Agglomerates, scale: float = 0.0) -> View:
+        """Estimate background and scale, where they are not known."""
         field = micrograph.field_pixels
-        background = estimate_background(np.asarray(field), agglomerates.polarity)
-        view = cls(field, background, agglomerates.polarity, 1.0)
-        return cls(field, background, agglomerates.polarity, view._darkest(agglomerates))
+        background = agglomerates.background or estimate_background(np.asarray(field), agglomerates.polarity)
+        view = cls(field, background, agglomerates.polarity, scale or 1.0)
+        return view if scale else cls(field, background, agglomerates.polarity, view._darkest(agglomerates))
 
     @property
     def shape(self) -> tuple[int, int]:

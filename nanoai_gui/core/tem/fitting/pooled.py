@@ -12,6 +12,7 @@ from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Q2, SPHE
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.groups import Part
 from nanoai_gui.core.tem.fitting.model import Model, Prior
+from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.scene import Optics
 from nanoai_gui.core.tem.fitting.solver import Fit, covariance, find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import misfits
@@ -58,6 +59,15 @@ class Physics:
     absorption_sd: float
     overlap: float
     misfit: float
+
+    @classmethod
+    def of(cls, report: FitReport) -> Physics:
+        """Take them from what was found in an image."""
+        optics = Optics(report.absorption, report.amplitude, report.blur_px)
+        return cls(
+            Kind(report.contrast_kind), optics, report.strain_sd, report.absorption_sd, report.overlap,
+            report.misfit,
+        )  # fmt: skip
 
     @property
     def columns(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,16 @@ class Starts:
         return len(self.x)
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Noise and typical contrast of an image; median and spread (of ln r) of the radii to start from (px)."""
+
+    noise: float
+    contrast: float
+    radius: float
+    spread: float
+
+
 @dataclass(frozen=True, eq=False)
 class Refined:
     """The fit of one micrograph.
@@ -85,6 +95,8 @@ class Refined:
         (n,) true for particles that are not there.
     added, added_agglomerate, added_judgement
         (m, 6), (m,): particles that were missing.
+    common
+        What else goes for all of them.
     """
 
     parameters: NDArray[np.float64]
@@ -96,11 +108,12 @@ class Refined:
     added: NDArray[np.float64]
     added_agglomerate: NDArray[np.int32]
     added_judgement: Judgement
+    common: Common | None = None
 
     def report(self, n: int, outlines_stand: bool) -> FitReport | None:
         """Sum up the fit for the result, which holds the first ``n`` particles."""
-        physics = self.physics
-        if physics is None:
+        physics, common = self.physics, self.common
+        if physics is None or common is None:
             return None
         p = np.concatenate([self.parameters[:n], self.added])
         extra = p[:, [X, Y, H]] if physics.absorption_sd else np.empty((0, 3))
@@ -116,6 +129,11 @@ class Refined:
             detection_limit_px=self.limit_px,
             levels=self.levels,
             extra=extra,
+            misfit=physics.misfit,
+            noise=common.noise,
+            typical_contrast=common.contrast,
+            typical_radius_px=common.radius,
+            radius_spread=common.spread,
         )
 
 
@@ -127,8 +145,11 @@ def refine(
     cancelled: Cancelled = never_cancelled,
     *,
     change_number: bool = False,
+    known: FitReport | None = None,
 ) -> Refined:
     """Fit all particles of a micrograph.
+
+    With ``known``, they are a part of those that it tells of, and fitted as those were.
 
     With ``change_number``, particles that are clearly missing are added and such as clearly are not there
     dropped.
@@ -151,20 +172,23 @@ def refine(
     signal = read_signal(micrograph, agglomerates)
     checkpoint(cancelled)
     layout = Layout.of(agglomerates, starts.agglomerate, starts.x, starts.y, np.exp(parameters[:, LOG_R]))
-    typical = _typical_contrast(signal, agglomerates, starts)
-    floor = MODEL_ERROR * typical
-    sample = _sample(signal, agglomerates, starts, layout, floor)
-    progress(0.05, "Finding the kind of contrast")
-    inside = sample.to_scene(parameters[sample.rows])
-    bright = signal.polarity is Polarity.BRIGHT or bool(signal.scale)
-    physics, _ = find_physics(
-        sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled
-    )
-    limit = _detection_limit(physics, signal)
+    if known is None:
+        middle = float(np.median(starts.radius))
+        spread = 1.4826 * float(np.median(np.abs(np.log(starts.radius / middle))))
+        common = Common(signal.noise, _typical_contrast(signal, agglomerates, starts), middle, spread)
+    else:
+        signal = replace(signal, noise=known.noise)
+        middle, spread = known.typical_radius_px, known.radius_spread
+        common = Common(known.noise, known.typical_contrast, middle, spread)
+    floor = MODEL_ERROR * common.contrast
+    if known is None:
+        progress(0.05, "Finding the kind of contrast")
+        physics = _physics(signal, agglomerates, starts, parameters, layout, common.contrast, cancelled)
+    else:
+        physics = Physics.of(known)
+    limit = _detection_limit(physics, signal) if known is None else known.detection_limit_px
     outcome = _Outcome(parameters, Judgement.nothing(n), np.zeros(n, dtype=bool), [], [], [], [])
     done = 0
-    middle = float(np.median(starts.radius))
-    spread = 1.4826 * float(np.median(np.abs(np.log(starts.radius / middle))))
     margin = MARGIN_PX + int(np.ceil(physics.optics.blur_px))
     step = share(progress, 0.2, 1.0)
     revised = change_number and physics.tells_number
@@ -189,7 +213,24 @@ def refine(
         added=np.concatenate(outcome.added),
         added_agglomerate=np.concatenate(outcome.added_agglomerate),
         added_judgement=Judgement.joined(outcome.added_judgement),
+        common=common,
     )
+
+
+def _physics(
+    signal: Signal,
+    agglomerates: Agglomerates,
+    starts: Starts,
+    parameters: NDArray[np.float64],
+    layout: Layout,
+    typical: float,
+    cancelled: Cancelled,
+) -> Physics:
+    """Find what all particles share on a handful of agglomerates."""
+    sample = _sample(signal, agglomerates, starts, layout, MODEL_ERROR * typical)
+    inside = sample.to_scene(parameters[sample.rows])
+    bright = signal.polarity is Polarity.BRIGHT or bool(signal.scale)
+    return find_physics(sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled)[0]
 
 
 @dataclass(frozen=True, eq=False)

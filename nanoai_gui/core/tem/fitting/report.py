@@ -39,6 +39,14 @@ class FitReport:
         (m, 2): agglomerate and the background beside it, as a contrast.
     extra
         (n, 3): x, y and ln absorption of particles that absorb unlike the others.
+    misfit
+        What the model leaves unexplained of a typical particle.
+    noise, typical_contrast
+        Of a px of background, and of the middle of a particle; 0: not known (of an older version).
+    typical_radius_px, radius_spread
+        Median, and standard deviation of the logarithm, of the radii that the network found.
+    network_scale, network_contrast
+        See :class:`~nanoai_gui.core.tem.detection.detections.Look`.
     """
 
     contrast_kind: str
@@ -52,6 +60,18 @@ class FitReport:
     detection_limit_px: float
     levels: NDArray[np.float64]
     extra: NDArray[np.float64]
+    misfit: float = 0.0
+    noise: float = 0.0
+    typical_contrast: float = 0.0
+    typical_radius_px: float = 0.0
+    radius_spread: float = 0.0
+    network_scale: float = 0.0
+    network_contrast: float = 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a part of the image can be measured by it as the image was."""
+        return min(self.noise, self.typical_contrast, self.typical_radius_px, self.network_scale) > 0
 
     def in_short(self) -> str:
         """Say in two or three words what particles were measured as."""

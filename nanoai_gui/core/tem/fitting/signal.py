@@ -62,7 +62,7 @@ def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
     from scipy import ndimage
 
     polarity = agglomerates.polarity
-    background = estimate_background(micrograph.field_pixels, polarity)
+    background = agglomerates.background or estimate_background(micrograph.field_pixels, polarity)
     lowest, typical = float(background.grid.min()), float(np.median(background.grid))
     # As in the segmentation: an offset may have been taken off, and a quotient would blow up.
     scale = 0.0

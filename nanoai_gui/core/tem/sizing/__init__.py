@@ -17,11 +17,14 @@ It may also have
     holds only those (without it, what covers a particle that stays is left out afterwards);
 ``size(..., counts=None)``
     a mapping of agglomerates to numbers of particles that a person gave, held ones included;
+``size(..., known=None)``
+    the :class:`FitReport` of the image, where what is given is only a part of it;
 ``BY_HAND = True``
     if it never measures by itself.
 
 Every method must give the same for an agglomerate whether it is called on the whole image or on a part of it
-with that agglomerate and the background around.
+with that agglomerate and the background around (what it takes from the image as a whole is then given to it,
+see :class:`~nanoai_gui.core.tem.agglomerates.Agglomerates`).
 
 Adding a method is adding a module and its name to :data:`METHOD_MODULES`.
 """

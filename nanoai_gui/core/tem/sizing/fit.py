@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress, part
 from nanoai_gui.core.parameters import check, parameter
 from nanoai_gui.core.tem.agglomerates import Agglomerates
-from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
+from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections, Look
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.fitting.refine import Refined
+    from nanoai_gui.core.tem.fitting.report import FitReport
 
 NAME = "fit"
 TITLE = "Network and fit"
 SUMMARY = "A network finds every particle and its outline; a physical fit then measures overlapping spheres."
 
 _SAME = 0.5
-"""A particle of which a held one covers this share (of the smaller) is that one."""
+"""A particle of which a held one covers a larger share is that one."""
 _LARGEST_CHANGE = 0.35
 """A fit that changes ln r, or moves the centre (in radii), by more has found another particle ..."""
 _NETWORK_SD = 4.0
@@ -75,6 +76,7 @@ def size(
     cancelled: Cancelled = never_cancelled,
     held: Particles | None = None,
     counts: Mapping[int, int] | None = None,
+    known: FitReport | None = None,
 ) -> SizingResult:
     """Measure the primary particles.
 
@@ -86,6 +88,8 @@ def size(
     counts
         Number of particles that a person gave for an agglomerate, held ones included: of more, those of
         which the network is surest are kept.
+    known
+        What was found in the image of which this is a part: it is measured in the same way.
 
     Raises
     ------
@@ -96,15 +100,18 @@ def size(
     from nanoai_gui.core.tem.detection.search import detect
 
     check(parameters)
-    found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled)
+    known = known if known is not None and known.is_whole else None
+    look = None if known is None else Look(known.network_scale, known.network_contrast)
+    found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled, look=look)
     checkpoint(cancelled)
     held = Particles.empty() if held is None else held
     found = _beside(found, held)
     found = _limited(found, held, counts or {})
     fitting = part(progress, 0.4, 1.0)
     result = measure(
-        micrograph, agglomerates, found, parameters, held, fitting, cancelled, fixed_number=bool(counts)
-    )
+        micrograph, agglomerates, found, parameters, held, fitting, cancelled,
+        fixed_number=bool(counts), known=known,
+    )  # fmt: skip
     return replace(result, model=describe_network(shipped_network()))
 
 
@@ -118,6 +125,7 @@ def measure(
     cancelled: Cancelled = never_cancelled,
     *,
     fixed_number: bool = False,
+    known: FitReport | None = None,
 ) -> SizingResult:
     """Fit what was found, and take from the fit what it describes.
 
@@ -129,6 +137,8 @@ def measure(
         Particles that take part unchanged; they are not part of the result.
     fixed_number
         A person gave the number of particles: none is added or dropped.
+    known
+        See :func:`size`.
     """
     particles = _from_network(found)
     if not len(found) or not parameters.refine:
@@ -144,19 +154,26 @@ def measure(
     )
     refined = refine(
         micrograph, agglomerates, starts, progress, cancelled,
-        change_number=parameters.change_number and not fixed_number,
+        change_number=parameters.change_number and not fixed_number, known=known,
     )  # fmt: skip
     believed = _believed(found, refined, parameters)
-    stand = bool(np.mean(~believed) > _MOST_FLAGGED)
+    stand = bool(np.mean(~believed) > _MOST_FLAGGED) if known is None else known.outlines_stand
     if stand:
         # The model is wrong for this image: what it says of the number of particles counts for nothing.
         return replace(
-            SizingResult.from_particles(NAME, agglomerates, particles), fit=refined.report(len(found), stand)
+            SizingResult.from_particles(NAME, agglomerates, particles), fit=_report(refined, found, stand)
         )
     particles = replace(_from_fit(particles, refined, believed), flagged=~believed)
     particles = _with_added(particles.select(~refined.dropped[: len(found)]), refined, parameters)
     result = SizingResult.from_particles(NAME, agglomerates, particles)
-    return replace(result, fit=refined.report(len(found), stand))
+    return replace(result, fit=_report(refined, found, stand))
+
+
+def _report(refined: Refined, found: Detections, stand: bool) -> FitReport | None:
+    report, look = refined.report(len(found), stand), found.look
+    if report is None or look is None:
+        return report
+    return replace(report, network_scale=look.scale, network_contrast=look.darkest)
 
 
 def _from_network(found: Detections) -> Particles:
@@ -237,7 +254,7 @@ def _beside(found: Detections, held: Particles) -> Detections:
     for x, y, area in zip(held.x, held.y, held.area_px, strict=True):
         away = np.hypot(found.x - x, found.y - y)
         common = lens_area(away, found.radius_px, np.full(len(found), np.sqrt(area / np.pi)))
-        keep &= common < _SAME * np.minimum(found.area_px, area)
+        keep &= common <= _SAME * found.area_px
     return found.select(keep)
 
 
