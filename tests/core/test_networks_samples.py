@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,20 @@ import pytest
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.jobs import WorkerPool
+from nanoai_gui.core.tem.features import get_feature_set
 from nanoai_gui.core.tem.networks.make import BATCH, choose_features, gather_samples
 from nanoai_gui.core.tem.networks.samples import (
     LARGEST_COUNT,
+    LEAST_SHOWN,
     Samples,
     TrainingPopulation,
     draw_spec,
     make_samples,
+    samples_of,
+    shown,
 )
-from nanoai_gui.core.tem.synthesis import ContrastKind, Shape
+from nanoai_gui.core.tem.segmentation import segment
+from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, TrueParticles, make_image
 from tests.networks_made import plain_samples
 
 SMALL = TrainingPopulation(smallest_gmd_px=10, largest_gmd_px=14)
@@ -58,9 +64,35 @@ def test_the_truth_fits_the_silhouettes(two_images: Samples) -> None:
     # A silhouette is the union of its particles: no smaller than the largest, no larger than their sum,
     # but for the blurred rim.
     assert (few.areas[:, 0] < 1.35).all()
-    assert (few.areas.sum(axis=1) > 0.75).all()
+    # Particles that are hidden but for a rim do not count.
+    assert (few.areas.sum(axis=1) > 0.6).all()
+    assert np.mean(few.areas.sum(axis=1) > 0.8) > 0.97
     singles = few.areas[few.count == 1, 0]
     assert np.median(singles) == pytest.approx(1, abs=0.15)
+
+
+def test_an_opaque_particle_counts_only_if_it_shows() -> None:
+    silhouette = SynthesisSpec(
+        width_px=512, height_px=512, gmd_px=24, gsd=1.6, min_particles=5, coverage_percent=25, overlap=0.3,
+        contrast_kind=ContrastKind.SILHOUETTE, contrast=0.9,
+    )  # fmt: skip
+    counts = []
+    for kind in (ContrastKind.SILHOUETTE, ContrastKind.MASS):
+        image = make_image(dataclasses.replace(silhouette, contrast_kind=kind, contrast=0.6), 5)
+        found = segment(image.micrograph)
+        samples = samples_of(image, found, get_feature_set("region-13"), 0)
+        hidden = image.truth.visible_fraction < LEAST_SHOWN
+        assert hidden.sum() > 5
+        counts.append(samples.count)
+    silhouettes, translucent = counts
+    assert (translucent == 5).all()
+    assert silhouettes.min() < 5 and silhouettes.max() == 5
+
+
+def test_of_particles_that_hide_each_other_the_largest_counts() -> None:
+    row = np.array([[1, 50, 50, 0, 400, 0], [1, 51, 50, 9, 420, 0.1], [1, 80, 50, 0, 300, 0.9],
+                    [2, 51, 50, 0, 100, 0.0]])  # fmt: skip
+    assert shown(TrueParticles.from_rows([row])).tolist() == [False, True, True, True]
 
 
 def test_features_of_a_part_are_columns_of_the_whole(two_images: Samples) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.features.measures import Cut, quantile
-from nanoai_gui.core.tem.smoothing import smooth
+from nanoai_gui.core.tem.smoothing import smooth_small
 
 RINGS = (0.1, 0.14, 0.19, 0.26, 0.36, 0.5)
 """Radii of the circles that are looked for, in area-equivalent diameters, up to a single sphere's."""
@@ -44,7 +44,7 @@ def explained(cut: Cut) -> dict[str, float]:
     factor = float(np.dot(predicted, depth)) / norm if norm > 0 else 0.0
     residual = np.zeros_like(model)
     residual[cut.mask] = depth - np.float32(factor) * predicted
-    left = smooth(residual, max(0.04 * cut.scale, 0.7))[cut.mask]
+    left = smooth_small(residual, max(0.04 * cut.scale, 0.7))[cut.mask]
     total = max(float(np.dot(depth, depth)), 1e-6)
     ordered = np.sort(left)
     return {
@@ -92,8 +92,8 @@ def rings(cut: Cut) -> dict[str, float]:
     half = len(RINGS) // 2
     small, large = 1.0, max(0.05 * d / cell, 1.2)
     # Of all votes that fall around a centre, the sum within about two standard deviations.
-    votes[:half] = smooth(votes[:half], small) * np.float32(4 * np.pi * small**2)
-    votes[half:] = smooth(votes[half:], large) * np.float32(4 * np.pi * large**2)
+    votes[:half] = smooth_small(votes[:half], small) * np.float32(4 * np.pi * small**2)
+    votes[half:] = smooth_small(votes[half:], large) * np.float32(4 * np.pi * large**2)
     out = {f"ring {ring:g}": float(v.max()) for ring, v in zip(RINGS, votes, strict=True)}
     found, scores = _pick(votes, d / cell)
     out["rings"] = float(len(found))
@@ -111,17 +111,22 @@ def _pick(votes: NDArray[np.float32], d: float) -> tuple[list[float], list[float
     score = votes.ravel()[places]
     ring, place = np.divmod(places, votes[0].size)
     y, x = (v.astype(np.float32) for v in np.divmod(place, votes.shape[2]))
+    reach = (_REACH * np.float32(d)) ** 2
     radii: list[float] = []
     scores: list[float] = []
     while len(score) and len(radii) < _MOST_RINGS:
         best = int(score.argmax())
+        if score[best] <= 0:
+            break
         k = int(ring[best])
         radii.append(RINGS[k])
         scores.append(float(score[best]))
         # Smaller circles may lie on top of it, but not around the same centre.
-        reach = (_REACH[k] * d) ** 2
-        left = (y - y[best]) ** 2 + (x - x[best]) ** 2 >= reach[ring]
-        score, ring, y, x = score[left], ring[left], y[left], x[left]
+        dy, dx = y - y[best], x - x[best]
+        dy *= dy
+        dx *= dx
+        dy += dx
+        score[dy < reach[k][ring]] = 0
     return radii, scores
 
 

@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.tem.smoothing import smooth
+from nanoai_gui.core.tem.smoothing import smooth, smooth_small
 
 N_SUMMITS = 5
 """Summits of the distance map that are described one by one: as many as the networks count."""
 _ANGLE = 2 * np.pi / 64
 _DIRECTIONS = np.stack([np.cos(_ANGLE * np.arange(64)), np.sin(_ANGLE * np.arange(64))])
-_DEEPEST = 6.0
+_DEEPEST = 3.0
 """Optical depth (e-fold) at which the transmitted beam drowns in noise: deeper is cut to it."""
 
 
@@ -64,7 +64,7 @@ class Cut:
     @cached_property
     def pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows and columns of the pixels of the agglomerate."""
-        y, x = np.nonzero(self.mask)
+        y, x = np.divmod(np.flatnonzero(self.mask), self.mask.shape[1])
         return y, x
 
     @cached_property
@@ -94,11 +94,11 @@ class Cut:
 
         distance, r = self.distance, self.scale / 2
         smoothed = smooth(distance, 0.7)
-        peak = (ndimage.maximum_filter(smooth, size=3) == smoothed) & (distance > 0.15 * r)
+        peak = (ndimage.maximum_filter(smoothed, size=3) == smoothed) & (distance > 0.15 * r)
         if not peak.any():
             # A thin ring or thread: its widest place is all there is.
             peak = distance == distance.max()
-        y, x = np.nonzero(peak)
+        y, x = np.divmod(np.flatnonzero(peak), peak.shape[1])
         order = np.argsort(-distance[y, x], kind="stable")
         y, x = y[order], x[order]
         radius = distance[y, x]
@@ -239,7 +239,7 @@ def outline(cut: Cut) -> dict[str, float]:
     out: dict[str, float] = {}
     mask = cut.mask.astype(np.float32)
     for name, width in (("fine", 0.06), ("coarse", 0.14)):
-        blurred = smooth(mask, max(width * cut.scale, 1.0), "constant", truncate=2.5)
+        blurred = smooth_small(mask, max(width * cut.scale, 1.0), "constant", truncate=2.5)
         share = np.sort(blurred[cut.rim])
         for q in (0.1, 0.5, 0.9):
             out[f"{name} curvature {q:.0%}"] = quantile(share, q)

@@ -103,11 +103,11 @@ _ALL: tuple[Feature, ...] = (
 )  # fmt: skip
 _BY_NAME = {f.name: f for f in _ALL}
 
-_RICH = FeatureSet("rich", 2, f"{len(_ALL)} features", _ALL)
+_RICH = FeatureSet("rich", 3, f"{len(_ALL)} features", _ALL)
 
 _REGION_13 = FeatureSet(
     "region-13",
-    1,
+    2,
     "13 features",
     tuple(
         _BY_NAME[name]

@@ -17,20 +17,25 @@ from nanoai_gui.core.tem.features import extract, get_feature_set
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.agglomerates import Agglomerates
-    from nanoai_gui.core.tem.synthesis import SynthesisSpec, SyntheticImage
+    from nanoai_gui.core.tem.features import FeatureSet
+    from nanoai_gui.core.tem.synthesis import SynthesisSpec, SyntheticImage, TrueParticles
 
 LARGEST_COUNT = 5
 """Primary particles up to which the networks tell number and areas."""
 CROWDED = 15
 """Largest agglomerates shown to the network that recognises what is too many."""
-CLEAR_SHARE, OPAQUE_SHARE = 0.5, 0.3
+CLEAR_SHARE, OPAQUE_SHARE = 0.52, 0.36
 """Shares of the training images that show particles as a careful operator takes them, and opaque powders;
 the others have all that can go wrong."""
 CLEAR_SPHERES = 0.7
 """Share of the clear images that hold spheres, whatever was drawn."""
 LEAST_SEEN = 0.75
 """Intersection over union of found and true silhouette below which an agglomerate is no training sample."""
+LEAST_SHOWN, OPAQUE_CONTRAST = 0.25, 0.9
+"""Of an opaque particle, at least this share of the outline must stick out: nobody can know of the others,
+and a network that has to guess them finds too many everywhere. Opaque is flat, or darker than this."""
 _WIDTH_PX = 512
+_POINTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class TrainingPopulation:
         False, "Spheres only", help="Leave out ellipsoids, rounded polyhedra and rods."
     )
     crowded_share: float = parameter(
-        0.2, "Share of larger agglomerates", minimum=0.05, maximum=0.6, step=0.05,
+        0.28, "Share of larger agglomerates", minimum=0.05, maximum=0.6, step=0.05,
         help="Images whose agglomerates hold 6 to 15 particles; they teach what to leave out.",
     )  # fmt: skip
 
@@ -177,11 +182,17 @@ def make_samples(
         checkpoint(cancelled)
         progress(done / len(images), "Making agglomerates")
         image = make_image(draw_spec(population, seed, index), seed * 1_000_003 + index, cancelled)
-        agglomerates = segment(image.micrograph)
-        table = extract(agglomerates, feature_set)
-        owner = true_owner(image, agglomerates)[agglomerates.measured]
-        parts.append(_with_truth(image, table.values, table.scale_px, owner, index))
+        parts.append(samples_of(image, segment(image.micrograph), feature_set, index))
     return Samples.concatenate(parts)
+
+
+def samples_of(
+    image: SyntheticImage, agglomerates: Agglomerates, feature_set: FeatureSet, index: int
+) -> Samples:
+    """Describe the agglomerates found in synthetic image number ``index``, with the truth of each."""
+    table = extract(agglomerates, feature_set)
+    owner = true_owner(image, agglomerates)[agglomerates.measured]
+    return _with_truth(image, table.values, table.scale_px, owner, index)
 
 
 def true_owner(image: SyntheticImage, agglomerates: Agglomerates) -> NDArray[np.int32]:
@@ -211,6 +222,33 @@ def true_owner(image: SyntheticImage, agglomerates: Agglomerates) -> NDArray[np.
     return owner
 
 
+def is_opaque(spec: SynthesisSpec) -> bool:
+    """Whether nothing shows through the particles of a synthetic image."""
+    from nanoai_gui.core.tem.synthesis import ContrastKind
+
+    return spec.contrast_kind is ContrastKind.SILHOUETTE or spec.contrast >= OPAQUE_CONTRAST
+
+
+def shown(truth: TrueParticles) -> NDArray[np.bool_]:
+    """Tell which opaque particles stick out from behind the others by :data:`LEAST_SHOWN`.
+
+    Of particles that hide each other, the larger ones stay; those are taken for circles.
+    """
+    keep = truth.visible_fraction >= LEAST_SHOWN
+    radius = truth.diameter_px / 2
+    # Points spread evenly over a disc (H. Vogel, Math. Biosci. 44 (1979) 179).
+    n = np.arange(_POINTS) + 0.5
+    angle = np.pi * (3 - np.sqrt(5)) * n
+    disc = np.sqrt(n / _POINTS)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    place = np.column_stack([truth.x_px, truth.y_px])
+    for row in sorted(np.flatnonzero(~keep), key=lambda i: -radius[i]):
+        others = np.flatnonzero(keep & (truth.agglomerate == truth.agglomerate[row]))
+        points = place[row] + radius[row] * disc
+        away = np.linalg.norm(points[:, None] - place[others], axis=2)
+        keep[row] = (away > radius[others]).all(axis=1).mean() >= LEAST_SHOWN
+    return keep
+
+
 def _with_truth(
     image: SyntheticImage,
     features: NDArray[np.float64],
@@ -219,12 +257,15 @@ def _with_truth(
     index: int,
 ) -> Samples:
     truth = image.truth
+    belongs = truth.agglomerate
+    if is_opaque(image.spec):
+        belongs = np.where(shown(truth), belongs, 0)
     keep = owner > 0
     features, scale_px, owner = features[keep], scale_px[keep], owner[keep]
-    count = np.array([np.count_nonzero(truth.agglomerate == o) for o in owner], dtype=np.int32)
+    count = np.array([np.count_nonzero(belongs == o) for o in owner], dtype=np.int32)
     areas = np.zeros((len(owner), LARGEST_COUNT))
     for row, (o, n) in enumerate(zip(owner, count, strict=True)):
         if n <= LARGEST_COUNT:
-            own = np.sort(truth.area_px[truth.agglomerate == o])[::-1]
+            own = np.sort(truth.area_px[belongs == o])[::-1]
             areas[row, :n] = own / (np.pi / 4 * scale_px[row] ** 2)
     return Samples(features, scale_px, count, areas, np.full(len(owner), index, dtype=np.int64))

@@ -401,7 +401,7 @@ class _Trainer:
         common: dict[str, Any] = {
             "hidden_layer_sizes": (nodes,),
             "activation": "tanh",
-            "batch_size": int(np.clip(len(x) // 40, 16, 256)),
+            "batch_size": int(np.clip(len(x) // 40, 16, 512)),
             # Far apart, so that the starts of one seed are never those of the next.
             "random_state": (s.seed + 1_000_003 * start) % 2**32,
             "alpha": s.decay,

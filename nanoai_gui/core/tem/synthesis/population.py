@@ -54,22 +54,27 @@ def opaque_powder(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpe
     """Draw an image of an opaque powder: angular or elongated crystals on the film, many of them single.
 
     Where nothing shows through, an elongated particle and two that overlap differ by their outlines alone.
-    A tenth of the images holds nothing but single particles.
+    Small agglomerates are commoner than large ones: some images hold nothing but single particles, others
+    none of more than two or three.
     """
-    if rng.random() < 0.1:
-        spec = dataclasses.replace(spec, min_particles=1, max_particles=1)
-    saturated = rng.random() < 0.5
-    contrast = float(rng.uniform(0.9, 0.99) if saturated else rng.uniform(0.35, 0.99))
+    most = int(rng.choice((1, 2, 3, spec.max_particles), p=(0.12, 0.12, 0.16, 0.6)))
+    if spec.min_particles == 1 and most < spec.max_particles:
+        spec = dataclasses.replace(spec, max_particles=most)
+    saturated = rng.random() < 0.7
+    # From 2.4 to 4.6 e-folds: hardly anything passes the middle.
+    contrast = float(-np.expm1(-rng.uniform(2.4, 4.6)) if saturated else rng.uniform(0.35, 0.99))
     shapes = (Shape.POLYHEDRON, Shape.POLYHEDRON, Shape.MIXED, Shape.ELLIPSOID, Shape.ROD)
     return dataclasses.replace(
         spec,
         shape=shapes[rng.integers(len(shapes))],
         aspect_ratio=float(1.1 + min(rng.exponential(0.45), 2.0)),
-        flatness=float(min(rng.uniform(0.3, 1.3), 1.0)),
+        flatness=float(min(rng.uniform(0.6, 1.4), 1.0)),
         overlap=float(rng.uniform(*OVERLAP_RANGE)),
+        # Twins and steps of a crystal make notches that are no contact of two particles.
+        roughness=float(max(rng.uniform(-0.04, 0.08), 0.0)),
         contrast_kind=ContrastKind.MASS if saturated else ContrastKind.SILHOUETTE,
         contrast=contrast,
-        stray_percent=float(max(rng.uniform(-40, 50), 0.0)) if saturated else 0.0,
+        stray_percent=float(max(rng.uniform(-60, 40), 0.0)) if saturated else 0.0,
         defocused=bool(rng.random() < 0.15),
         dose=float(np.exp(rng.uniform(np.log(100), np.log(DOSE_RANGE[1])))),
         film_percent=float(rng.exponential(0.8)),
