@@ -31,6 +31,9 @@ Loss = Callable[[str, int, float, float], None]
 PNC_NODES = 39
 GATE_NODES = 80
 """Hidden nodes of the network that recognises larger agglomerates, of which the paper tells nothing."""
+CLEARLY_MORE = 8
+"""It learns from agglomerates of up to five and of at least this many: what lies between can hardly be told
+from five, and takes the network's attention from what can."""
 PAR_NODES = (11, 24, 48, 124)
 """Hidden nodes tried for every PAR-ANN: the paper's range of 11 to 124."""
 TYPICAL = (0.05, 0.95)
@@ -177,9 +180,8 @@ def train(
     progress(0.0, "Training the network that counts")
     pnc, _ = trainer.fit("PNC", few, samples.count - 1, s.pnc_nodes, part(progress, 0.0, 0.25))
     progress(0.25, "Training the network that recognises larger agglomerates")
-    gate, _ = trainer.fit(
-        "Gate", np.ones_like(few), (~few).astype(int), GATE_NODES, part(progress, 0.25, 0.45)
-    )
+    clear = few | (samples.count >= CLEARLY_MORE)
+    gate, _ = trainer.fit("Gate", clear, (~few).astype(int), GATE_NODES, part(progress, 0.25, 0.45))
     threshold = _gate_threshold(gate, samples, parts, s)
 
     par: list[Perceptron] = []
@@ -272,7 +274,7 @@ def evaluate(
     np.add.at(confusion, (own.count - 1, free.count - 1), 1)
     there = own.areas > 0
     z = np.log(own.areas[there] / given.shares[there]) / given.errors[there]
-    many = samples.features[parts.test & (samples.count >= 8)]
+    many = samples.features[parts.test & (samples.count >= CLEARLY_MORE)]
     return TrainingReport(
         n=(int(parts.training.sum()), int(parts.validation.sum()), int(parts.test.sum())),
         confusion=confusion,
@@ -306,9 +308,11 @@ def _measured(report: TrainingReport) -> dict[str, Any]:
 
 def _check_enough(samples: Samples, parts: Split) -> None:
     for mask in (parts.training, parts.validation, parts.test):
-        counts = np.bincount(np.minimum(samples.count[mask], LARGEST_COUNT + 1), minlength=LARGEST_COUNT + 2)[
-            1:
-        ]
+        own = samples.count[mask]
+        counts = np.append(
+            np.bincount(own[own <= LARGEST_COUNT], minlength=LARGEST_COUNT + 1)[1:],
+            np.count_nonzero(own >= CLEARLY_MORE),
+        )
         if counts.min() < FEWEST_PER_COUNT // (1 if mask is parts.training else 8):
             raise ParameterError(
                 f"{len(samples)} agglomerates are too few to train on: some numbers hardly occur.",
