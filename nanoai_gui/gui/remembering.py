@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QMainWindow
+from PySide6.QtCore import QByteArray, QObject, QTimer
+from PySide6.QtWidgets import QMainWindow, QSplitter
 
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.placing import place, place_of
@@ -24,11 +25,9 @@ SAVE_DELAY_MS = 2000
 class Page(Protocol):
     """What has dividers that a person may have moved."""
 
-    def save_layout(self) -> dict[str, bytes]:
-        """Give their positions by name."""
-
-    def restore_layout(self, state: dict[str, bytes]) -> None:
-        """Put them back."""
+    @property
+    def splitters(self) -> Mapping[str, QSplitter]:
+        """The dividers by name; no two pages have one of the same name."""
 
 
 class Remembering(QObject):
@@ -68,8 +67,9 @@ class Remembering(QObject):
 
     def attach(self, page: Page) -> None:
         """Put the dividers of a page back, and remember them from now on."""
-        kept = self._store.values.layout
-        page.restore_layout({k: base64.b64decode(v, validate=False) for k, v in kept.items()})
+        for name, state in self._store.values.layout.items():
+            if name in page.splitters:
+                page.splitters[name].restoreState(QByteArray(base64.b64decode(state)))
         self._pages.append(page)
 
     def save_soon(self) -> None:
@@ -87,8 +87,8 @@ class Remembering(QObject):
         values.contrast_kept = self._tab.contrast.keep.isChecked()
         values.methods = list(self._session.settings.methods)
         for page in self._pages:
-            layout = page.save_layout()
-            values.layout |= {k: base64.b64encode(v).decode("ascii") for k, v in layout.items()}
+            for name, splitter in page.splitters.items():
+                values.layout[name] = base64.b64encode(splitter.saveState().data()).decode("ascii")
         self._store.save()
 
 

@@ -12,8 +12,8 @@ from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QRubberBand, QSizePolicy, QWidget
 
 from nanoai_gui.core.spectra.pca import PrincipalComponents
-from nanoai_gui.gui.spectra.still_plot import StillPlot
 from nanoai_gui.gui.theme import BLUE, SKY_BLUE, VERMILLION
+from nanoai_gui.gui.widgets.still_plot import ColumnPlot
 
 SHARE = 0.95
 NEAR_PX = 9.0
@@ -24,7 +24,7 @@ MOST, REACH = 5.0, 1.0
 """So many percent at either end may lie outside, if they are farther from the crowd than its width."""
 
 
-class ScreePlot(StillPlot):
+class ScreePlot(ColumnPlot):
     """Share of the variance of each component, their sum, and the line at 95 %."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -67,7 +67,7 @@ class ScreePlot(StillPlot):
         self._word.setColor(VERMILLION)
 
 
-class LoadingsPlot(StillPlot):
+class LoadingsPlot(ColumnPlot):
     """Loadings of two components along the Raman shift."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -104,7 +104,7 @@ class LoadingsPlot(StillPlot):
         return SKY_BLUE if self.theme.is_dark else BLUE, VERMILLION
 
 
-class ScorePlot(StillPlot):
+class ScorePlot(ColumnPlot):
     """Scores of two components; a click chooses a point, a drag all within a rectangle.
 
     Ctrl or Shift adds to what is chosen.

@@ -6,7 +6,9 @@ itself and is plugged in with :meth:`SpectraTab.add_panel`.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QStackedWidget, QTabWidget, QWidget
 
 from nanoai_gui.gui.jobs import JobRunner
@@ -19,7 +21,7 @@ from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.set_list import SetList
 from nanoai_gui.gui.spectra.spectra_table import SpectraTable
 from nanoai_gui.gui.spectra.spectrum_panel import SpectrumPanel
-from nanoai_gui.gui.widgets.layout import GRID, column
+from nanoai_gui.gui.widgets.layout import GRID, column, splitter
 
 LIST_WIDTH, SIDE_WIDTH = 216, 392
 WELCOME = "Open or drop Raman spectra and maps to begin."
@@ -105,15 +107,10 @@ class SpectraTab(QWidget):
             if self.panels.tabText(i) == title:
                 self.panels.setCurrentIndex(i)
 
-    def save_layout(self) -> dict[str, bytes]:
-        """Give the positions of the dividers."""
-        return {name: bytes(splitter.saveState().data()) for name, splitter in self._splitters.items()}
-
-    def restore_layout(self, state: dict[str, bytes]) -> None:
-        """Put the dividers back; what does not fit is ignored."""
-        for name, splitter in self._splitters.items():
-            if name in state:
-                splitter.restoreState(QByteArray(state[name]))
+    @property
+    def splitters(self) -> Mapping[str, QSplitter]:
+        """The dividers whose places are remembered, by name."""
+        return self._splitters
 
     def shut_down(self) -> None:
         """Stop what runs; nothing may be shown after this."""
@@ -122,15 +119,15 @@ class SpectraTab(QWidget):
         self.learning.shut_down()
 
     def _lay_out(self) -> None:
-        left = _splitter(Qt.Orientation.Vertical, (self.list, 3), (self.regions, 2))
-        self._plots = _splitter(Qt.Orientation.Vertical, (self.map, 3), (self.spectrum, 2))
+        left = splitter(Qt.Orientation.Vertical, (self.list, 3), (self.regions, 2))
+        self._plots = splitter(Qt.Orientation.Vertical, (self.map, 3), (self.spectrum, 2))
         welcome = QLabel(WELCOME)
         welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
         welcome.setMargin(GRID)
         self._middle = QStackedWidget()
         self._middle.addWidget(welcome)
         self._middle.addWidget(self._plots)
-        across = _splitter(Qt.Orientation.Horizontal, (left, 0), (self._middle, 1), (self.panels, 0))
+        across = splitter(Qt.Orientation.Horizontal, (left, 0), (self._middle, 1), (self.panels, 0))
         across.setSizes([LIST_WIDTH, 10_000, SIDE_WIDTH])
         self._plots.setSizes([560, 440])
         left.setMinimumWidth(150)
@@ -145,14 +142,3 @@ class SpectraTab(QWidget):
         self.map.setVisible(has_map)
         self.regions.setVisible(has_map)
         self.readout.setText("")
-
-
-def _splitter(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
-    """Put widgets side by side, each with its share of new room."""
-    splitter = QSplitter(orientation)
-    splitter.setChildrenCollapsible(False)
-    splitter.setHandleWidth(5)
-    for i, (widget, stretch) in enumerate(parts):
-        splitter.addWidget(widget)
-        splitter.setStretchFactor(i, stretch)
-    return splitter

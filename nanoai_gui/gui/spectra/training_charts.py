@@ -13,17 +13,17 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nanoai_gui.core.spectra.tasks import LossCurve
-from nanoai_gui.gui.spectra.still_plot import StillPlot
 from nanoai_gui.gui.theme import BLUE, SKY_BLUE, VERMILLION, tokens
 from nanoai_gui.gui.widgets.layout import GRID, HALF
 from nanoai_gui.gui.widgets.numbers import grouped
+from nanoai_gui.gui.widgets.still_plot import ColumnPlot
 
 MOST_EARLIER = 40
 """Curves of networks trained before that stay visible."""
 TRUE_CLASS = "True class"
 
 
-class LossPlot(StillPlot):
+class LossPlot(ColumnPlot):
     """Cross-entropy against the epoch: the network that learns now, and faintly those before it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -75,12 +75,14 @@ class LossPlot(StillPlot):
             self._now.setPen(pg.mkPen(SKY_BLUE if self.theme.is_dark else BLUE, width=2))
 
 
-class ReliabilityPlot(StillPlot):
+class ReliabilityPlot(ColumnPlot):
     """How often the most probable class is right, against how probable it was said to be."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._line: pg.PlotDataItem | None = None
-        super().__init__("Probability of the class named", "Share that is right", parent, with_legend=True)
+        super().__init__(
+            "Probability of the class named", "Share that is right", parent, legend_at=(-GRID, GRID)
+        )
         self._line = self.plot([0, 1], [0, 1])
         self._before = self.plot([], [], name="as trained", symbol="t", symbolSize=6)
         self._after = self.plot([], [], name="with temperature", symbol="o", symbolSize=7)

@@ -7,11 +7,12 @@ Puts views together that know only the session. What several of them do together
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QSplitter, QWidget
 
@@ -47,7 +48,7 @@ from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.widgets.contrast import ContrastPanel
-from nanoai_gui.gui.widgets.layout import column, row
+from nanoai_gui.gui.widgets.layout import column, row, splitter
 
 STRIP_WIDTH, SIDE_WIDTH = 200, 372
 HISTOGRAM_HEIGHT = 256
@@ -133,15 +134,10 @@ class TemTab(QWidget):
         self.reviewing.set_on(is_on)
         self.canvas.setFocus()
 
-    def save_layout(self) -> dict[str, bytes]:
-        """Give the positions of the dividers."""
-        return {name: bytes(splitter.saveState().data()) for name, splitter in self._splitters.items()}
-
-    def restore_layout(self, state: dict[str, bytes]) -> None:
-        """Put the dividers back; what does not fit is ignored."""
-        for name, splitter in self._splitters.items():
-            if name in state:
-                splitter.restoreState(QByteArray(state[name]))
+    @property
+    def splitters(self) -> Mapping[str, QSplitter]:
+        """The dividers whose places are remembered, by name."""
+        return self._splitters
 
     def _show_parameters(self) -> None:
         # The lists need the room, and who reviews or measures by hand sets no methods.
@@ -185,7 +181,7 @@ class TemTab(QWidget):
         layout.addLayout(image, 1)
         self._contrast_side.setFixedWidth(CONTRAST_WIDTH)
         self._contrast_side.hide()
-        centre = _splitter(Qt.Orientation.Vertical, (middle, 1), (self.histogram, 0))
+        centre = splitter(Qt.Orientation.Vertical, (middle, 1), (self.histogram, 0))
         centre.setSizes([10_000, HISTOGRAM_HEIGHT])
 
         results = QWidget()
@@ -199,13 +195,13 @@ class TemTab(QWidget):
         layout.addWidget(self._particle_list, 1)
         layout.addWidget(self.review, 1)
         self.review.hide()
-        halves = _splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
+        halves = splitter(Qt.Orientation.Vertical, (self.parameters, 1), (results, 1))
         side = QWidget()
         layout = column(side, spacing=0)
         layout.addWidget(self.calibration_line)
         layout.addWidget(halves, 1)
 
-        across = _splitter(Qt.Orientation.Horizontal, (self.file_strip, 0), (centre, 1), (side, 0))
+        across = splitter(Qt.Orientation.Horizontal, (self.file_strip, 0), (centre, 1), (side, 0))
         across.setSizes([STRIP_WIDTH, 10_000, SIDE_WIDTH])
         self.file_strip.setMinimumWidth(120)
         side.setMinimumWidth(280)
@@ -351,14 +347,3 @@ class TemTab(QWidget):
             self._session.set_frame(key, chosen[0])
         else:
             self._session.add_frames(path, chosen)
-
-
-def _splitter(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
-    """Put widgets side by side, each with its share of new room."""
-    splitter = QSplitter(orientation)
-    splitter.setChildrenCollapsible(False)
-    splitter.setHandleWidth(5)
-    for i, (widget, stretch) in enumerate(parts):
-        splitter.addWidget(widget)
-        splitter.setStretchFactor(i, stretch)
-    return splitter

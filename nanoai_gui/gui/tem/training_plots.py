@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nanoai_gui.gui.theme import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, tokens
 from nanoai_gui.gui.widgets.layout import GRID
 from nanoai_gui.gui.widgets.numbers import grouped
+from nanoai_gui.gui.widgets.still_plot import StillPlot
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.networks.training import TrainingReport
@@ -23,55 +24,11 @@ MOST_POINTS = 4000
 """Points drawn of a regression; more only hide each other."""
 
 
-class _Plot(pg.PlotWidget):
-    """A still plot in the colours of the window."""
-
-    _is_built = False
-
-    def __init__(self, across: str, up: str, parent: QWidget | None = None, *, legend_up: int = GRID) -> None:
-        super().__init__(parent)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.setMouseEnabled(False, False)
-        self.getPlotItem().setContentsMargins(0, GRID, GRID, 0)
-        self.setLabel("bottom", across)
-        self.setLabel("left", up)
-        for side in ("bottom", "left"):
-            self.getAxis(side).enableAutoSIPrefix(False)
-        self.legend = self.addLegend(offset=(-GRID, legend_up))
-        self._is_built = True
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and self._is_built:
-            self.restyle()
-
-    def wheelEvent(self, event: QEvent) -> None:
-        """Leave the wheel to whatever scrolls around the plot."""
-        event.ignore()
-
-    def restyle(self) -> None:
-        """Take the colours of the palette."""
-        palette = self.palette()
-        base, text = palette.color(QPalette.ColorRole.Base), palette.color(QPalette.ColorRole.Text)
-        self.setBackground(base)
-        for side in ("bottom", "left"):
-            self.getAxis(side).setPen(pg.mkPen(palette.color(QPalette.ColorRole.PlaceholderText)))
-            self.getAxis(side).setTextPen(pg.mkPen(text))
-        self.legend.setLabelTextColor(text)
-        for _, label in self.legend.items:
-            label.setText(label.text, color=text)
-        fill = QColor(base)
-        fill.setAlphaF(0.8)
-        self.legend.setBrush(pg.mkBrush(fill))
-
-
-class LossPlot(_Plot):
+class LossPlot(StillPlot):
     """Training and validation loss of one network against the epoch."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Epoch", "Loss", parent)
+        super().__init__("Epoch", "Loss", parent, legend_at=(-GRID, GRID))
         self._training = self.plot([], [], name="Training")
         self._validation = self.plot([], [], name="Validation")
         self.restyle()
@@ -97,11 +54,13 @@ class LossPlot(_Plot):
         self._validation.setPen(pg.mkPen(VERMILLION, width=2, style=Qt.PenStyle.DashLine))
 
 
-class AreaPlot(_Plot):
+class AreaPlot(StillPlot):
     """Area shares found against the true ones, of the agglomerates kept for the test."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("True area / area of the agglomerate", "Area found / area", parent, legend_up=-GRID)
+        across, up = "True area / area of the agglomerate", "Area found / area"
+        super().__init__(across, up, parent, legend_at=(-GRID, -GRID))
+        assert self.legend is not None
         self._line = self.plot([0, 1.1], [0, 1.1])
         self._groups: list[pg.ScatterPlotItem] = []
         for n, hue in enumerate(NUMBER_HUES, start=1):

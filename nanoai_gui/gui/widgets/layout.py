@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 GRID = 8
 """Distance in px that all panels are laid out on."""
@@ -24,6 +24,17 @@ def row(parent: QWidget | None = None, *, spacing: int = GRID, margin: int = 0) 
     layout.setSpacing(spacing)
     layout.setContentsMargins(margin, margin, margin, margin)
     return layout
+
+
+def splitter(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
+    """Put widgets side by side, each with its share of new room."""
+    made = QSplitter(orientation)
+    made.setChildrenCollapsible(False)
+    made.setHandleWidth(5)
+    for i, (widget, stretch) in enumerate(parts):
+        made.addWidget(widget)
+        made.setStretchFactor(i, stretch)
+    return made
 
 
 def flat_button(text: str, tip: str = "", *, name: str = "", checkable: bool = False) -> QToolButton:

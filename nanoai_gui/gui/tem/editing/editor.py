@@ -428,8 +428,15 @@ class Editor(QObject):
             self.tell_if_nothing()
             return
         ident = document.next_particle(self.method)
+        gone = circles.replaced_by(document, self.method, shape)
         if self._do(lambda document: circles.add(document, self.method, shape)):
             self._session.select(of_particles(self.particles, [ident]))
+            if gone:
+                found = "the particle" if len(gone) == 1 else f"the {len(gone)} particles"
+                self.told.emit(
+                    f"It takes the place of {found} found there. To keep both, undo (Ctrl+Z), accept what "
+                    "was found (Enter) and draw again."
+                )
 
     def fitted(self, points: NDArray[np.floating]) -> circles.Ellipse | None:
         """Fit a circle or an ellipse to points on an edge; ``None`` if they do not make one."""

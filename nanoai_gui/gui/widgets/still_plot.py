@@ -1,4 +1,4 @@
-"""The plot all results of the Spectra tab are drawn on."""
+"""A plot that stays as it is, in the colours of the window."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ HEIGHT = 220
 
 
 class StillPlot(pg.PlotWidget):
-    """A plot that neither zooms nor pans, in the colours of the window, for a column that scrolls."""
+    """A plot that neither zooms nor pans.
+
+    Parameters
+    ----------
+    across, up
+        Titles of the axes.
+    legend_at
+        Place of the legend in px from the left and the top, or from the right and the bottom if negative;
+        ``None``: there is none.
+    """
 
     _is_built = False
 
     def __init__(
-        self, across: str, up: str, parent: QWidget | None = None, *, with_legend: bool = False
+        self, across: str, up: str, parent: QWidget | None = None, *, legend_at: tuple[int, int] | None = None
     ) -> None:
         super().__init__(parent)
         self.setMenuEnabled(False)
         self.hideButtons()
         self.setMouseEnabled(False, False)
-        self.setMinimumHeight(HEIGHT)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.getPlotItem().setContentsMargins(0, GRID, GRID, 0)
         self.setLabel("bottom", across)
         self.setLabel("left", up)
         for side in ("bottom", "left"):
             self.getAxis(side).enableAutoSIPrefix(False)
-        self.legend = self.addLegend(offset=(-GRID, GRID), labelTextSize="8pt") if with_legend else None
+        self.legend = None if legend_at is None else self.addLegend(offset=legend_at, labelTextSize="8pt")
+        StillPlot.restyle(self)  # a derived plot has nothing to style yet
         self._is_built = True
-        self.restyle()
-
-    def sizeHint(self) -> QSize:
-        """As wide as the column."""
-        return QSize(280, HEIGHT)
 
     @property
     def theme(self) -> ThemeTokens:
@@ -52,7 +55,7 @@ class StillPlot(pg.PlotWidget):
             self.restyle()
 
     def wheelEvent(self, event: QEvent) -> None:
-        """Leave the wheel to the column, which scrolls."""
+        """Leave the wheel to whatever scrolls around the plot."""
         event.ignore()
 
     def restyle(self) -> None:
@@ -65,6 +68,23 @@ class StillPlot(pg.PlotWidget):
             self.getAxis(side).setTextPen(pg.mkPen(text))
         if self.legend is not None:
             self.legend.setLabelTextColor(text)
+            for _, label in self.legend.items:
+                label.setText(label.text, color=text)
             fill = QColor(base)
             fill.setAlphaF(0.8)
             self.legend.setBrush(pg.mkBrush(fill))
+
+
+class ColumnPlot(StillPlot):
+    """One of a column of plots that scrolls: as high as the others."""
+
+    def __init__(
+        self, across: str, up: str, parent: QWidget | None = None, *, legend_at: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(across, up, parent, legend_at=legend_at)
+        self.setMinimumHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """As wide as the column."""
+        return QSize(280, HEIGHT)
