@@ -435,17 +435,17 @@ def test_work_that_a_project_takes_no_more_goes_on_in_a_new_one(
     window.session.remove([second])
     assert window.projects.flush()
     outside = sqlite3.connect(project)
-    # The index forbids a second line on one image in the journal, and goes along into a copy.
+    # The index forbids a second line on one image in the journal, and must not go along.
     outside.execute("CREATE UNIQUE INDEX i ON journal (image)" if how == "index" else "DROP TABLE edits")
     outside.commit()
     outside.close()
-    last = project.with_name(f"kept (continued){' 2' if how == 'index' else ''}.nanoai")
-    for n in range(1, 4):
-        window.session.set_calibration(first, Calibration.typed(n / 4))
-        window.session.set_data_bar(first, 100 + n)
-        window.projects.hand_over_all()
-        QTest.qWait(300)
+    for size in (1.0, 1.25):
+        window.session.set_calibration(first, Calibration.typed(size))
+        window.session.set_data_bar(first, int(100 * size))
+    last = project.with_name("kept (continued).nanoai")
     qtbot.waitUntil(lambda: window.projects.path == last, timeout=SOON)
+    window.session.set_calibration(first, Calibration.typed(1.5))
+    window.session.set_data_bar(first, 160)
     assert any("takes the last changes no more" in t and last.name in t for t in window.notices.texts)
     qtbot.waitUntil(lambda: window.projects.flush() and not window.projects.has_trouble, timeout=SOON)
     assert not window.findChildren(QMessageBox)

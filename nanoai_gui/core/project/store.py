@@ -189,6 +189,11 @@ class ProjectStore:
             [(relative_to(project, Path(path)), number) for number, path in rows],
         )
 
+    def is_whole(self) -> bool:
+        """Whether it is undamaged, and holds nothing but what NanoAI puts into a project."""
+        is_ours = set(schema.TABLES) <= schema.plain_tables(self._connection)
+        return is_ours and not schema.has_more(self._connection) and self.check() == "ok"
+
     def check(self) -> str:
         """Have SQLite look through the whole file; ``ok`` or what it found."""
         return str(self._connection.execute("PRAGMA integrity_check").fetchone()[0])

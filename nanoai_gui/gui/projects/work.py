@@ -169,7 +169,7 @@ def _write_over(origin: Path, temporary: Path, everything: Write) -> bool:
         try:
             with store.transaction():
                 everything(store)
-            return store.check() == "ok"
+            return store.is_whole()
         finally:
             store.close()
     except (NanoAIError, OSError, *DAMAGE):
