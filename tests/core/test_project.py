@@ -18,6 +18,7 @@ import pytest
 
 from nanoai_gui.core.errors import NanoAIError, ReadError
 from nanoai_gui.core.project import schema
+from nanoai_gui.core.project.connection import trouble
 from nanoai_gui.core.project.errors import (
     DamagedProject,
     NewerProject,
@@ -724,6 +725,18 @@ def test_what_can_never_be_written_is_told_as_that(path: Path, how: str, writers
     assert isinstance(writer.trouble, ProjectBroken)
     assert str(writer.trouble).startswith("Bilder ü.nanoai takes the last changes no more (")
     assert [type(t) for t in writers.told] == [ProjectBroken]
+
+
+def test_a_disk_without_room_for_the_files_beside_a_project_is_full(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a real full disk answers: what SQLite calls an I/O error is no room for its log's index."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert "cannot be written (disk I/O error)" in str(trouble(path, error))
+    usage = shutil.disk_usage(path.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+    assert str(trouble(path, error)).startswith("The disk is full, so the last changes are not yet in")
 
 
 def test_another_reason_is_told_anew(path: Path, writers: Writers) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from nanoai_gui.core.project.errors import ProjectBroken, ProjectTrouble
 
-_FULL, _READONLY, _CORRUPT, _NOTADB, _BUSY = 13, 8, 11, 26, 5
+_FULL, _READONLY, _CORRUPT, _NOTADB, _BUSY, _IOERR = 13, 8, 11, 26, 5, 10
+LEAST_ROOM = 2**18
+"""Bytes: with less left on it a disk is full."""
 _FOR_EVER = {1, 18, 19, 20, 21, 25}
 """SQLite's codes for what no further try can change: a table that is gone, too big, a constraint, another
 type, misuse, out of range."""
@@ -45,15 +48,22 @@ def use_log(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def is_full(error: sqlite3.Error) -> bool:
-    """Whether there was no room for what was to be written."""
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == _FULL
+def is_full(path: Path, error: sqlite3.Error) -> bool:
+    """Whether there was no room for what was to be written at ``path``."""
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code != _IOERR:
+        return code == _FULL
+    # So SQLite says it where there is no room for the files that it keeps beside the project.
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST_ROOM
+    except OSError:
+        return False
 
 
 def trouble(path: Path, error: sqlite3.Error) -> ProjectTrouble:
     """Say in a sentence why a project cannot be written."""
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code == _FULL:
+    if is_full(path, error):
         return ProjectTrouble(
             f"The disk is full, so the last changes are not yet in {path.name}.", "Free some space on it."
         )

@@ -121,7 +121,7 @@ def save_elsewhere(writer: ProjectWriter, path: Path) -> ProjectStore | NanoAIEr
         except NanoAIError as error:
             raise _Elsewhere from error
         except sqlite3.Error as error:
-            if is_full(error):
+            if is_full(temporary, error):
                 raise
             raise _Elsewhere from error
 
@@ -234,4 +234,4 @@ def sentence(path: Path, error: OSError | sqlite3.Error) -> NanoAIError:
     """Say why a file could not be written."""
     if isinstance(error, OSError):
         return write_error(path, error)
-    return write_error(path, OSError(errno.ENOSPC, "")) if is_full(error) else trouble(path, error)
+    return write_error(path, OSError(errno.ENOSPC, "")) if is_full(path, error) else trouble(path, error)
