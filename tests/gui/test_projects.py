@@ -597,6 +597,11 @@ def test_lost_and_changed_images_are_named_and_lost_ones_found_again(
     qtbot.waitUntil(lambda: any("field 1.tif is no longer" in t for t in window.notices.texts), timeout=SOON)
     assert [entry.state.name for entry in window.session.entries()] == ["FAILED", "OUTDATED"]
     assert len(results(window)) == 2
+    # Nor does its reader say so, whichever of the two finds out first.
+    window.session.set_current(window.session.keys()[1])
+    window.session.set_current(window.session.keys()[0])
+    qtbot.waitUntil(lambda: "is not there" in window.session.entries()[0].error, timeout=SOON)
+    qtbot.waitUntil(lambda: not any("is not there" in text for text in window.notices.texts), timeout=SOON)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(elsewhere.parent))
     window.projects.sources.ask_for_folder()
     qtbot.waitUntil(lambda: window.session.entries()[0].path == elsewhere / "field 1.tif", timeout=SOON)

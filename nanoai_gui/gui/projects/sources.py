@@ -80,6 +80,10 @@ class SourceKeeper(QObject):
         self._timer.start()
 
     def _on_changed(self, key: int) -> None:
+        if key in self._lost and key in self._session:
+            # That it cannot be read is said already, and what to do about it.
+            error = self._session.entry(key).error
+            QTimer.singleShot(0, self, lambda: self._notices.remove(error))
         if key in self._changed and key in self._session and not self._session.entry(key).has_changed:
             # Measured anew: the file as it is now is the one that counts.
             self._changed.discard(key)
@@ -152,6 +156,7 @@ class SourceKeeper(QObject):
             if key not in self._session:
                 continue
             if check.state is SourceState.MISSING:
+                self._notices.remove(self._session.entry(key).error)
                 self._lost[key] = sources[key]
                 self._session.fail(
                     key, f"{check.path.name} is no longer in {check.path.parent}.", is_unreadable=True
