@@ -49,6 +49,30 @@ def test_empty_files(tmp_path: Path, name: str) -> None:
     assert "is empty" in refusal(tmp_path / name)
 
 
+def test_a_list_of_texts_without_an_end(tmp_path: Path) -> None:
+    """Found by fuzzing: the library of HDF5 looks at free space of no size for ever."""
+    import h5py
+
+    path = tmp_path / "a.emd"
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"version_major": 0, "version_minor": 2})
+        group = file.create_group("data/image")
+        group.attrs["emd_group_type"] = 1
+        group["data"] = image()
+        for i, size in enumerate((120, 100), start=1):
+            axis = group.create_dataset(f"dim{i}", data=np.arange(size))
+            axis.attrs.update({"name": f"axis {i}", "units": "[n_m]"})
+        for name in ("comments", "microscope", "sample", "user"):
+            file.create_group(name)
+    assert len(list_frames(path)) == 1
+    whole = path.read_bytes()
+    at = whole.index(b"GCOL") + 16
+    while whole[at : at + 2] != b"\0\0":  # to the free space behind the texts
+        at += 16 + -(-int.from_bytes(whole[at + 8 : at + 16], "little") // 8) * 8
+    path.write_bytes(whole[: at + 8] + bytes(8) + whole[at + 16 :])
+    assert "one of its lists of texts has no end" in refusal(path)
+
+
 @pytest.mark.parametrize(
     "name",
     ["a.tif", "a.dm3", "a.dm4", "a.png", "a.jpg", "a.bmp", "a.emd", "a.ser", "a.emi", "a.mrc", "a.img", "a"],

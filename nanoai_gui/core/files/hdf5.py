@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files.frames import Frame, PixelSize, check_claimed_size
+from nanoai_gui.core.files.hdf5_structure import check_hdf5
 from nanoai_gui.core.files.length_units import is_energy
 from nanoai_gui.core.files.rosetta import open_rosetta
 from nanoai_gui.core.files.tiff_calibration import as_number, from_axes
@@ -44,6 +45,7 @@ def open_hdf5(path: Path) -> Iterator[list[Frame]]:
     """
     import h5py
 
+    check_hdf5(path)
     with h5py.File(path, "r") as file:
         reader = None
         if "Data/Image" in file:
