@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nanoai_gui.core.tem.analysis import ImageAnalysis
-from nanoai_gui.core.tem.review import WHOLLY_UNCERTAIN, rank
+from nanoai_gui.core.tem.review import NOTHING_KNOWN, WHOLLY_UNCERTAIN, rank
 from tests.core.analyses import Disc, make_analysis
 
 
@@ -42,7 +42,11 @@ def test_influence_is_the_jackknife_plus_what_its_number_gives() -> None:
         n, n_all = len(own), 6
         deviation = abs(float((own - everything.mean()).sum()))
         assert candidate.influence == pytest.approx((deviation + s * math.sqrt(n)) / (n_all - n))
-        assert candidate.uncertainty == 0 and candidate.priority == 0
+        # A method that says nothing of its doubts leaves the order to the influence.
+        assert candidate.uncertainty == NOTHING_KNOWN
+        assert candidate.reasons == ("doubt not known",)
+    assert [c.influence for c in found] == sorted((c.influence for c in found), reverse=True)
+    assert sum(c.share for c in found) == pytest.approx(1)
     assert {c.agglomerate for c in found} == {1, 2, 7}
 
 

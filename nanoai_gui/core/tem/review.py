@@ -19,6 +19,9 @@ WHOLLY_UNCERTAIN = 0.25
 WHOLLY_DIFFERENT = math.log(2)
 """Methods that differ by a factor of two, in number or in size, agree on nothing."""
 _WORTH_SAYING = 0.25
+NOTHING_KNOWN = 0.5
+"""Uncertainty where a method says nothing of its doubts and no other one measured: then influence decides."""
+UNSAID = "doubt not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class Candidate:
 class _Facts:
     """What counts of the measured agglomerates of one image: one row each.
 
-    ``total`` is the sum of ln d of its particles; the three doubts are in [0, 1], 0 where not known.
+    ``total`` is the sum of ln d of its particles; the three doubts are in [0, 1], 0 where not known, and
+    ``says_doubt`` tells whether any of them can be.
     """
 
     image: Hashable
@@ -74,6 +78,7 @@ class _Facts:
     spread: NDArray[np.float64]
     disagreement: NDArray[np.float64]
     reasons: list[tuple[str, ...]]
+    says_doubt: bool
 
 
 def rank(
@@ -104,7 +109,8 @@ def rank(
     D_g  mean over the other methods that measured g of the larger of |ln| of the ratio of numbers and |ln| of
          the ratio of geometric mean diameters, over ln 2, at most 1.
 
-    What is not known counts as 0, that is as no doubt.
+    Of these three, what is not known counts as 0, that is as no doubt; where none of them is, U_g is 1/2, so
+    that the order is that of the influence.
 
     Parameters
     ----------
@@ -139,6 +145,8 @@ def rank(
         # One that no particle was found in may hold one.
         influence = (deviation + s * np.sqrt(np.maximum(f.count, 1))) / np.maximum(n_all - f.count, 1)
         doubt = 1 - (1 - f.entropy) * (1 - f.spread) * (1 - f.disagreement)
+        if not f.says_doubt:
+            doubt = np.full(len(doubt), NOTHING_KNOWN)
         seen = set((settled or {}).get(f.image, ()))
         a = analysis.agglomerates
         where = dict(zip(a.ids.tolist(), zip(a.x.tolist(), a.y.tolist(), strict=True), strict=True))
@@ -186,9 +194,10 @@ def _facts(image: Hashable, analysis: ImageAnalysis, method: str) -> _Facts:
     entropy, likely = _entropy(analysis, method, ids)
     spread = _spread(result, ids)
     disagreement, others = _disagreement(analysis, method, ids, count, total)
+    says_doubt = _says_doubt(analysis, method)
     reasons = []
     for i in range(len(rows)):
-        said = []
+        said = [] if says_doubt else [UNSAID]
         if entropy[i] > _WORTH_SAYING:
             said.append(likely[i])
         if others[i]:
@@ -196,7 +205,22 @@ def _facts(image: Hashable, analysis: ImageAnalysis, method: str) -> _Facts:
         if spread[i] > _WORTH_SAYING:
             said.append("sizes uncertain")
         reasons.append(tuple(said))
-    return _Facts(image, rows, count, total, entropy, spread, disagreement, reasons)
+    return _Facts(image, rows, count, total, entropy, spread, disagreement, reasons, says_doubt)
+
+
+def _says_doubt(analysis: ImageAnalysis, method: str) -> bool:
+    """Whether anything at all is known of how sure the method can be of this image."""
+    from nanoai_gui.core.tem.sizing import is_automatic
+
+    own = analysis.results[method]
+    p = own.particles
+    others = [name for name in analysis.results if name != method]
+    return bool(
+        any(is_automatic(name) or len(analysis.results[name].particles) for name in others)
+        or np.isfinite(own.probabilities).any()
+        or np.isfinite(p.uncertainty_px).any()
+        or np.isfinite(p.score).any()
+    )
 
 
 def _sums(result: SizingResult, ids: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
