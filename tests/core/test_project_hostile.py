@@ -122,7 +122,7 @@ def test_numbers_of_images_that_cannot_be_leave_room_for_new_ones(path: Path, nu
     assert [image.number for image in content.images] == [2]
     assert content.next_number == 3
     assert content.problems == (
-        f"Image {number} of the project could not be read (a number that cannot be).",
+        f"1.tif (image {number} of the project) could not be read (a number that cannot be).",
     )
 
 
@@ -134,7 +134,7 @@ def test_an_image_that_cannot_be_is_named(path: Path, changes: dict[str, object]
     content = change(path, lambda s: s.put_image(1, 1, facts(1, **changes), False)).content
     assert [image.number for image in content.images] == [2]
     assert content.problems == (
-        "Image 1 of the project could not be read (numbers or names that cannot be).",
+        "1.tif (image 1 of the project) could not be read (numbers or names that cannot be).",
     )
 
 
@@ -259,6 +259,11 @@ def test_what_cannot_be_read_is_kept_before_anything_is_written_over_it(path: Pa
     assert opened.store is not None and opened.content.problems == problems
     assert keep_as_it_was(opened, problems) is None
     assert keep_as_it_was(opened, [*problems, "Another."]) == path.with_name("a (damaged) 2.nanoai")
+    opened.store.close()
+    # What was salvaged has the damaged file itself beside it.
+    opened = open_project(salvage(path).path)
+    assert opened.store is not None and opened.content.problems == problems
+    assert keep_as_it_was(opened, problems) is None
     opened.store.close()
 
 

@@ -23,6 +23,7 @@ from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_histories, read_project
 from nanoai_gui.core.project.schema import FORMAT
+from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Measures
@@ -35,6 +36,7 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.projects.recorder import entry_of
+from nanoai_gui.gui.projects.work import Prepared, try_open
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.entries import SetState
 from nanoai_gui.gui.spectra.session import SpectraSession
@@ -240,6 +242,32 @@ def test_a_project_is_named_duplicated_and_opened_by_drop(
     assert names(window) == ["field 1.tif"]
 
 
+def test_the_commands_of_the_menu_begin_open_name_and_copy(
+    start: Callable[..., MainWindow],
+    images: Path,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = start(images)
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    places = iter([tmp_path / "one.nanoai", tmp_path / "two.nanoai"])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(next(places)), ""))
+    window.actions_by_key["save_project_as"].trigger()
+    qtbot.waitUntil(lambda: window.projects.path == tmp_path / "one.nanoai", timeout=SOON)
+    window.actions_by_key["duplicate_project"].trigger()
+    qtbot.waitUntil(lambda: any("A copy is in two.nanoai" in t for t in window.notices.texts), timeout=SOON)
+    assert window.projects.path == tmp_path / "one.nanoai"
+    window.session.remove([1])
+    window.actions_by_key["new_project"].trigger()
+    assert names(window) == [] and window.projects.writer is None
+    assert [i.number for i in read_project(tmp_path / "one.nanoai").content.images] == [2]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "two.nanoai"), ""))
+    window.actions_by_key["open_project"].trigger()
+    qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
+    assert window.projects.title == "two"
+
+
 # ---------------------------------------------------------------------- trouble
 
 
@@ -366,6 +394,21 @@ def test_steps_that_do_not_fit_are_forgotten_with_a_sentence(
     assert not window.findChildren(QMessageBox)
 
 
+def test_a_project_that_does_not_fit_into_the_memory_is_refused_in_a_sentence(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: ProjectStore) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ProjectStore, "read", full)
+    found = try_open(project, False)
+    assert str(found) == "kept.nanoai holds more than fits into the memory of this computer."
+    monkeypatch.undo()
+    prepared = try_open(project, False)
+    assert isinstance(prepared, Prepared) and prepared.project.store is not None  # not left locked
+    prepared.project.store.close()
+
+
 def test_of_many_parts_that_cannot_be_read_the_first_are_named_and_all_are_kept(
     start: Callable[..., MainWindow], project: Path, qtbot: QtBot
 ) -> None:
@@ -396,7 +439,7 @@ def test_a_newer_project_and_something_else_are_refused_in_a_sentence(
     qtbot.waitUntil(lambda: any("a newer NanoAI" in text for text in window.notices.texts), timeout=SOON)
     window.projects.open(tmp_path / "gone.nanoai")
     qtbot.waitUntil(lambda: any("gone.nanoai is not there" in t for t in window.notices.texts), timeout=SOON)
-    assert names(window) == [] and window.projects.path is None
+    assert names(window) == [] and window.projects.writer is None
 
 
 def test_a_full_disk_is_told_retried_and_asked_about_on_closing(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nanoai_gui.core.editing.history import History
 
 _MAGIC = b"SQLite format 3\0"
-_KEPT = "kept_damaged"
+KEPT = "kept_damaged"
 """Fact with the problems of which a copy was kept."""
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 """What reading a damaged file raises: SQLite's words on it hold the damaged bytes, which may be no text."""
@@ -153,7 +153,7 @@ def keep_as_it_was(opened: Opened, problems: Sequence[str]) -> Path | None:
     ProjectTrouble, OSError, sqlite3.Error
         If it cannot be written.
     """
-    store, known = opened.store, opened.content.facts.get(_KEPT)
+    store, known = opened.store, opened.content.facts.get(KEPT)
     if store is None or (isinstance(known, list) and set(problems) <= set(map(str, known))):
         return None
     copy = free_name(opened.path.with_name(f"{opened.path.stem} (damaged){opened.path.suffix}"))
@@ -164,7 +164,7 @@ def keep_as_it_was(opened: Opened, problems: Sequence[str]) -> Path | None:
     finally:
         temporary.unlink(missing_ok=True)
     with store.transaction():
-        store.put_fact(_KEPT, list(problems))
+        store.put_fact(KEPT, list(problems))
     return copy
 
 

@@ -15,7 +15,7 @@ from nanoai_gui.core.packing import PackingError
 from nanoai_gui.core.plain import from_bytes
 from nanoai_gui.core.project import schema
 from nanoai_gui.core.project.connection import connect, free_name
-from nanoai_gui.core.project.opening import DAMAGE
+from nanoai_gui.core.project.opening import DAMAGE, KEPT, read_histories
 from nanoai_gui.core.project.records import ImageFacts
 from nanoai_gui.core.project.store import ProjectStore
 from nanoai_gui.core.tem.analysis import ImageAnalysis
@@ -69,6 +69,11 @@ def salvage(path: Path, folder: Path | None = None) -> Salvaged:
                 store.delete()
                 raise
             if known.images:
+                # No copy is kept of what is missing here: the damaged file is that.
+                problems = list(content.problems)
+                read_histories(content.images, problems)
+                with store.transaction():
+                    store.put_fact(KEPT, problems)
                 store.close()
                 return Salvaged(target, len(content.images), len(known.numbers - found), content.problems)
             store.delete()

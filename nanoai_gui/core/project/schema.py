@@ -81,6 +81,11 @@ def has_more(connection: sqlite3.Connection) -> bool:
     return any(kind != "table" and not (kind == "index" and sql is None) for kind, sql in kinds)
 
 
+def is_ours(connection: sqlite3.Connection) -> bool:
+    """Whether all tables are there, and nothing else that runs."""
+    return set(TABLES) <= plain_tables(connection) and not has_more(connection)
+
+
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a project of an older format to that of today, within one transaction."""
     while version < FORMAT:

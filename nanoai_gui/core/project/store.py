@@ -191,8 +191,7 @@ class ProjectStore:
 
     def is_whole(self) -> bool:
         """Whether it is undamaged, and holds nothing but what NanoAI puts into a project."""
-        is_ours = set(schema.TABLES) <= schema.plain_tables(self._connection)
-        return is_ours and not schema.has_more(self._connection) and self.check() == "ok"
+        return schema.is_ours(self._connection) and self.check() == "ok"
 
     def check(self) -> str:
         """Have SQLite look through the whole file; ``ok`` or what it found."""
@@ -343,14 +342,15 @@ class ProjectStore:
         problems: list[str] = []
         images = []
         rows = self._connection.execute(
-            "SELECT id FROM images WHERE removed = 0 ORDER BY place, id LIMIT ?", (MOST_IMAGES,)
+            "SELECT id, path FROM images WHERE removed = 0 ORDER BY place, id LIMIT ?", (MOST_IMAGES,)
         ).fetchall()
         allowance = self._allowance()
-        for (number,) in rows:
+        for number, path in rows:
             try:
                 images.append(self.image(number, problems, allowance))
             except (PackingError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-                problems.append(f"Image {number} of the project could not be read ({error}).")
+                name = Path(str(path)).name[:80]
+                problems.append(f"{name} (image {number} of the project) could not be read ({error}).")
         if len(rows) == MOST_IMAGES:
             problems.append(f"Only the first {MOST_IMAGES} images of the project were read.")
         (largest,) = self._connection.execute(
