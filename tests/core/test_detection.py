@@ -26,9 +26,9 @@ from nanoai_gui.core.tem.detection.candidates import (
 from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detections
 from nanoai_gui.core.tem.detection.grid import ALIGNMENT
 from nanoai_gui.core.tem.detection.merging import merge_pieces
-from nanoai_gui.core.tem.detection.model import check_onnx, load_network, shipped_network
+from nanoai_gui.core.tem.detection.model import ParticleNetwork, check_onnx, load_network, shipped_network
 from nanoai_gui.core.tem.detection.search import detect
-from nanoai_gui.core.tem.detection.view import View, tiles
+from nanoai_gui.core.tem.detection.view import View, as_thickness, tiles
 from nanoai_gui.core.tem.evaluation import Circles, match_circles
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
@@ -379,3 +379,37 @@ def test_other_cards_and_missing_files_are_refused(copy: Path) -> None:
             card.write_text(text, encoding="utf-8")
         with pytest.raises(ReadError, match=reason):
             load_network(copy)
+
+
+class Listener(ParticleNetwork):
+    """A network that remembers what it was shown."""
+
+    seen: list[NDArray[np.float32]]
+
+    def __init__(self, network: ParticleNetwork, seen: list[NDArray[np.float32]]) -> None:
+        super().__init__(network.session, network.card, network.fingerprint)
+        object.__setattr__(self, "seen", seen)
+
+    def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.seen.append(image)
+        return super().__call__(image)
+
+
+def test_where_particles_are_opaque_their_thickness_is_looked_at_too() -> None:
+    """The network is asked twice then, and the mean of both answers counts."""
+    calls: list[NDArray[np.float32]] = []
+    network = shipped_network()
+    spec = SynthesisSpec(width_px=256, height_px=256, gmd_px=30, contrast=0.97, coverage_percent=12)
+    numbers = []
+    for opaque in (spec, replace(spec, contrast=0.3)):
+        image = make_image(opaque, 31)
+        agglomerates = segment(image.micrograph)
+        view = View.of(image.micrograph, agglomerates)
+        calls.clear()
+        detect(image.micrograph, agglomerates, network=Listener(network, calls))
+        numbers.append(view.is_opaque)
+        if view.is_opaque:
+            assert len(calls) % 2 == 0
+            contrast, thickness = calls[0], calls[1]
+            assert np.allclose(thickness, as_thickness(contrast, min(view.scale, 0.98)))
+    assert numbers == [True, False]

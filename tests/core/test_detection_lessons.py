@@ -13,7 +13,8 @@ from nanoai_gui.core.tem.detection.assessment import assess
 from nanoai_gui.core.tem.detection.grid import STRIDE
 from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unpack_contrast, write_shard
 from nanoai_gui.core.tem.detection.model import ParticleNetwork
-from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool, as_thickness
+from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
+from nanoai_gui.core.tem.detection.view import as_thickness
 from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
 from nanoai_gui.core.tem.synthesis.recipes import Mix
 from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart

@@ -133,3 +133,41 @@ def test_the_summary_says_what_the_fit_cannot_see(spheres: Case) -> None:
     values = summarise([record], [], made.settings)["methods"]["fit"]["pooled"]
     assert values["detection_limit_px"] >= 5 and values["n_to_check"] == 3
     assert "spheres" in values["measured_as"]
+
+
+def test_film_beside_particles_is_no_particle_and_small_ones_are() -> None:
+    """Far too faint for its size, and doubtful to the network: something else; small ones are faint too."""
+    from nanoai_gui.core.tem.fitting.foreign import too_faint, usual_of
+    from nanoai_gui.core.tem.fitting.signal import read_signal
+
+    case = near_truth(replace(SPEC, contrast=0.8), 4102)
+    found = as_detections(case.starts)
+    signal = read_signal(case.image.micrograph, case.agglomerates)
+    thickness, radius = usual_of(signal, found)
+    assert thickness > 0.3
+    assert radius == pytest.approx(float(np.median(found.radius_px)), rel=0.2)
+    doubted = replace(found, score=np.where(np.arange(len(found)) % 2, 0.9, 0.4))
+    assert not too_faint(signal, doubted, 0.5).any()
+    # As large an outline on the empty film beside it, or of something three times as large as what shows.
+    x, y = empty_place(case)
+    moved = replace(doubted, x=doubted.x.copy(), y=doubted.y.copy(), outlines=tuple(
+        o + np.array([x - a, y - b], dtype=np.float32) if k == 0 else o
+        for k, (o, a, b) in enumerate(zip(doubted.outlines, doubted.x, doubted.y, strict=True))
+    ))  # fmt: skip
+    moved.x[0], moved.y[0] = x, y
+    assert np.flatnonzero(too_faint(signal, moved, 0.5)).tolist() == [0]
+    sure = replace(moved, score=np.full(len(moved), 0.9))
+    assert not too_faint(signal, sure, 0.5).any()
+    assert not too_faint(signal, moved, 0.0).any()
+    kept = size(case.image.micrograph, case.agglomerates, FitParameters(refine=False))
+    every = FitParameters(refine=False, least_thickness_percent=0)
+    assert len(kept.particles) == len(size(case.image.micrograph, case.agglomerates, every).particles)
+
+
+def empty_place(case: Case) -> tuple[float, float]:
+    """The px that lies farthest from all agglomerates."""
+    from scipy import ndimage
+
+    distance = ndimage.distance_transform_edt(case.agglomerates.labels == 0)
+    y, x = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    return float(x), float(y)

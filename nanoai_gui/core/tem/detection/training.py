@@ -22,6 +22,7 @@ from nanoai_gui.core.tem.detection.grid import (
     STRIDE,
 )  # fmt: skip
 from nanoai_gui.core.tem.detection.lessons import unpack_contrast
+from nanoai_gui.core.tem.detection.view import LEAST_PASSED, as_thickness
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, star_area
 
 WIDTHS = 32, 48, 72, 112
@@ -30,8 +31,6 @@ HEAD_WIDTH = 64
 UNIT_PX = 10.0
 """Logarithms of radii are about this radius while training, where floating point is finest."""
 PATCH_PX = 192
-LEAST_PASSED = 0.02
-"""Share of the beam below which noise and stray light decide what thickness would be."""
 Shares = Sequence[tuple[int, int, float]]
 CORE = 0.55
 """Depth in a particle from which on a point must know its outline."""
@@ -204,16 +203,6 @@ def _targets(
         "weight": (1 / n_points).astype(np.float32), "shift": shift.astype(np.float32),
         "log": log[k][:, turn], "radius": radius[k],
     }  # fmt: skip
-
-
-def as_thickness(contrast: NDArray[np.float32], darkest: float) -> NDArray[np.float32]:
-    """Turn contrast into thickness as the beam feels it, 1 where contrast is 1.
-
-    ``darkest`` is the share of the beam that is lost there. What opaque particles let pass differs by little,
-    their thickness by much.
-    """
-    passed = np.maximum(1 - np.float32(darkest) * contrast, np.float32(LEAST_PASSED))
-    return np.asarray(np.log(passed) / np.float32(np.log1p(-darkest)), dtype=np.float32)
 
 
 def vary_grey(grey: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -21,6 +21,10 @@ MARGIN_PX = 96
 DARKEST_PERCENTILE = 98.0
 """Contrast of this percentile of the agglomerates is 1 for the network."""
 _SAMPLE = 1_000_000
+OPAQUE = 0.9
+"""Share of the beam lost from which contrast hardly tells thick places from thicker ones."""
+LEAST_PASSED = 0.02
+"""Share of the beam below which noise and stray light decide what thickness would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,15 @@ class View:
         out: NDArray[Any] = 1 - part / np.maximum(level, np.float32(1e-6)) if dark else part - level
         return np.asarray(out / np.float32(self.scale), dtype=np.float32)
 
+    @property
+    def is_opaque(self) -> bool:
+        """Whether thickness shows what contrast does not."""
+        return self.polarity is Polarity.DARK and self.scale > OPAQUE
+
+    def thickness(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn what the network sees of a tile into thickness."""
+        return as_thickness(seen, min(self.scale, 1 - LEAST_PASSED))
+
     def scaled_shape(self, scale: float) -> tuple[int, int]:
         """Height and width in px once every px became ``scale`` px."""
         return max(1, int(np.ceil(self.shape[0] * scale))), max(1, int(np.ceil(self.shape[1] * scale)))
@@ -149,3 +162,13 @@ def _cuts(n: int, side: int) -> list[int]:
 
 def _seen(start: int, stop: int, margin: int) -> tuple[int, int]:
     return start - margin, -(-(stop + margin) // ALIGNMENT) * ALIGNMENT
+
+
+def as_thickness(contrast: NDArray[np.float32], darkest: float) -> NDArray[np.float32]:
+    """Turn contrast into thickness as the beam feels it, 1 where contrast is 1.
+
+    ``darkest`` is the share of the beam that is lost there. What opaque particles let pass differs by little,
+    their thickness by much.
+    """
+    passed = np.maximum(1 - np.float32(darkest) * contrast, np.float32(LEAST_PASSED))
+    return np.asarray(np.log(passed) / np.float32(np.log1p(-darkest)), dtype=np.float32)

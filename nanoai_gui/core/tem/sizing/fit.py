@@ -40,7 +40,7 @@ _SURE = 0.15
 """Standard error of ln r above which a particle that only the fit found is not believed."""
 _ADDED_SCORE = 0.6
 """Score of a particle that the network did not find, before its misfit is taken off."""
-_MOST_FLAGGED = 0.5
+_MOST_FLAGGED = 0.2
 """Where the model fails for more than this share of an image's particles, it is the wrong model for it."""
 
 
@@ -57,6 +57,11 @@ class FitParameters(DetectionParameters):
         True, "Find missed particles",
         help="Add particles that the network missed, and drop such as explain nothing, where the grey levels "
         "leave no doubt.",
+    )  # fmt: skip
+    least_thickness_percent: float = parameter(
+        50.0, "Least thickness", unit="%", minimum=0, maximum=100, step=5, advanced=True,
+        help="Of what is as thick as it is wide like the other particles. Something fainter beside them of "
+        "which the network is not sure is taken for film or dirt; 0: nothing is.",
     )  # fmt: skip
     largest_misfit_percent: float = parameter(
         10.0, "Largest misfit", unit="%", minimum=0.5, maximum=100, step=0.5, advanced=True,
@@ -105,6 +110,7 @@ def size(
     found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled, look=look)
     checkpoint(cancelled)
     held = Particles.empty() if held is None else held
+    found = _of_one_material(micrograph, agglomerates, found, parameters, known)
     found = _beside(found, held)
     found = _limited(found, held, counts or {})
     fitting = part(progress, 0.4, 1.0)
@@ -174,6 +180,29 @@ def _report(refined: Refined, found: Detections, stand: bool) -> FitReport | Non
     if report is None or look is None:
         return report
     return replace(report, network_scale=look.scale, network_contrast=look.darkest)
+
+
+def _of_one_material(
+    micrograph: Micrograph,
+    agglomerates: Agglomerates,
+    found: Detections,
+    parameters: FitParameters,
+    known: FitReport | None,
+) -> Detections:
+    """Leave out what is too faint to be of the material of the others."""
+    if not len(found) or not parameters.least_thickness_percent:
+        return found
+    from nanoai_gui.core.tem.fitting.foreign import too_faint
+    from nanoai_gui.core.tem.fitting.signal import read_signal
+
+    signal = read_signal(micrograph, agglomerates)
+    usual = None
+    if known is not None:
+        contrast = known.typical_contrast
+        opaque = signal.sign > 0 and not signal.scale
+        thickness = -np.log(max(1 - contrast, 0.02)) if opaque else contrast
+        usual = float(thickness), known.typical_radius_px
+    return found.select(~too_faint(signal, found, parameters.least_thickness_percent / 100, usual))
 
 
 def _from_network(found: Detections) -> Particles:
