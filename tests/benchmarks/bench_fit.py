@@ -4,15 +4,19 @@
 
 ``five``: agglomerates of 1..5, six populations. ``whole``: images of agglomerates of 1..50. ``special``:
 Fresnel fringes, contacts sintered by 0.25, ellipsoids of aspect ratio 1.3, flat silhouettes, dose 60.
-``sizes``: every method over the number of particles of an agglomerate. ``speed``: seconds of a whole image,
-segmentation included. Standard errors of the diameter are judged by the share of true diameters within one of
-them (68 % if they are honest). Constants of the fit were chosen on seeds 1000 to 1999 and never from 7000 on.
+``sizes``: every method over the number of particles of an agglomerate. ``speed``: seconds, memory and the
+delay of cancelling of a whole image, segmentation included. Standard errors of the diameter are judged by
+the share of true diameters within one of them (68 % if honest). Constants of the fit were chosen on seeds
+1000 to 1999 and never from 7000 on.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -167,18 +171,41 @@ def sizes(images: int, seed: int, methods: Sequence[str]) -> None:
 
 
 def speed(sides: Sequence[int]) -> None:
-    """Print the seconds of whole images on the clock and of the processor."""
+    """Print what whole images cost, each in a process of its own."""
+    print(f"{'px':>5s} {'found':>6s} {'seconds':>8s} {'processor':>9s} {'peak MB':>8s} {'image MB':>8s} "
+          f"{'cancelled within':>16s}")  # fmt: skip
     for side in sides:
-        spec = replace(BASE, width_px=side, height_px=side, gmd_px=20, max_particles=50, coverage_percent=14)
-        image = make_image(spec, 3000)
-        small = make_image(replace(spec, width_px=256, height_px=256), 3001)
-        for one in (small, image):  # the first for what is loaded once
-            started, cpu = time.perf_counter(), time.process_time()
-            agglomerates = segment(one.micrograph)
-            result = size(one.micrograph, agglomerates, FitParameters())
-            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        n = len(result.particles)
-        print(f"{side:5d} px: {n} particles in {seconds:.1f} s ({cpu:.1f} s of the processor)")
+        command = [sys.executable, "-m", "tests.benchmarks.bench_fit", "--child", str(side)]
+        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="", flush=True)
+
+
+def speed_of(side: int) -> None:
+    """Measure one image: GMD 20 px, agglomerates of 1..50; a large one is a small one repeated.
+
+    The delay of cancelling is the longest time between two questions whether to go on.
+    """
+    spec = replace(BASE, width_px=1024, height_px=1024, gmd_px=20, max_particles=50, coverage_percent=14)
+    image = make_image(spec, 3000).micrograph
+    small = make_image(replace(spec, width_px=256, height_px=256), 3001).micrograph
+    times = max(side // 1024, 1)
+    image = replace(image, pixels=np.tile(image.pixels, (times, times))[:side, :side])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    asked: list[float] = []
+
+    def listening() -> bool:
+        asked.append(time.perf_counter())
+        return False
+
+    for one in (small, image):  # the first for what is loaded once
+        started, cpu = time.perf_counter(), time.process_time()
+        agglomerates = segment(one, cancelled=listening)
+        result = size(one, agglomerates, FitParameters(), cancelled=listening)
+        ended = time.perf_counter()
+        seconds, cpu = ended - started, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    moments = np.array([started, *(t for t in asked if t > started), ended])
+    print(f"{side:5d} {len(result.particles):6d} {seconds:8.1f} {cpu:9.1f} {peak:8.0f} {before:8.0f} "
+          f"{np.diff(moments).max():14.2f} s")  # fmt: skip
 
 
 def main() -> None:
@@ -189,7 +216,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--method", action="append", choices=list(METHOD_MODULES), help="for sizes")
     parser.add_argument("--side", type=int, action="append", help="for speed")
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.child:
+        speed_of(arguments.child)
+        return
     named = {f"GMD {s.gmd_px:.0f} GSD {s.gsd}": s for s in POPULATIONS}
     if "five" in arguments.part:
         print("Agglomerates of 1..5")

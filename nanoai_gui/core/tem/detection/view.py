@@ -21,7 +21,7 @@ MARGIN_PX = 96
 DARKEST_PERCENTILE = 98.0
 """Contrast of this percentile of the agglomerates is 1 for the network."""
 _SAMPLE = 1_000_000
-OPAQUE = 0.9
+OPAQUE = 0.96
 """Share of the beam lost from which contrast hardly tells thick places from thicker ones."""
 LEAST_PASSED = 0.02
 """Share of the beam below which noise and stray light decide what thickness would be."""
