@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.tem.agglomerates import Agglomerates
+from nanoai_gui.core.tem.agglomerates import Agglomerates, StoredLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import Description, SizingResult
@@ -19,7 +19,9 @@ from nanoai_gui.core.tem.sizing import Description, SizingResult
 LARGEST_SIDE = 2**17
 LARGEST_PIXEL_COUNT = 2**29
 """No image that was measured is larger (px; its labels take four bytes each)."""
-_FAR = 1e7
+LARGEST_ID = 2**24
+"""Of an agglomerate or a particle: there are tables by id."""
+_FAR = 1e8
 """Nothing lies further away, in px."""
 
 
@@ -104,6 +106,20 @@ def _is_analysis(made: ImageAnalysis) -> bool:
     )
 
 
+def unpacked(stored: StoredLabels) -> NDArray[np.int32]:
+    """Unpack a label image, (height, width), and see that it is one.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    labels = stored.unpack()
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) <= LARGEST_ID:
+        raise ValueError("the label image holds ids that cannot be")
+    return labels
+
+
 def labels_fit(labels: NDArray[np.int32], table: Agglomerates) -> bool:
     """Whether a label image, (height, width), holds the agglomerates of a table, and nothing else."""
     if int(np.count_nonzero(labels)) != int(table.area_px.sum()):
@@ -125,7 +141,9 @@ def _are_ids(ids: NDArray[np.int32], n: int | None = None) -> bool:
     """Whether ids ascend from 1 at least, without doubles (and are ``n``)."""
     if n is not None and len(ids) != n:
         return False
-    return not len(ids) or (int(ids[0]) > 0 and bool((ids[1:] > ids[:-1]).all()))
+    return not len(ids) or (
+        int(ids[0]) > 0 and int(ids[-1]) <= LARGEST_ID and bool((ids[1:] > ids[:-1]).all())
+    )
 
 
 def _are_near(*places: NDArray[np.floating]) -> bool:

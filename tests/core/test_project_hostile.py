@@ -20,7 +20,8 @@ from nanoai_gui.core.project.opening import Opened, keep_as_it_was, open_project
 from nanoai_gui.core.project.records import ImageFacts, StoredEdit
 from nanoai_gui.core.project.salvaging import salvage
 from nanoai_gui.core.project.store import ProjectStore
-from nanoai_gui.core.soundness import is_sound
+from nanoai_gui.core.soundness import is_sound, unpacked
+from nanoai_gui.core.tem.agglomerates import PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from tests.core.analyses import Disc, make_analysis
 
@@ -212,6 +213,7 @@ def spoil_particle(made: ImageAnalysis, **columns: object) -> ImageAnalysis:
         lambda a: spoil_particle(a, area_px=np.array([-1.0, 1.0, 2.0])),
         lambda a: spoil_particle(a, ids=np.array([1, 2, 2], np.int32)),
         lambda a: spoil_particle(a, ids=np.array([0, 1, 2], np.int32)),
+        lambda a: spoil_particle(a, ids=np.array([1, 2, 2**30], np.int32)),
         lambda a: spoil_particle(a, x=np.zeros((3, 2))),
         lambda a: replace(a, agglomerates=replace(a.agglomerates, ids=np.array([3, 1], np.int32))),
         lambda a: replace(a, agglomerates=replace(a.agglomerates, status=np.zeros(7, np.int8))),
@@ -291,4 +293,8 @@ def test_labels_of_the_right_checksum_that_are_none_are_found_when_they_are_unpa
     one, _ = read_project(path).content.images
     assert one.analysis is not None
     with pytest.raises(ValueError, match="stated size"):
-        one.analysis.labels.unpack()
+        unpacked(one.analysis.labels)
+    # A table by these ids would not fit into the memory.
+    for ident in (-1, 2**30):
+        with pytest.raises(ValueError, match="ids that cannot be"):
+            unpacked(PackedLabels.pack(np.full((3, 4), ident, np.int32)))

@@ -20,7 +20,7 @@ import numpy as np
 from PySide6.QtWidgets import QApplication
 
 from nanoai_gui.core.errors import NanoAIError
-from nanoai_gui.core.soundness import labels_fit
+from nanoai_gui.core.soundness import labels_fit, unpacked
 
 if TYPE_CHECKING:
     from nanoai_gui.gui.tem.session import TemSession
@@ -254,7 +254,7 @@ def _work(session: TemSession) -> None:
         entry = session.entry(key)
         if entry.analysis is not None:
             try:
-                entry.analysis.labels.unpack()
+                unpacked(entry.analysis.labels)
             except ValueError:
                 session.drop_results(key, "They cannot be read.")
         session.accept_micrograph(key, Micrograph(np.zeros(SHAPE, np.uint8), "a.tif"))

@@ -29,8 +29,8 @@ from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.sizing import HAND_MODULES, SizingResult
 from nanoai_gui.core.tem.sizing.manual import moved_to
 
-LAST_GIVEN = 2**30
-"""Larger ids, which only files of others have, are not counted on from: 32 bits leave no room for that."""
+LAST_GIVEN = 2**23
+"""Larger ids, which only files of others have, are not counted on from: there must be room behind them."""
 BY_ID = ("count", "excluded", "accepted", "reviewed")
 """Kinds of values that are said of an agglomerate or a particle."""
 

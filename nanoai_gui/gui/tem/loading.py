@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from nanoai_gui.core.files.micrographs import read_micrograph
 from nanoai_gui.core.jobs import Failure
+from nanoai_gui.core.soundness import unpacked
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.session import TemSession
@@ -78,7 +79,8 @@ class ImageLoader(QObject):
         if key is None or analysis is None or session.labels is not None:
             return
         self._runner.run_in_thread(
-            analysis.labels.unpack,
+            unpacked,
+            analysis.labels,
             on_done=lambda labels: session.accept_labels(key, analysis, labels),
             on_error=lambda failure: self._on_damage(key, analysis, failure),
             key=LABELS,
