@@ -7,6 +7,7 @@ What a person placed or accepted there stays as it is.
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 MARGIN_PX = 24
 """Of the image around the touched agglomerates."""
+LARGEST_MARGIN_PX = 400
+"""The same at most, for a network that looks far around."""
 MOST_PX = 2_500_000
 """Cut out at a time: more would hold up the window while it is copied."""
 NOT_ASKED = "not asked for"
@@ -159,14 +162,47 @@ def remeasurement(
     n_px = 0
     for rows in neighbourhoods(table.boxes):
         here = take_agglomerates(table, table.ids[rows].tolist())
-        box = box_of(document, here.ids.tolist(), MARGIN_PX)
-        assert box is not None
-        box = Box(box.y0, box.x0, min(box.y1, grey_levels.background.shape[0]), box.x1)
+        box = _box_to_see(document, here.ids.tolist(), stale, grey_levels.background.shape)
         n_px += box.shape[0] * box.shape[1]
         if pieces and n_px > most_px:
             break
         pieces.append(_piece(document, micrograph, grey_levels, here, box, stale))
     return Remeasurement(tuple(pieces), document.revision) if pieces else None
+
+
+def _box_to_see(
+    document: ImageDocument,
+    ids: list[int],
+    stale: Mapping[str, frozenset[int]],
+    field: tuple[int, int],
+) -> Box:
+    """Give the part of the image that measuring some agglomerates needs to see.
+
+    A network looks far around, and at every so many px of the image it enlarges or reduces: the part begins
+    where one of those lies, so that it sees just what it saw in the image.
+    """
+    margin, scale, step = MARGIN_PX, 0.0, 1
+    reports = [document.results[name].fit for name, every in stale.items() if not every.isdisjoint(ids)]
+    known = [report for report in reports if report is not None and report.is_whole]
+    if known:
+        from nanoai_gui.core.tem.detection.grid import ALIGNMENT
+        from nanoai_gui.core.tem.detection.view import MARGIN_PX as SEEN_PX
+
+        scale, step = known[0].network_scale, ALIGNMENT
+        margin = min(int(2 * SEEN_PX / scale), LARGEST_MARGIN_PX)
+    box = box_of(document, ids, margin)
+    assert box is not None
+    y0, x0 = (_on_grid(start, scale, step) for start in (box.y0, box.x0))
+    return Box(y0, x0, min(box.y1, field[0]), box.x1)
+
+
+def _on_grid(start: int, scale: float, step: int) -> int:
+    """Move a start back by no more than a step, to where it lies best on a multiple of it once scaled."""
+    if not scale or start <= 0:
+        return start
+    places = np.arange(max(start - math.ceil(step / scale), 0), start + 1)
+    off = (places * scale + step / 2) % step - step / 2
+    return int(places[np.argmin(np.abs(off))])
 
 
 def _piece(
