@@ -326,8 +326,16 @@ def test_opaque_particles_that_touch_stay_one_agglomerate() -> None:
 
 
 def test_a_fainter_particle_holds_opaque_ones_together() -> None:
-    image = opaque((50, 64, 24, 0.98), (81, 64, 8, 0.55), (112, 64, 24, 0.98), FAR)
+    image = opaque((50, 64, 24, 0.98), (81, 64, 8, 0.66), (112, 64, 24, 0.98), FAR)
     assert len(segment(image)) == 2
+
+
+def test_debris_between_opaque_particles_stands_for_itself() -> None:
+    image = opaque((50, 64, 24, 0.98), (81, 64, 8, 0.54), (112, 64, 24, 0.98), FAR)
+    found = segment(image)
+    order = np.argsort(found.x)
+    np.testing.assert_allclose(found.x[order], [50, 81, 112, 210], atol=1)
+    assert found.area_px[order[0]] == pytest.approx(np.pi * 24**2, rel=0.04)
 
 
 def test_translucent_particles_are_never_parted_at_thin_places() -> None:

@@ -16,10 +16,13 @@ from nanoai_gui.core.tem.threshold import thinned
 OPAQUE_MEDIAN = 0.85
 """An image shows opaque particles if the median contrast inside them is at least this share of the
 strongest; half the material of translucent spheres stays below about 0.8 of it."""
-GAP_LEVEL = 0.65
+GAP_LEVEL = 0.7
 """Contrast, in shares of the median inside, below which a passage between opaque particles is a gap."""
 FAINT_PX = 2.5
-"""Material below that level but farther than this from anything above it is a fainter particle: it joins."""
+"""Material below that level but farther than this from anything above it is no blurred edge, but a fainter
+particle, which joins the others ..."""
+APART_LEVEL = 0.6
+"""... or, fainter than this share of the median, debris or a residue: that stands for itself."""
 
 
 def opaque_contrast(field: NDArray[np.float32], level: float, full_scale: float) -> float:
@@ -50,7 +53,7 @@ def part_at_gaps(
     minimum_area: float,
     cancelled: Cancelled,
 ) -> int:
-    """Give every part of an agglomerate that only narrow gaps join a label of its own.
+    """Give every part of an agglomerate that only narrow gaps join, and debris beside it, a label of its own.
 
     Parameters
     ----------
@@ -81,19 +84,25 @@ def part_at_gaps(
     place[parts.ravel()[flat]] = labels.ravel()[flat]
     real = size >= minimum_area
     real[0] = False
-    crowded = np.flatnonzero(np.bincount(place[real], minlength=n + 1) > 1)
     boxes = ndimage.find_objects(labels)
-    for k, agglomerate in enumerate(crowded.tolist()):
+    for k, agglomerate in enumerate(np.unique(place[real]).tolist()):
         if k % 32 == 0:
             checkpoint(cancelled)
         box = boxes[agglomerate - 1]
         own = labels[box] == agglomerate
         seeds = np.where(own & real[parts[box]], parts[box], 0)
-        n = _part_one(labels[box], own, seeds, n)
+        n = _part_one(labels[box], field[box], own, seeds, opaque, n)
     return n
 
 
-def _part_one(labels: NDArray[np.int32], own: NDArray[np.bool_], seeds: NDArray[np.int32], n: int) -> int:
+def _part_one(
+    labels: NDArray[np.int32],
+    field: NDArray[np.float32],
+    own: NDArray[np.bool_],
+    seeds: NDArray[np.int32],
+    opaque: float,
+    n: int,
+) -> int:
     """Part one agglomerate, the px ``own`` of a window, between its ``seeds``; gives the highest label."""
     from scipy import ndimage
     from scipy.sparse import coo_array
@@ -106,6 +115,13 @@ def _part_one(labels: NDArray[np.int32], own: NDArray[np.bool_], seeds: NDArray[
     faint, n_faint = ndimage.label(own & (distance > FAINT_PX), np.ones((3, 3), dtype=bool))
     index = np.searchsorted(ids, owner)
     if n_faint:
+        strength = np.asarray(ndimage.median(field, faint, np.arange(1, n_faint + 1)))
+        apart = np.append(False, strength < APART_LEVEL * opaque)
+        for k in np.flatnonzero(apart).tolist():
+            n += 1
+            labels[faint == k] = n
+        own = own & ~apart[faint]
+        faint[apart[faint]] = 0
         # A fainter particle belongs to every part it comes near, and holds them together.
         reach = int(np.ceil(FAINT_PX)) + 1
         around = ndimage.grey_dilation(faint, size=(2 * reach + 1, 2 * reach + 1))
@@ -116,8 +132,6 @@ def _part_one(labels: NDArray[np.int32], own: NDArray[np.bool_], seeds: NDArray[
         _, group = connected_components(links, directed=False)
         index = group[: len(ids)][index]
     groups = np.unique(index[own])
-    if len(groups) < 2:
-        return n
     for group in groups[1:].tolist():
         n += 1
         labels[own & (index == group)] = n
