@@ -5,6 +5,13 @@
 Needs the extra ``train``. The scenes (all NanoAI's own synthesis) are made by a second process while training
 begins on the first of them. Which scenes a step may see depends on its number only, so that the same options
 give the same network, however fast the machine is (bit for bit on the same processor and versions).
+
+The shipped network went through the steps and scenes of the defaults, but not in one go: it was made in
+pieces, each going on from the state that the one before had kept, while the later cycles were still being
+written. It has not been made again by one run of this command, so whether that gives the same file is not
+known. Why there are cycles: the first is on all kinds of scenes and on long opaque particles, the second
+favours translucent spheres, the third opaque powders and crystals with diffraction bands (and, from step
+13500 on, also shows thickness in place of contrast).
 """
 
 from __future__ import annotations
@@ -43,6 +50,7 @@ from nanoai_gui.core.tem.detection.training import (
     make_network,
     mean_losses,
 )
+from nanoai_gui.core.tem.synthesis.recipes import Mix
 from nanoai_gui.core.tem.synthesis.scenes import VERSION
 
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
@@ -118,7 +126,8 @@ def publish(network: Any, options: argparse.Namespace) -> None:  # noqa: ANN401 
         "format_version": FORMAT_VERSION,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "trained_on": "scenes of NanoAI's own synthesis, no real images",
-        "generator": {"name": "core.tem.synthesis.scenes", "version": VERSION, "scenes": n_scenes},
+        "generator": {"name": "core.tem.synthesis.scenes", "version": VERSION, "scenes": n_scenes,
+                      "mixes": [mix.name.lower() for mix in Mix]},
         "seed": options.seed,
         "steps": options.steps,
         "patches": options.steps * BATCH,
