@@ -11,7 +11,8 @@ pieces, each going on from the state that the one before had kept, while the lat
 written. It has not been made again by one run of this command, so whether that gives the same file is not
 known. Why there are cycles: the first is on all kinds of scenes and on long opaque particles, the second
 favours translucent spheres, the third opaque powders and crystals with diffraction bands (and, from step
-13500 on, also shows thickness in place of contrast).
+13500 on, also shows thickness in place of contrast). What is kept lies half way between the networks after
+the second and after the third.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ LAST_PART = 14000
 FAVOURED_LAST = ((*POWDER, 0.4), (*CLEAR, 0.35))
 """Files, from one to before another, and the share of the patches of a cycle that come from them, beside
 those that do by chance."""
+THIRD_PART = 0.5
+"""Part of the way from the network after the second cycle to that after the third at which the one that is
+kept lies: half of what spheres lose for most of what powders and crystals gain."""
 DECAY = 0.3
 """Share of the first cycle, its end, over which the learning rate falls to nothing.
 
@@ -183,7 +187,7 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
     optimiser = torch.optim.AdamW(network.parameters(), lr=TOP_RATE, weight_decay=1e-3)
     average = copy.deepcopy(network)
     pool = Pool()
-    state = options.work / "state.pt"
+    state, before_third = options.work / "state.pt", options.work / "second-cycle.pt"
     first = 0
     if state.exists():
         kept = torch.load(state, weights_only=True)
@@ -228,6 +232,13 @@ def train(options: argparse.Namespace) -> Any:  # noqa: ANN401 - torch has no ty
                 unfinished,
             )
             unfinished.replace(state)
+        if step + 1 == SECOND_CYCLE:
+            torch.save(average.state_dict(), before_third)
+    if options.steps > SECOND_CYCLE:
+        earlier = make_network()
+        earlier.load_state_dict(torch.load(before_third, weights_only=True))
+        blend(earlier, average, 1 - THIRD_PART)
+        return earlier
     return average
 
 
