@@ -35,6 +35,7 @@ from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, ma
 from tests.benchmarks.bench_sizing_accuracy import populations
 from tests.benchmarks.bench_tio2 import (
     DATA_BAR_TOP,
+    VALIDATION,
     centres_within,
     find_label,
     interval,
@@ -43,9 +44,6 @@ from tests.benchmarks.bench_tio2 import (
     usable_silhouettes,
 )  # fmt: skip
 from tests.shared_data import shared_data
-
-VALIDATION = ("1908249", "1908297")
-"""Fields of TiO2 that were looked at during development."""
 
 HARD = {
     "1..50 spheres": SynthesisSpec(gmd_px=20, gsd=1.35, max_particles=50),
