@@ -134,6 +134,7 @@ def publish(network: Any, options: argparse.Namespace) -> None:  # noqa: ANN401 
                       "mixes": [mix.name.lower() for mix in Mix]},
         "seed": options.seed,
         "steps": options.steps,
+        "third_cycle_part": THIRD_PART if options.steps > SECOND_CYCLE else 0.0,
         "patches": options.steps * BATCH,
         "patch_px": PATCH_PX,
         "widths": list(WIDTHS),
