@@ -178,6 +178,8 @@ def kinds_of(window: Window) -> list[Kind]:
 
     def bar() -> Callable[[], object]:
         top = document.labels.shape[0] - int(rng.integers(1, 200))
+        if top == session.entry(key).data_bar_top:
+            top -= 1  # the same again would be no step
         return lambda: session.set_data_bar(key, top)
 
     def settings() -> Callable[[], object]:
