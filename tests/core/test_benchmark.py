@@ -155,7 +155,10 @@ def test_agglomerates_are_told_apart_by_their_size(table: Table1) -> None:
         if row.accuracy.n_true:
             assert row.accuracy.gmd_error == pytest.approx(OFF[row.method])
     text = files.markdown(table)
-    assert "By the number of particles" in text and "| 1 | 2-5 | 6-15 | 16-50 |" in text
+    # Two images of five agglomerates: one of one particle and four of two to five in each.
+    assert "By the number of particles" in text
+    assert "| 1 (n 2) | 2-5 (n 8) | 6-15 (n 0) | 16-50 (n 0) |" in text
+    assert "nan" not in text and "– / – / –" in text
     assert "By the number" not in files.markdown(benchmark.Table1(table.rows, table.others, 3))
 
 

@@ -113,19 +113,31 @@ def _by_size(table: Table1) -> list[str]:
         "## By the number of particles in an agglomerate",
         "",
         f"GMD error / GSD error in %, F1 at an overlap (IoU) of {MINIMUM_IOU:g}: images of agglomerates of 1 "
-        f"to {p.max_particles}, GMD {p.gmd_px:g} px, GSD {p.gsd:g}.",
+        f"to {p.max_particles}, GMD {p.gmd_px:g} px, GSD {p.gsd:g}; n agglomerates.",
         "",
-        "| method | " + " | ".join(str(a) if a == b else f"{a}-{b}" for a, b in SIZE_CLASSES) + " |",
+        "| method | " + " | ".join(_size_title(table, *sizes) for sizes in SIZE_CLASSES) + " |",
         "|---" * (len(SIZE_CLASSES) + 1) + "|",
     ]
     for method in dict.fromkeys(r.method for r in table.by_size):
         cells = [
-            f"{100 * r.accuracy.gmd_error:+.1f} / {100 * r.accuracy.gsd_error:+.1f} / {r.accuracy.f1:.3f}"
+            f"{_percent(r.accuracy.gmd_error)} / {_percent(r.accuracy.gsd_error)} / "
+            + ("–" if math.isnan(r.accuracy.f1) else f"{r.accuracy.f1:.3f}")
             for r in table.by_size
             if r.method == method
         ]
         lines.append(f"| {title(method)} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _size_title(table: Table1, fewest: int, most: int) -> str:
+    """Name a class of agglomerates with how many of them there were."""
+    n = next(r.accuracy.n_agglomerates for r in table.by_size if (r.fewest, r.most) == (fewest, most))
+    return f"{fewest if fewest == most else f'{fewest}-{most}'} (n {n})"
+
+
+def _percent(error: float) -> str:
+    """Write a relative error; a dash where nothing was found that could have one."""
+    return "–" if math.isnan(error) else f"{100 * error:+.1f}"
 
 
 def _error(value: float, interval: tuple[float, float]) -> str:

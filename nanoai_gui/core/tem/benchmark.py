@@ -194,7 +194,7 @@ def run(
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    numbers = [n_images, *[max(10, round(n_images / 6))] * len(OTHER_POPULATIONS), max(2, n_images // 50)]
+    numbers = [n_images, *[max(10, round(n_images / 6))] * len(OTHER_POPULATIONS), max(2, n_images // 10)]
     wanted = [(p, i) for p, n in enumerate(numbers) for i in range(n)]
     outcomes: dict[tuple[int, int], ImageOutcome] = {}
     running: deque[tuple[tuple[int, int], Job[ImageOutcome]]] = deque()
