@@ -409,7 +409,8 @@ class WorkerPool:
             daemon=True,
         )
         try:
-            process.start()
+            with worker.one_thread():
+                process.start()
         except (OSError, RuntimeError):
             orders.close()
             answers.close()

@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,10 @@ class Packed:
     sizes: tuple[int, ...] = ()
 
 
+THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
+"""How many threads the libraries that compute may use is read from these, once, when they are loaded."""
+
+
 @dataclass
 class _Orders:
     """What the listening thread passes on to the working one."""
@@ -61,13 +65,29 @@ class _Orders:
     cancelled: set[int] = field(default_factory=set)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let processes started meanwhile compute with one thread each; this one stays as it is.
+
+    Several workers with several threads each would leave the window no core. It must be said before they
+    start: a script's own imports, NumPy among them, run in its workers before any other line does.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def main(
     incoming: connection.Connection, outgoing: connection.Connection, options: Options
 ) -> None:  # pragma: no cover - runs in another process
     """Work until the pipe of orders ends."""
-    # Before NumPy is loaded: several workers with several threads each would leave the window no core.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ[name] = "1"
     # Ctrl+C in a terminal reaches the whole group; only the owner decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if options.nice and hasattr(os, "nice"):

@@ -242,6 +242,39 @@ def test_workers_compute_with_one_thread(pool: WorkerPool) -> None:
     assert pool.submit(threads_of_blas).result(SOON) == {"OMP": "1", "BLAS": "1"}
 
 
+SCRIPT = """
+import os
+
+SEEN = os.environ.get("OMP_NUM_THREADS")  # what NumPy would read, were it imported here
+
+
+def seen():
+    return SEEN
+
+
+if __name__ == "__main__":
+    from nanoai_gui.core.jobs import WorkerPool
+
+    with WorkerPool(1) as pool:
+        print(pool.submit(seen).result(60), SEEN, os.environ.get("OMP_NUM_THREADS"))
+"""
+
+
+def test_workers_of_a_script_have_one_thread_from_their_first_import(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "None", "None"]
+
+
 def test_a_failing_listener_does_not_stop_the_pool(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
