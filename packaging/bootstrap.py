@@ -38,7 +38,7 @@ from environment import (
 ENVIRONMENT = Environment(ROOT / ".venv", ".venv")
 PYTHON = ENVIRONMENT.python
 SAMPLES = ROOT / "resources" / "samples" / "tem"
-METHODS = ("watershed", "ultimate-erosion", "hough")
+METHODS = ("watershed", "ultimate-erosion", "hough", "ann", "ann-rich", "fit")
 
 
 def display_is_named() -> bool:
