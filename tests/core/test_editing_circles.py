@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.history import History
 from nanoai_gui.core.editing.remeasure import amendment, held_particles, measure, remeasurement
+from nanoai_gui.core.editing.rows import join_particles
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.report import ImageRecord, summarise
@@ -265,6 +267,112 @@ def test_a_drawn_circle_leaves_what_it_hardly_covers_and_what_was_accepted() -> 
     do(document, circles.accept(document, "watershed", [int(particles.ids[row])]))
     do(document, circles.add(document, "watershed", Ellipse(121, 51, 15, 15)))
     assert len(document.results["watershed"].particles) == n + 2
+
+
+def found_at(document: ImageDocument, x: float, y: float) -> int:
+    """The particle whose centre is nearest."""
+    p = particles(document)
+    return int(p.ids[int(np.argmin(np.hypot(p.x - x, p.y - y)))])
+
+
+def test_a_particle_moved_or_resized_over_another_takes_its_place_in_one_step(
+    document: ImageDocument,
+) -> None:
+    gone = found_at(document, 120, 50)
+    do(document, circles.add(document, METHOD, Ellipse(100, 100, 15, 15)))
+    drawn = int(particles(document).ids[-1])
+    before, n = document.state_bytes(), len(particles(document))
+    for made_edit in (
+        circles.move(document, METHOD, [drawn], 21, -49),
+        circles.reshape(document, METHOD, drawn, Ellipse(120, 51, 16, 14)),
+        circles.resize(document, METHOD, [drawn], 6.0),
+    ):
+        edit = do(document, made_edit)
+        assert "in the place of" in edit.title
+        assert gone not in particles(document).ids
+        assert len(particles(document)) == n - circles.taken_away(edit) < n
+        document.apply(edit, forward=False)
+        assert document.state_bytes() == before
+    do(document, circles.accept(document, METHOD, [gone]))
+    do(document, circles.move(document, METHOD, [drawn], 21, -49))
+    assert gone in particles(document).ids  # a person wants both
+
+
+def test_what_was_found_in_front_of_a_particle_stays_when_that_is_nudged(document: ImageDocument) -> None:
+    large = found_at(document, 150, 150)
+    small = replace(
+        circles._made(document.next_particle(METHOD), 0, Ellipse(152, 152, 8, 8), Status.AUTO, 1.0),
+        agglomerate=particles(document).agglomerate[particles(document).ids == large],
+    )
+    do(document, Edit("", (circles._patch(document, METHOD, [], small),)))
+    edit = do(document, circles.move(document, METHOD, [large], 1.0, 0.0))
+    assert circles.taken_away(edit) == 0
+    assert small.ids[0] in particles(document).ids
+
+
+def test_a_circle_moved_across_others_by_keys_takes_only_the_place_it_ends_on(
+    document: ImageDocument,
+) -> None:
+    history = History()
+    near, far = found_at(document, 120, 50), found_at(document, 146, 54)
+    do(document, circles.add(document, METHOD, Ellipse(80, 50, 16, 16)))
+    drawn = int(particles(document).ids[-1])
+    before = document.state_bytes()
+
+    def press(n: int) -> None:
+        for _ in range(n):
+            edit = do(document, circles.move(document, METHOD, [drawn], 2.0, 0.0, history.open_step))
+            if history.push(edit) is not edit:
+                document.count_hand_edit(-1)  # one step, as the window counts
+
+    press(20)  # on the first
+    assert near not in particles(document).ids
+    assert far in particles(document).ids
+    press(14)  # on the second: the first is back
+    assert near in particles(document).ids
+    assert far not in particles(document).ids
+    assert len(history.edits) == 1
+    assert history.undo_title == "Move particle in the place of a particle"
+    after = document.state_bytes()
+    step = history.undo()
+    assert step is not None
+    document.apply(step, forward=False)
+    assert document.state_bytes() == before
+    document.apply(step)
+    assert document.state_bytes() == after
+
+
+def test_a_step_that_is_over_gives_nothing_back(document: ImageDocument) -> None:
+    near = found_at(document, 120, 50)
+    do(document, circles.add(document, METHOD, Ellipse(100, 100, 15, 15)))
+    drawn = int(particles(document).ids[-1])
+    step = do(document, circles.move(document, METHOD, [drawn], 20, -50))
+    do(document, circles.move(document, METHOD, [drawn], 0, 60))
+    assert near not in particles(document).ids
+    # One of another group is not that step either.
+    document.apply(step, forward=False)
+    document.apply(step)
+    do(document, circles.resize(document, METHOD, [drawn], 0.2, step))
+    assert near not in particles(document).ids
+
+
+def test_accepting_one_of_two_that_are_the_same_particle_takes_the_other_away(
+    document: ImageDocument,
+) -> None:
+    first = found_at(document, 150, 150)
+    row = particles(document).select(particles(document).ids == first)
+    double = replace(row, ids=np.array([document.next_particle(METHOD)], dtype=np.int32), x=row.x + 2)
+    inside = replace(double, ids=double.ids + 1, area_px=double.area_px / 9)
+    do(document, Edit("", (circles._patch(document, METHOD, [], join_particles(double, inside)),)))
+    before = document.state_bytes()
+    edit = do(document, circles.accept(document, METHOD, [first]))
+    assert edit.title == "Accept particle in the place of a particle"
+    assert double.ids[0] not in particles(document).ids
+    assert inside.ids[0] in particles(document).ids
+    document.apply(edit, forward=False)
+    assert document.state_bytes() == before
+    both = do(document, circles.accept(document, METHOD, [first, int(double.ids[0])]))
+    assert circles.taken_away(both) == 0
 
 
 def test_what_comes_for_agglomerates_that_did_not_change_since_is_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -470,6 +471,39 @@ def test_a_drawn_circle_that_takes_the_place_of_a_particle_says_so(tab: TemTab, 
     assert int(p.ids[0]) not in particles(tab).ids
     tab.editing.editor.undo()
     assert int(p.ids[0]) in particles(tab).ids
+
+
+def test_a_circle_dragged_onto_a_particle_takes_its_place_in_one_step(tab: TemTab, qtbot: QtBot) -> None:
+    use(tab, Tool.CIRCLE)
+    drag(tab, (60, 100), (76, 100))
+    p = particles(tab).select(np.array([4]))
+    gone, x, y = int(p.ids[0]), float(p.x[0]), float(p.y[0])
+    before, n = document(tab).state_bytes(), len(particles(tab))
+    with qtbot.waitSignal(tab.editing.told) as told:
+        drag(tab, (68, 100), (x, y))
+    assert "takes the place" in told.args[0]
+    assert gone not in particles(tab).ids
+    assert len(particles(tab)) < n
+    assert tab._session.selection.particles == {int(particles(tab).ids[-1])}
+    tab.editing.editor.undo()
+    assert document(tab).state_bytes() == before
+
+
+def test_a_circle_moved_by_keys_across_a_particle_gives_it_back(tab: TemTab) -> None:
+    n = len(particles(tab))
+    p = particles(tab).select(np.array([4]))
+    x, y, r = float(p.x[0]), float(p.y[0]), float(p.diameter_px[0]) / 2
+    use(tab, Tool.CIRCLE)
+    drag(tab, (x - r, y + 4 * r), (x + r, y + 4 * r))
+    before = document(tab).state_bytes()
+    here, fewest = len(particles(tab)), n
+    for _ in range(math.ceil(8 * r)):
+        key(tab, Qt.Key.Key_Up, CONTROL)
+        fewest = min(fewest, len(particles(tab)))
+    assert fewest < here
+    assert int(p.ids[0]) in particles(tab).ids
+    tab.editing.editor.undo()
+    assert document(tab).state_bytes() == before
 
 
 def test_an_edit_of_many_is_worked_out_beside_the_window(

@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.editing.covering import covered_by, doubles_of, not_held, place_taken
 from nanoai_gui.core.editing.document import ImageDocument, add_method_patch
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.labels import several
 from nanoai_gui.core.editing.patches import MethodPatch, ParticlePatch, Patch, ValuePatch
 from nanoai_gui.core.editing.rows import is_in, join_particles, take_result
 from nanoai_gui.core.errors import ParameterError
-from nanoai_gui.core.tem.evaluation import lens_area
 from nanoai_gui.core.tem.particles import Particles, Status
 
 OUTLINE_POINTS = 64
 """Points of the outline of an ellipse: its area is that of the ellipse to a few parts in ten thousand."""
 SMALLEST_RADIUS_PX = 0.5
-COVERED = 0.5
-"""A drawn particle stands in the place of one of which it covers a larger share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,40 +189,30 @@ def add(
 ) -> Edit | None:
     """Add a particle; it belongs to the agglomerate under it unless one is given (0: to none).
 
-    What the method found in its place goes (see :func:`replaced_by`): else it would count twice. A method
-    that has not measured this image is added with nothing but this particle.
+    What the method found in its place goes (see :mod:`~nanoai_gui.core.editing.covering`). A method that
+    has not measured this image is added with nothing but this particle.
     """
     if min(shape.a, shape.b) < SMALLEST_RADIUS_PX:
         return None
     owner = owner_at(document, shape) if agglomerate is None else agglomerate
     new = _made(document.next_particle(method), owner, shape, Status.ADDED, score)
     first = add_method_patch(document, method)
-    gone = replaced_by(document, method, shape)
+    found = not_held(document, method)
+    gone = found.ids[covered_by(found, new)].tolist()
     title = "Add ellipse" if len(new.outlines[0]) else "Add circle"
-    if gone:
-        title += f" in the place of {'a particle' if len(gone) == 1 else several(len(gone), 'particle')}"
-    return Edit(title, (*first, _patch(document, method, gone, new, first)))
+    return Edit(title + _in_the_place_of(len(gone)), (*first, _patch(document, method, gone, new, first)))
 
 
-def replaced_by(document: ImageDocument, method: str, shape: Ellipse) -> list[int]:
-    """Give the particles in whose place a drawn shape stands.
+def _in_the_place_of(n: int) -> str:
+    if not n:
+        return ""
+    return f" in the place of {'a particle' if n == 1 else several(n, 'particle')}"
 
-    Those that a method found, that nobody changed or accepted, and of which the shape covers more than half.
-    A small one drawn in front of a large one takes nothing away.
-    """
-    result = document.results.get(method)
-    if result is None or not len(result.particles):
-        return []
-    p = result.particles
-    rows = np.flatnonzero((p.status == Status.AUTO) & ~is_in(p.ids, document.accepted(method)))
-    away = np.hypot(p.x[rows] - shape.x, p.y[rows] - shape.y)
-    rows = rows[away < p.diameter_px[rows] + max(shape.a, shape.b)]
-    if not len(rows):
-        return []
-    drawn = np.full(len(rows), math.sqrt(shape.a * shape.b))
-    away = np.hypot(p.x[rows] - shape.x, p.y[rows] - shape.y)
-    common = lens_area(away, p.diameter_px[rows] / 2, drawn)
-    return [int(i) for i in p.ids[rows[common > COVERED * p.area_px[rows]]]]
+
+def taken_away(edit: Edit) -> int:
+    """Count the particles whose place others take in an edit: there before, and not after."""
+    patches = [patch for patch in edit.patches if isinstance(patch, ParticlePatch)]
+    return sum(len(np.setdiff1d(p.before.particles.ids, p.after.particles.ids)) for p in patches)
 
 
 def owner_at(document: ImageDocument, shape: Ellipse) -> int:
@@ -248,8 +236,15 @@ def _made(ident: int, owner: int, shape: Ellipse, status: Status, score: float) 
     return replace(made, ids=np.array([ident], dtype=np.int32), status=np.array([status], dtype=np.int8))
 
 
-def reshape(document: ImageDocument, method: str, ident: int, shape: Ellipse) -> Edit | None:
-    """Give a particle another place and shape; it goes to the agglomerate under it, if there is one."""
+def reshape(
+    document: ImageDocument, method: str, ident: int, shape: Ellipse, step: Edit | None = None
+) -> Edit | None:
+    """Give a particle another place and shape; it goes to the agglomerate under it, if there is one.
+
+    Like all that moves or resizes particles, it takes the place of what a method found there. ``step`` is
+    the one that the edit will be joined with if it is of the same group
+    (:attr:`~nanoai_gui.core.editing.history.History.open_step`).
+    """
     particles = document.results[method].particles
     rows = np.flatnonzero(particles.ids == ident)
     if not len(rows) or min(shape.a, shape.b) < SMALLEST_RADIUS_PX:
@@ -259,17 +254,22 @@ def reshape(document: ImageDocument, method: str, ident: int, shape: Ellipse) ->
         return None
     owner = owner_at(document, shape) or int(old.agglomerate[0])
     new = _made(ident, owner, shape, _touched_status(old), float(old.score[0]))
-    return Edit(
-        "Move particle", (_patch(document, method, [ident], new),), group=f"particle {method} {ident}"
-    )
+    return _changed(document, method, "Move particle", old, new, f"particle {method} {ident}", step)
 
 
 def _touched_status(old: Particles) -> Status:
     return Status.ADDED if old.status[0] == Status.ADDED else Status.EDITED
 
 
-def move(document: ImageDocument, method: str, ids: Collection[int], dx: float, dy: float) -> Edit | None:
-    """Move particles by some px, outlines and all."""
+def move(
+    document: ImageDocument,
+    method: str,
+    ids: Collection[int],
+    dx: float,
+    dy: float,
+    step: Edit | None = None,
+) -> Edit | None:
+    """Move particles by some px, outlines and all; ``step`` as in :func:`reshape`."""
     old = _chosen(document, method, ids)
     if not len(old) or (dx == 0 and dy == 0):
         return None
@@ -282,11 +282,17 @@ def move(document: ImageDocument, method: str, ids: Collection[int], dx: float, 
         status=_edited(old),
     )
     new = replace(new, agglomerate=_owners(document, new))
-    return _changed(document, method, f"Move {several(len(old), 'particle')}", old, new, "move")
+    title = f"Move {several(len(old), 'particle')}"
+    return _changed(document, method, title, old, new, _group("move", method, old), step)
 
 
-def resize(document: ImageDocument, method: str, ids: Collection[int], factor: float) -> Edit | None:
-    """Make particles larger or smaller about their centres; ``factor`` is that of the diameter."""
+def resize(
+    document: ImageDocument, method: str, ids: Collection[int], factor: float, step: Edit | None = None
+) -> Edit | None:
+    """Make particles larger or smaller about their centres; ``factor`` is that of the diameter.
+
+    ``step`` as in :func:`reshape`.
+    """
     old = _chosen(document, method, ids)
     smallest = math.pi * SMALLEST_RADIUS_PX**2
     if not len(old) or not factor > 0 or factor == 1 or float(old.area_px.min()) * factor**2 < smallest:
@@ -299,7 +305,8 @@ def resize(document: ImageDocument, method: str, ids: Collection[int], factor: f
         for i, outline in enumerate(old.outlines)
     )
     new = replace(old, area_px=old.area_px * factor**2, outlines=outlines, status=_edited(old))
-    return _changed(document, method, f"Resize {several(len(old), 'particle')}", old, new, "resize")
+    title = f"Resize {several(len(old), 'particle')}"
+    return _changed(document, method, title, old, new, _group("resize", method, old), step)
 
 
 def _chosen(document: ImageDocument, method: str, ids: Collection[int]) -> Particles:
@@ -322,12 +329,25 @@ def _owners(document: ImageDocument, particles: Particles) -> NDArray[np.int32]:
     return np.where(under > 0, under, particles.agglomerate).astype(np.int32)
 
 
+def _group(verb: str, method: str, particles: Particles) -> str:
+    return f"{verb} {method} {particles.ids[0]} {len(particles)}"
+
+
 def _changed(
-    document: ImageDocument, method: str, title: str, old: Particles, new: Particles, verb: str
+    document: ImageDocument,
+    method: str,
+    title: str,
+    old: Particles,
+    new: Particles,
+    group: str,
+    step: Edit | None,
 ) -> Edit:
-    ids = old.ids.tolist()
-    group = f"{verb} {method} {ids[0]} {len(ids)}"
-    return Edit(title, (_patch(document, method, ids, new),), group=group)
+    """Put ``new`` in the place of ``old``, and of what a method found where they are now."""
+    joins = step if step is not None and step.group == group else None
+    gone, back, n_away = place_taken(document, method, old, new, joins)
+    into = join_particles(new, back) if len(back) else new
+    title += _in_the_place_of(n_away)
+    return Edit(title, (_patch(document, method, [*old.ids.tolist(), *gone], into),), group=group)
 
 
 def delete(document: ImageDocument, method: str, ids: Collection[int], title: str = "") -> Edit | None:
@@ -361,14 +381,22 @@ def assign(document: ImageDocument, method: str, ids: Collection[int], agglomera
 
 
 def accept(document: ImageDocument, method: str, ids: Collection[int], is_right: bool = True) -> Edit | None:
-    """Accept suggestions: particles that stay when their agglomerate is measured again, or take that back."""
+    """Accept suggestions: particles that stay when their agglomerate is measured again, or take that back.
+
+    What can only be the same particle, found twice, goes.
+    """
     value = True if is_right else None
-    keys = [f"accepted/{method}/{i}" for i in _chosen(document, method, ids).ids.tolist()]
-    patches = [ValuePatch(k, document.values.get(k), value) for k in keys if document.values.get(k) != value]
-    if not patches:
+    chosen = _chosen(document, method, ids)
+    keys = [f"accepted/{method}/{i}" for i in chosen.ids.tolist()]
+    values = [ValuePatch(k, document.values.get(k), value) for k in keys if document.values.get(k) != value]
+    if not values:
         return None
-    verb = "Accept" if is_right else "No longer accept"
-    return Edit(f"{verb} {several(len(patches), 'particle')}", tuple(patches), is_by_hand=False)
+    gone = doubles_of(document, method, chosen) if is_right else []
+    patches: list[Patch] = [*values]
+    if gone:
+        patches.append(_patch(document, method, gone, Particles.empty()))
+    title = f"{'Accept' if is_right else 'No longer accept'} {several(len(values), 'particle')}"
+    return Edit(title + _in_the_place_of(len(gone)), tuple(patches), is_by_hand=bool(gone))
 
 
 def _patch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -98,18 +99,27 @@ class History:
             The step that is now the newest: ``edit``, or the one before it joined with it (same uid).
         """
         del self._edits[self._position :]
-        last = self.last
-        if last is not None and edit.group and edit.group == last.group and self._saved != last.uid:
-            since = edit.time - last.time
-            if 0 <= since <= GROUP_SECONDS:
-                patches = _joined(last.patches, edit.patches)
-                edit = replace(last, patches=patches, time=edit.time, title=edit.title)
-                self._edits[-1] = edit
-                return edit
+        last = self._step_open_at(edit.time)
+        if last is not None and edit.group == last.group:
+            patches = _joined(last.patches, edit.patches)
+            edit = replace(last, patches=patches, time=edit.time, title=edit.title)
+            self._edits[-1] = edit
+            return edit
         self._edits.append(edit)
         self._position = len(self._edits)
         self._trim()
         return edit
+
+    @property
+    def open_step(self) -> Edit | None:
+        """The newest step, if an edit of its group that is made now is joined with it."""
+        return self._step_open_at(time.time())
+
+    def _step_open_at(self, moment: float) -> Edit | None:
+        last = self.last
+        if last is None or not last.group or self._saved == last.uid:
+            return None
+        return last if 0 <= moment - last.time <= GROUP_SECONDS else None
 
     def undo(self) -> Edit | None:
         """Step back; the edit is to be applied backwards."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
-from nanoai_gui.core.editing.circles import COVERED
+from nanoai_gui.core.editing.covering import covered_by
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.labels import box_of
 from nanoai_gui.core.editing.patches import ParticlePatch
@@ -300,16 +300,11 @@ def _measure(piece: Piece, request: MethodRequest, progress: Progress, cancelled
 
 
 def _beside(particles: Particles, held: Particles) -> Particles:
-    """Leave out what a held particle stands in the place of (see :data:`COVERED`)."""
-    from nanoai_gui.core.tem.evaluation import lens_area
-
+    """Leave out what a held particle of the same agglomerate stands in the place of."""
     keep = np.ones(len(particles), dtype=bool)
-    radius, held_radius = particles.diameter_px / 2, held.diameter_px / 2
-    for i in range(len(particles)):
-        own = held.agglomerate == particles.agglomerate[i]
-        away = np.hypot(held.x[own] - particles.x[i], held.y[own] - particles.y[i])
-        common = lens_area(away, np.full(len(away), radius[i]), held_radius[own])
-        keep[i] = not np.any(common > COVERED * particles.area_px[i])
+    for ident in np.unique(held.agglomerate):
+        rows = np.flatnonzero(particles.agglomerate == ident)
+        keep[rows] = ~covered_by(particles.select(rows), held.select(held.agglomerate == ident))
     return particles.select(keep)
 
 

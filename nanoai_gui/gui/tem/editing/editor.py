@@ -299,7 +299,7 @@ class Editor(QObject):
         """Accept the particles chosen by themselves, else the agglomerates selected with their particles."""
         chosen, ids = self.chosen_particles, self.selection.agglomerates
         if chosen:
-            self._do(lambda document: circles.accept(document, self.method, chosen))
+            self._particle_step(lambda document: circles.accept(document, self.method, chosen), set(chosen))
         elif ids:
             self._do(lambda document: labels.accept(document, ids))
 
@@ -428,15 +428,7 @@ class Editor(QObject):
             self.tell_if_nothing()
             return
         ident = document.next_particle(self.method)
-        gone = circles.replaced_by(document, self.method, shape)
-        if self._do(lambda document: circles.add(document, self.method, shape)):
-            self._session.select(of_particles(self.particles, [ident]))
-            if gone:
-                found = "the particle" if len(gone) == 1 else f"the {len(gone)} particles"
-                self.told.emit(
-                    f"It takes the place of {found} found there. To keep both, undo (Ctrl+Z), accept what "
-                    "was found (Enter) and draw again."
-                )
+        self._particle_step(lambda document: circles.add(document, self.method, shape), {ident})
 
     def fitted(self, points: NDArray[np.floating]) -> circles.Ellipse | None:
         """Fit a circle or an ellipse to points on an edge; ``None`` if they do not make one."""
@@ -459,20 +451,44 @@ class Editor(QObject):
 
     def reshape_particle(self, ident: int, shape: circles.Ellipse) -> None:
         """Give a particle another shape."""
-        self._particle_step(lambda document: circles.reshape(document, self.method, ident, shape), {ident})
+        step = self._open_step
+        self._particle_step(
+            lambda document: circles.reshape(document, self.method, ident, shape, step), {ident}
+        )
 
     def move_particles(self, dx: float, dy: float, ids: frozenset[int] | None = None) -> None:
         """Move the particles selected, by px."""
-        chosen = self.selection.particles if ids is None else ids
-        self._particle_step(lambda document: circles.move(document, self.method, chosen, dx, dy), set(chosen))
+        chosen, step = self.selection.particles if ids is None else ids, self._open_step
+        self._particle_step(
+            lambda document: circles.move(document, self.method, chosen, dx, dy, step), set(chosen)
+        )
 
     def resize_particles(self, factor: float, ids: frozenset[int] | None = None) -> None:
         """Make the particles selected larger or smaller."""
-        chosen = self.selection.particles if ids is None else ids
+        chosen, step = self.selection.particles if ids is None else ids, self._open_step
         self._particle_step(
-            lambda document: circles.resize(document, self.method, chosen, factor), set(chosen)
+            lambda document: circles.resize(document, self.method, chosen, factor, step), set(chosen)
         )
 
+    @property
+    def _open_step(self) -> Edit | None:
+        key = self._session.current
+        return None if key is None else self._session.history(key).open_step
+
     def _particle_step(self, make: Callable[[ImageDocument], Edit | None], ids: set[int]) -> None:
-        if ids and self._do(make):
+        gone = 0
+
+        def counted(document: ImageDocument) -> Edit | None:
+            nonlocal gone
+            edit = make(document)
+            gone = 0 if edit is None else circles.taken_away(edit)
+            return edit
+
+        if ids and self._do(counted):
             self._session.select(of_particles(self.particles, ids))
+            if gone:
+                found = "the particle" if gone == 1 else f"the {gone} particles"
+                self.told.emit(
+                    f"It takes the place of {found} found there. To keep both, undo (Ctrl+Z), select what "
+                    "was found, accept it (Enter) and do it again."
+                )
