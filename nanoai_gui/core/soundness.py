@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.agglomerates import Agglomerates, StoredLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
-from nanoai_gui.core.tem.particles import Particles
+from nanoai_gui.core.tem.particles import Particles, Status
 from nanoai_gui.core.tem.sizing import Description, SizingResult
 
 LARGEST_SIDE = 2**17
@@ -58,7 +58,7 @@ def _are_agglomerates(made: Agglomerates) -> bool:
         and made.boxes.shape == (n, 4)
         and len(made.excluded) == n
         and made.labels.ndim == 2
-        and (made.status is None or made.status.shape == (n,))
+        and (made.status is None or (made.status.shape == (n,) and _are_statuses(made.status)))
         and _are_ids(made.ids)
         and _are_near(made.x, made.y)
         and bool((made.area_px >= 0).all())
@@ -71,8 +71,8 @@ def _is_result(made: SizingResult) -> bool:
     n = len(made.agglomerate_ids)
     return (
         made.agglomerate_ids.shape == made.n_particles.shape == (n,)
-        and made.probabilities.ndim == 2
-        and len(made.probabilities) == len(made.excluded) == n
+        and made.probabilities.shape == (n, 5)
+        and len(made.excluded) == n
         and _are_ids(made.agglomerate_ids)
         and bool((made.n_particles >= 0).all())
     )
@@ -88,6 +88,7 @@ def _are_particles(made: Particles) -> bool:
         all(column.shape == (n,) for column in columns)
         and all(outline.ndim == 2 and outline.shape[1] == 2 for outline in made.outlines)
         and (_are_ids(made.ids) or _are_ids(np.unique(made.ids), n))
+        and _are_statuses(made.status)
         and _are_near(made.x, made.y, *_joined(made.outlines))
         and bool(np.isfinite(made.area_px).all() and (made.area_px >= 0).all())
     )
@@ -144,6 +145,10 @@ def _are_ids(ids: NDArray[np.int32], n: int | None = None) -> bool:
     return not len(ids) or (
         int(ids[0]) > 0 and int(ids[-1]) <= LARGEST_ID and bool((ids[1:] > ids[:-1]).all())
     )
+
+
+def _are_statuses(values: NDArray[np.integer]) -> bool:
+    return bool(np.isin(values, [int(status) for status in Status]).all())
 
 
 def _are_near(*places: NDArray[np.floating]) -> bool:

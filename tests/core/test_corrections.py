@@ -143,6 +143,7 @@ def test_files_that_are_none(tmp_path: Path, corrections: list[Correction]) -> N
     path.write_bytes(write_archive({**card, "format_version": 2}, arrays))
     assert "another version" in refusal(path)
     wrong = {
+        "contrast": arrays["contrast"] * np.float32(np.inf),
         "shape": arrays["shape"] + 1,
         "count": arrays["count"][:1],
         "circles": -arrays["circles"],
@@ -153,6 +154,9 @@ def test_files_that_are_none(tmp_path: Path, corrections: list[Correction]) -> N
     for name, array in wrong.items():
         path.write_bytes(write_archive(card, {**arrays, name: array}))
         assert "damaged" in refusal(path), name
+    nowhere = {**arrays, "circles": arrays["circles"] + [np.nan, 0, 0]}
+    path.write_bytes(write_archive(card, nowhere))
+    assert "damaged" in refusal(path)
     for name in arrays:
         path.write_bytes(write_archive(card, {k: v for k, v in arrays.items() if k != name}))
         if name != "areas":  # written for people: the radii say the same

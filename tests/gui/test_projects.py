@@ -18,12 +18,14 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButto
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import labels
-from nanoai_gui.core.editing.patches import with_packed_labels
+from nanoai_gui.core.editing.edit import Edit
+from nanoai_gui.core.editing.patches import LabelPatch, with_packed_labels
 from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_histories, read_project
 from nanoai_gui.core.project.schema import FORMAT
 from nanoai_gui.core.project.store import ProjectStore
+from nanoai_gui.core.soundness import labels_fit
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
 from nanoai_gui.core.spectra.rejection import Measures
@@ -40,7 +42,11 @@ from nanoai_gui.gui.projects.work import Prepared, try_open
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.entries import SetState
 from nanoai_gui.gui.spectra.session import SpectraSession
+from nanoai_gui.gui.tem.editing import editor as editor_module
+from nanoai_gui.gui.tem.tools import Tool
+from nanoai_gui.gui.tem.view import View
 from tests.core.test_plain import assert_same
+from tests.gui.test_editing_tools import drag, use
 from tests.gui.test_spectra_tab import map_of
 from tests.killing import digest_of
 
@@ -363,6 +369,73 @@ def test_labels_that_nobody_can_unpack_are_told_when_they_are_looked_at(
     with qtbot.waitSignal(window.batch.finished, timeout=60_000):
         window.batch.start([first])
     assert window.session.entry(first).state.name == "DONE"
+
+
+def test_labels_that_are_not_those_of_the_table_are_mended_with_a_sentence(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
+) -> None:
+    spoil(
+        moved,
+        "DELETE FROM tiles",
+        *(
+            f"UPDATE labels SET {c} = (SELECT {c} FROM labels WHERE image = 2) WHERE image = 1"
+            for c in ("data", "crc")
+        ),
+    )
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    document = window.session.entry(window.session.keys()[0]).document
+    assert labels_fit(document.labels, document.table)
+    assert any("were not those of its table" in text for text in window.notices.texts)
+    qtbot.waitUntil(lambda: not document.stale(), timeout=SOON)
+    # It is in the project like that: the next start has nothing to say.
+    state = document.state_bytes()
+    window.close()
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    assert window.session.entry(window.session.keys()[0]).document.state_bytes() == state
+    assert not any("were not those" in text for text in window.notices.texts)
+
+
+@pytest.mark.parametrize("is_stroke", [True, False])
+def test_an_edit_of_labels_that_a_step_of_a_file_made_unfit_mends_them(
+    start: Callable[..., MainWindow],
+    moved: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    is_stroke: bool,
+) -> None:
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    key = window.session.keys()[0]
+    document = window.session.entry(key).document
+    # A step of which the table does not know: half of an agglomerate is another's that there is not.
+    ident = int(document.table.ids[0])
+    position = np.flatnonzero(document.labels == ident)[::2]
+    patch = LabelPatch.to(document.labels, position, np.full(len(position), 5000, np.int32))
+    assert patch is not None
+    window.session.commit(key, Edit("Brush", (patch,)))
+    window.session.undo(key)
+    window.close()
+
+    window = start(moved)
+    qtbot.waitUntil(lambda: window.session.labels is not None, timeout=SOON)
+    document = window.session.entry(key).document
+    window.actions_by_key["redo"].trigger()
+    assert not labels_fit(document.labels, document.table)
+    tab = window.tab
+    if is_stroke:
+        y, x = np.divmod(position[len(position) // 2], document.labels.shape[1])
+        tab.canvas.set_view(View(3.0, float(x), float(y)))
+        use(tab, Tool.ERASER)
+        drag(tab, (float(x), float(y)), (float(x) + 5, float(y)))
+    else:
+        monkeypatch.setattr(editor_module, "MANY", 1)  # in a thread, as an edit of many is
+        tab.editing.editor.delete_agglomerates(frozenset({ident}))
+    qtbot.waitUntil(lambda: labels_fit(document.labels, document.table), timeout=SOON)
+    assert any("were not those of its table" in text for text in window.notices.texts)
+    assert not window.findChildren(QMessageBox)
+    assert 5000 not in document.labels
 
 
 def test_steps_that_do_not_fit_are_forgotten_with_a_sentence(
@@ -791,16 +864,27 @@ def test_labels_regions_and_preprocessing_of_spectra_are_there_at_the_next_start
     assert len(session.entry(session.keys()[0]).rois) == 1
 
 
-@pytest.mark.parametrize("what", ["both maps", "second map", "fewer maps"])
-def test_a_file_of_several_maps_comes_back_as_it_was_left(
-    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path, what: str
-) -> None:
+@pytest.fixture
+def two_maps(tmp_path: Path) -> Path:
+    """A file that holds two maps."""
     file = tmp_path / "cells.csv"
     write_table(file, concatenate([map_of("one"), map_of("two")]))
-    window = start(file)
+    return file
+
+
+@pytest.fixture
+def with_maps(start: Callable[..., MainWindow], two_maps: Path, qtbot: QtBot) -> MainWindow:
+    """A window that has read the two maps."""
+    window = start(two_maps)
     qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
-    assert window.spectra is not None
-    session = window.spectra.session
+    return window
+
+
+@pytest.mark.parametrize("what", ["both maps", "second map", "fewer maps"])
+def test_a_file_of_several_maps_comes_back_as_it_was_left(
+    start: Callable[..., MainWindow], with_maps: MainWindow, two_maps: Path, qtbot: QtBot, what: str
+) -> None:
+    session = spectra_of(with_maps, qtbot)
 
     def mark(key: int, label: str) -> None:
         session.set_current(key)
@@ -811,9 +895,9 @@ def test_a_file_of_several_maps_comes_back_as_it_was_left(
     mark(session.keys()[1], "late")
     if what == "second map":
         session.remove([session.keys()[0]])
-    window.close()
+    with_maps.close()
     if what == "fewer maps":
-        write_table(file, map_of("one"))
+        write_table(two_maps, map_of("one"))
     again = start()
     n_maps = 2 if what == "both maps" else 1
     qtbot.waitUntil(lambda: n_read(again) == n_maps, timeout=SOON)
@@ -824,33 +908,28 @@ def test_a_file_of_several_maps_comes_back_as_it_was_left(
     assert any("holds fewer maps" in text for text in again.notices.texts) == (what == "fewer maps")
     again.projects.flush()
     parts = read_project(list_unnamed()[0]).content.spectra
-    assert (f"kept/rois/1/{file}" in parts) == (what == "fewer maps")
-    assert (f"rois/1/{file}" in parts) == (what != "fewer maps")
+    assert (f"kept/rois/1/{two_maps}" in parts) == (what == "fewer maps")
+    assert (f"rois/1/{two_maps}" in parts) == (what != "fewer maps")
 
 
 def test_a_map_that_was_taken_off_stays_off_even_while_its_file_cannot_be_read(
-    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+    start: Callable[..., MainWindow], with_maps: MainWindow, two_maps: Path, qtbot: QtBot
 ) -> None:
-    file = tmp_path / "cells.csv"
-    write_table(file, concatenate([map_of("one"), map_of("two")]))
-    window = start(file)
-    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
-    assert window.spectra is not None
-    session = window.spectra.session
+    session = spectra_of(with_maps, qtbot)
     session.remove([session.keys()[0]])
     (left,) = session.entries()
     session.set_current(left.key)
     session.add_region([0, 1], label="late")
-    window.close()
+    with_maps.close()
 
-    file.rename(tmp_path / "away.csv")
+    away = two_maps.rename(two_maps.with_name("away.csv"))
     again = start()
     session = spectra_of(again, qtbot)
     qtbot.waitUntil(lambda: any(entry.error for entry in session.entries()), timeout=SOON)
     # Anything that has the list written once more.
     session.set_pipeline(Pipeline.of(("crop", {"low": 900, "high": 1700})))
     again.close()
-    (tmp_path / "away.csv").rename(file)
+    away.rename(two_maps)
     third = start()
     qtbot.waitUntil(lambda: n_read(third) == 1, timeout=SOON)
     (entry,) = spectra_of(third, qtbot).entries()
@@ -858,11 +937,9 @@ def test_a_map_that_was_taken_off_stays_off_even_while_its_file_cannot_be_read(
 
 
 def test_maps_of_a_file_that_was_still_being_read_are_all_there(
-    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+    start: Callable[..., MainWindow], two_maps: Path, qtbot: QtBot
 ) -> None:
-    file = tmp_path / "cells.csv"
-    write_table(file, concatenate([map_of("one"), map_of("two")]))
-    window = start(file)
+    window = start(two_maps)
     qtbot.waitUntil(lambda: window.spectra is not None and len(window.spectra.session) == 1, timeout=SOON)
     window.projects.flush()
     assert n_read(window) == 0
@@ -872,22 +949,18 @@ def test_maps_of_a_file_that_was_still_being_read_are_all_there(
 
 
 def test_reading_spectra_of_a_project_makes_no_copy_of_it(
-    start: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+    start: Callable[..., MainWindow], with_maps: MainWindow, two_maps: Path, qtbot: QtBot
 ) -> None:
-    file, project = tmp_path / "cells.csv", tmp_path / "kept.nanoai"
-    write_table(file, concatenate([map_of("one"), map_of("two")]))
-    window = start(file)
-    qtbot.waitUntil(lambda: n_read(window) == 2, timeout=SOON)
-    assert window.spectra is not None
-    session = window.spectra.session
+    project = two_maps.with_name("kept.nanoai")
+    session = spectra_of(with_maps, qtbot)
     session.set_current(session.keys()[0])
     session.add_region([0, 1], label="early")
     session.set_predictions(session.keys()[0], said_of(session.spectra.n_spectra if session.spectra else 0))
     session.set_pipeline(Pipeline.of(("crop", {"low": 900, "high": 1700})))
-    window.projects.save_as(project)
-    qtbot.waitUntil(lambda: window.projects.path == project, timeout=SOON)
-    window.close()
-    write_table(file, map_of("one"))  # and what was marked in the other is kept
+    with_maps.projects.save_as(project)
+    qtbot.waitUntil(lambda: with_maps.projects.path == project, timeout=SOON)
+    with_maps.close()
+    write_table(two_maps, map_of("one"))  # and what was marked in the other is kept
 
     other = open_project(project)
     assert other.store is not None
@@ -901,8 +974,8 @@ def test_reading_spectra_of_a_project_makes_no_copy_of_it(
     again.projects.flush()
     assert again.projects.writer is not None
     parts = read_project(list_unnamed()[0]).content.spectra
-    assert f"rois/0/{file}" in parts and f"predictions/0/{file}" in parts
-    assert f"kept/set/1/{file}" in parts
+    assert f"rois/0/{two_maps}" in parts and f"predictions/0/{two_maps}" in parts
+    assert f"kept/set/1/{two_maps}" in parts
     other.store.close()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.plain import KINDS
+from nanoai_gui.core.soundness import LARGEST_ID
 from nanoai_gui.core.tem.agglomerates import Agglomerates, PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.micrograph import Box
@@ -76,6 +77,9 @@ class LabelPatch:
         # The starts alone first: those of a damaged file may be so large that a sum of them wraps round.
         if int(self.starts.max()) >= n_pixels or int((self.starts + self.lengths).max()) > n_pixels:
             raise ValueError("pixels outside of the image")
+        ids = np.concatenate([self.old, self.new])
+        if not 0 <= int(ids.min()) <= int(ids.max()) <= LARGEST_ID:
+            raise ValueError("ids that cannot be")
         if (self.starts[1:] < self.starts[:-1] + self.lengths[:-1]).any():
             raise ValueError("runs that overlap or are not in order")
 

@@ -95,7 +95,7 @@ class Projects(QObject):
         self.naming = Naming(self, session, runner, store, notices, window)
         self.sources = SourceKeeper(self, session, runner, notices, window)
         self._removed = Removed(self, runner, notices)
-        session.unfit.connect(self._on_unfit)
+        session.unfit.connect(lambda sentence: notices.show(sentence, Kind.WARNING))
         self._trouble.connect(self._on_trouble)
         self._defect.connect(reporter.report_error)
 
@@ -223,14 +223,6 @@ class Projects(QObject):
     def _tell_trouble(self, error: NanoAIError) -> None:
         self._told = f"{error} NanoAI keeps trying; your work is still here."
         self._notices.show(self._told, Kind.WARNING, ("Save it elsewhere...", self.naming.ask_to_save_as))
-
-    def _on_unfit(self, key: int) -> None:
-        name = self._session.entry(key).name
-        self._notices.show(
-            f"The steps of {name} do not fit what was measured in it, so none can be undone or redone "
-            "any more. What you see is as it was.",
-            Kind.WARNING,
-        )
 
     # ------------------------------------------------------------------ beginning and opening
 

@@ -6,14 +6,18 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.history import Direction, History
+from nanoai_gui.core.editing.mending import mended
 from nanoai_gui.core.editing.patches import LabelPatch, Patch, ResultPatch, ValuePatch
 from nanoai_gui.gui.tem.entries import CALIBRATION, DATA_BAR
 
 if TYPE_CHECKING:
+    from nanoai_gui.core.tem.analysis import ImageAnalysis
     from nanoai_gui.core.tem.calibration import Calibration
     from nanoai_gui.gui.tem.entries import ImageEntry
 
@@ -28,8 +32,8 @@ class ImageEdits(QObject):
     """Key, :class:`Edit` and :class:`Direction`, once for each edit that was committed, undone, redone or
     amended; the document is in its new state. Told after the signals that make views follow."""
 
-    unfit = Signal(int)
-    """Key of an image whose steps do not fit it, and were forgotten; it is as it was."""
+    unfit = Signal(str)
+    """A sentence on an image of which a file holds what does not fit together, and what became of it."""
 
     def entry(self, key: int) -> ImageEntry:
         """One image of the session."""
@@ -140,9 +144,37 @@ class ImageEdits(QObject):
             log.warning("%s cannot be %s", edit.title, "redone" if forward else "undone", exc_info=True)
             entry.history.clear()
             self._document_changed(entry, False, False)
-            self.unfit.emit(entry.key)
+            self.unfit.emit(
+                f"The steps of {entry.name} do not fit what was measured in it, so none can be undone or "
+                "redone any more. What you see is as it was."
+            )
             return False
         return True
+
+    def mend(self, key: int) -> bool:
+        """Make labels and table of an image fit each other; false if they do."""
+        entry = self.entry(key)
+        if entry.analysis is None:
+            return False
+        made = mended(entry.analysis, entry.document.labels)
+        if made is None:
+            return False
+        self.accept_mended(key, *made)
+        return True
+
+    def accept_mended(self, key: int, analysis: ImageAnalysis, labels: NDArray[np.int32]) -> None:
+        """Take an analysis whose labels fit its table in the place of one of which they did not."""
+        entry = self.entry(key)
+        log.warning("the labels of %s do not fit their table", entry.name)
+        entry.document.replace_analysis(analysis)
+        entry.document.attach_labels(labels)
+        entry.history.clear()
+        self._document_changed(entry, True, True)
+        self.unfit.emit(
+            f"The outlines of {entry.name} were not those of its table, as in a damaged file. They fit now, "
+            "and are measured again where that changed them; earlier steps can no longer be undone. Look "
+            "through the image, or analyse it again."
+        )
 
     def _apply(self, entry: ImageEntry, edit: Edit, forward: bool = True) -> None:
         self._about_to_change(entry)

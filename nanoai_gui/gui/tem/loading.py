@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from nanoai_gui.core.editing.mending import mended
 from nanoai_gui.core.files.micrographs import read_micrograph
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.soundness import unpacked
@@ -78,10 +81,25 @@ class ImageLoader(QObject):
         key, analysis = session.current, session.current_analysis
         if key is None or analysis is None or session.labels is not None:
             return
+
+        def done(found: tuple[NDArray[np.int32], ImageAnalysis | None]) -> None:
+            labels, made = found
+            if made is None:
+                session.accept_labels(key, analysis, labels)
+            elif key in session and session.entry(key).analysis is analysis:
+                session.accept_mended(key, made, labels)
+
         self._runner.run_in_thread(
-            unpacked,
-            analysis.labels,
-            on_done=lambda labels: session.accept_labels(key, analysis, labels),
+            _fitting_labels,
+            analysis,
+            on_done=done,
             on_error=lambda failure: self._on_damage(key, analysis, failure),
             key=LABELS,
         )
+
+
+def _fitting_labels(analysis: ImageAnalysis) -> tuple[NDArray[np.int32], ImageAnalysis | None]:
+    """Unpack labels; if they do not fit their table, give what does in the place of the analysis too."""
+    labels = unpacked(analysis.labels)
+    made = mended(analysis, labels)
+    return (labels, None) if made is None else (made[1], made[0])

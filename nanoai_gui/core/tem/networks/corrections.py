@@ -245,8 +245,10 @@ def _parse(card: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Correc
     flat = {key: arrays[key] for key in ("pixels", "contrast", "mask")}
     if any(len(values) != sizes.sum() for values in flat.values()) or len(circles) != counts.sum():
         raise ValueError("arrays that do not belong together")
-    if len(circles) and not (circles[:, 2] > 0).all():
-        raise ValueError("a radius is not positive")
+    if not (np.isfinite(circles).all() and (circles[:, 2] > 0).all()):
+        raise ValueError("a radius is not positive, or a place is none")
+    if not (np.isfinite(flat["pixels"]).all() and np.isfinite(flat["contrast"]).all()):
+        raise ValueError("grey values that are none")
     starts, first = np.cumsum(sizes) - sizes, np.cumsum(counts) - counts
     found = []
     for i in range(n):

@@ -6,7 +6,6 @@ gestures (:mod:`nanoai_gui.gui.tem.editing.gestures`), and what an edit means to
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Collection
 
@@ -20,7 +19,7 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.regions import clip
 from nanoai_gui.core.editing.strokes import Stroke, capsule
 from nanoai_gui.core.errors import ParameterError
-from nanoai_gui.core.soundness import labels_fit
+from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.jobs import JobRunner
@@ -34,8 +33,6 @@ MANY = 64
 """Agglomerates of one edit from which on it is worked out beside the window."""
 RESIZE_STEP = 1.02
 NOTHING_TO_EDIT = "Analyse this image (Ctrl+Enter) before correcting it."
-DO_NOT_FIT = "The outlines of this image are not those of its table. Analyse it anew before correcting it."
-log = logging.getLogger(__name__)
 
 
 class Editor(QObject):
@@ -117,18 +114,15 @@ class Editor(QObject):
     def _do(self, make: Callable[[ImageDocument], Edit | None]) -> bool:
         if self.tell_if_nothing():
             return False
-        document = self.document
-        assert document is not None
+        document, key = self.document, self._session.current
+        assert document is not None and key is not None
         try:
-            edit = make(document)
-        except (LookupError, ValueError):
-            if labels_fit(document.labels, document.table):
+            return self.commit(make(document))
+        except (LookupError, ValueError, AssertionError):
+            # Steps of a file may lead to other labels than they say: no edit can start from them.
+            if not self._session.mend(key):
                 raise
-            # Of a file that holds other labels than it says: no edit can start from them.
-            log.warning("labels that do not fit their table", exc_info=True)
-            self.told.emit(DO_NOT_FIT)
             return False
-        return self.commit(edit)
 
     def _do_to(
         self,
@@ -155,9 +149,13 @@ class Editor(QObject):
             if document.revision != revision:  # changed meanwhile: that edit fits no longer
                 self._do_to(ids, make, then)
             else:
-                then(self.commit(edit))
+                then(self._do(lambda _: edit))
 
-        self._jobs.run_in_thread(make, document, on_done=made, key="edit of many")
+        def failed(failure: Failure) -> None:
+            if key is None or self._session.current != key or not self._session.mend(key):
+                self._jobs.failed.emit(failure)
+
+        self._jobs.run_in_thread(make, document, on_done=made, on_error=failed, key="edit of many")
 
     def _select_agglomerates(self, ids: frozenset[int]) -> None:
         self._session.select(of_agglomerates(self.particles, ids))
@@ -373,7 +371,7 @@ class Editor(QObject):
 
     def finish_stroke(self, stroke: Stroke) -> bool:
         """Commit a stroke; a new agglomerate is selected, so that the next stroke goes on with it."""
-        done = self.commit(stroke.edit())
+        done = self._do(lambda _: stroke.edit())
         if done and stroke.ident:
             self._select_agglomerates(frozenset({stroke.ident}))
         return done
@@ -414,6 +412,10 @@ class Editor(QObject):
             self.told.emit("This agglomerate has no neck to cut: draw the cut (S).")
             return None
         return ident, parts
+
+    def replace_box(self, box: Box, found: NDArray[np.int32]) -> bool:
+        """Replace the agglomerates of a box by others; whether they are others."""
+        return self._do(lambda document: labels.replace_in_box(document, box, found))
 
     def accept_cut(self, ident: int, parts: NDArray[np.int32]) -> None:
         """Split as proposed."""

@@ -8,7 +8,6 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog, QWidget
 
-from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.history import Direction
 from nanoai_gui.core.editing.patches import ResultPatch
@@ -232,10 +231,10 @@ class EditingPart(QObject):
         part, inner = surroundings(micrograph, box)
 
         def done(found: object) -> None:
-            if self._session.current == key and self.editor.document is document:
-                edit = labels.replace_in_box(document, box, found)  # type: ignore[arg-type]
-                if not self.editor.commit(edit):
-                    self.told.emit("These settings find the same agglomerates in the box.")
+            if self._session.current != key or self.editor.document is not document:
+                return
+            if not self.editor.replace_box(box, found):  # type: ignore[arg-type]
+                self.told.emit("These settings find the same agglomerates in the box.")
 
         self._jobs.run(segment_box, part, inner, parameters, on_done=done, key="segment box")
 
