@@ -173,7 +173,7 @@ def test_seams_of_tiles_change_nothing(
     image, agglomerates = plain
     parameters = DetectionParameters(typical_diameter_px=20)
     whole = detect(image.micrograph, agglomerates, parameters)
-    monkeypatch.setattr(search, "tiles", lambda shape: tiles(shape, side=128))
+    monkeypatch.setattr(search, "tiles", lambda shape, side: tiles(shape, side=128))
     tiled = detect(image.micrograph, agglomerates, parameters)
     assert len(tiled) == len(whole) > 20
     assert np.abs(tiled.x - whole.x).max() < 0.05 and np.abs(tiled.y - whole.y).max() < 0.05

@@ -30,7 +30,7 @@ from nanoai_gui.core.tem.detection.detections import DetectionParameters, Detect
 from nanoai_gui.core.tem.detection.grid import COVERED, STRIDE
 from nanoai_gui.core.tem.detection.merging import merge_pieces
 from nanoai_gui.core.tem.detection.model import ParticleNetwork, shipped_network
-from nanoai_gui.core.tem.detection.view import Tile, View, tiles
+from nanoai_gui.core.tem.detection.view import TILE_PX, Tile, View, tiles
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.synthesis.contours import directions, star_area
 
@@ -50,8 +50,10 @@ SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
 """Limits of the scale: enlarging further shows nothing new."""
 LARGEST_AREA = 40_000_000
 """Px of the scaled image at most: about a minute."""
+ROUGH_TILE_PX, ROUGH_AREA = 320, 450_000
+"""Side of the tiles of a first rough look for the scale, and the px of the scaled image in them."""
 TRIAL_AREA = 1_500_000
-"""Px of the scaled image on which the scale is tried."""
+"""The same for the looks that follow."""
 SMALLEST_RADIUS_PX = 1.0
 FAINT = 0.15
 """Score from which a particle is accepted where nothing else explains the material."""
@@ -140,13 +142,15 @@ class _Search:
         most = min(LARGEST_SCALE, float(np.sqrt(LARGEST_AREA / (height * width))))
         return float(np.clip(scale, SMALLEST_SCALE, max(most, SMALLEST_SCALE)))
 
-    def tiles(self, scale: float, where: Candidates | None = None) -> list[tuple[Tile, int]]:
+    def tiles(
+        self, scale: float, where: Candidates | None = None, side: int = TILE_PX
+    ) -> list[tuple[Tile, int]]:
         """List the tiles that hold something to measure, and how many px of it, in order of place.
 
         With ``where``, only those in which one of these candidates lies.
         """
         out = []
-        for tile in tiles(self.view.scaled_shape(scale)):
+        for tile in tiles(self.view.scaled_shape(scale), side):
             y0, x0, y1, x1 = (int(v / scale) for v in (tile.y0, tile.x0, tile.y1, tile.x1))
             step = max(1, (y1 - y0) // 256)
             inside = self.wanted[np.maximum(self.labels[y0 : y1 + 1 : step, x0 : x1 + 1 : step], 0)]
@@ -238,37 +242,50 @@ def _find_scale(search: _Search, parameters: DetectionParameters, progress: Prog
     """Choose the scale at which the median particle has the size the network knows best.
 
     A first guess comes from how thick the silhouettes are; then the network itself says how large particles
-    are, on a part of the image, until the answer stays the same.
+    are, first on a small part of the image, then on a larger one, until the answer stays the same.
     """
     if parameters.typical_diameter_px > 0:
         return search.possible(TYPICAL_RADIUS_PX / (parameters.typical_diameter_px / 2))
     radius = _thickness(search.labels, search.wanted)
     best = search.possible(TYPICAL_RADIUS_PX / radius)
+    progress(0.0, "Finding the scale")
+    # Agglomerates are thicker than particles: the guess is often wrong, which little of the image shows.
+    rough = _median_radius(search, best, parameters.least_score, ROUGH_TILE_PX, ROUGH_AREA)
+    if rough and not _is_near_enough(rough):
+        best = search.possible(best * TYPICAL_RADIUS_PX / rough)
     tried: list[tuple[float, float]] = []
     for attempt in range(4):
-        progress(attempt / 4, "Finding the scale")
-        chosen = sorted(search.tiles(best), key=lambda pair: -pair[1])
-        area, few = 0, []
-        for pair in chosen:
-            few.append(pair)
-            area += (pair[0].bottom - pair[0].top) * (pair[0].right - pair[0].left)
-            if area > TRIAL_AREA:
-                break
-        found = search.run(best, chosen=few)
-        found = found.select(found.score >= max(parameters.least_score, FAINTEST))
-        found = found.select(suppress(found))
-        found = merge_pieces(found, search.material)
-        if not len(found):
+        progress((attempt + 0.5) / 4.5, "Finding the scale")
+        median = _median_radius(search, best, parameters.least_score, TILE_PX, TRIAL_AREA)
+        if not median:
             break
-        median = _typical(found.radius) * best
         tried.append((abs(np.log(median / TYPICAL_RADIUS_PX)), best))
-        if 1 / GOOD_FACTOR < median / TYPICAL_RADIUS_PX < GOOD_FACTOR:
+        if _is_near_enough(median):
             break
         following = search.possible(best * TYPICAL_RADIUS_PX / median)
         if abs(np.log(following / best)) < 0.1:
             break
         best = following
     return min(tried)[1] if tried else best
+
+
+def _is_near_enough(median: float) -> bool:
+    return 1 / GOOD_FACTOR < median / TYPICAL_RADIUS_PX < GOOD_FACTOR
+
+
+def _median_radius(search: _Search, scale: float, least: float, side: int, area: int) -> float:
+    """Typical radius (px of the scaled image) in the fullest tiles of an area; 0 where nothing is found."""
+    few = []
+    for pair in sorted(search.tiles(scale, side=side), key=lambda pair: -pair[1]):
+        few.append(pair)
+        area -= (pair[0].bottom - pair[0].top) * (pair[0].right - pair[0].left)
+        if area < 0:
+            break
+    found = search.run(scale, chosen=few)
+    found = found.select(found.score >= max(least, FAINTEST))
+    found = found.select(suppress(found))
+    found = merge_pieces(found, search.material)
+    return _typical(found.radius) * scale if len(found) else 0.0
 
 
 def _typical(radius: NDArray[np.float64]) -> float:

@@ -22,6 +22,8 @@ ELLIPSOID = (X, Y, LOG_R, Q1, Q2)
 Image = NDArray[np.float32]
 
 _OPAQUE = np.float32(0.999)
+# Steps of a sixth: few classes, little waste.
+_HALF_SIZES = np.unique(np.rint(4 * 1.167 ** np.arange(40)).astype(np.intp))
 
 
 class Kind(StrEnum):
@@ -142,6 +144,5 @@ def half_sizes(parameters: NDArray[np.float64], reach: float) -> NDArray[np.intp
     """Half width (px) of the window that each particle needs with ``reach`` px around it, in few classes."""
     q = np.hypot(parameters[:, Q1], parameters[:, Q2])
     need = np.ceil(np.exp(parameters[:, LOG_R] + q) + reach)
-    # Steps of a sixth: few classes, little waste.
-    grid = np.unique(np.rint(4 * 1.167 ** np.arange(40)).astype(np.intp))
-    return np.asarray(grid[np.searchsorted(grid, np.minimum(need, grid[-1]))], dtype=np.intp)
+    place = np.searchsorted(_HALF_SIZES, np.minimum(need, _HALF_SIZES[-1]))
+    return np.asarray(_HALF_SIZES[place], dtype=np.intp)

@@ -13,19 +13,31 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, half_sizes, windows
 from nanoai_gui.core.tem.fitting.contacts import Contacts, Lenses, lenses
-from nanoai_gui.core.tem.fitting.scene import Image, Optics, Scene, add, blur, blur_matrix, cut_out, lay_out
+from nanoai_gui.core.tem.fitting.scene import (
+    Image,
+    Optics,
+    Scene,
+    add,
+    blur,
+    blur_matrix,
+    cut_out,
+    kernel,
+    lay_out,
+)  # fmt: skip
 
 LEVEL_SD = 0.02
 """What is expected to be left of the background after flattening, as a share of it."""
 GAP_PX = 8
 """Px between components that are laid out side by side."""
+DISC_PX = 1.5
+"""What a particle covers beyond its half axes: parts of a px, on a raster that its centre does not lie on."""
 WIDTH_STEP = 0.05
 """Change of the blur (px) by which its effect is measured."""
 
@@ -44,10 +56,12 @@ class State:
 
     Parameters
     ----------
-    depth, passed
-        (h, w) summed optical depth and exp(-depth).
+    depth
+        (h, w) summed optical depth.
+    passed, blurred
+        (h, w) exp(-depth), and the same blurred; 0 where it does not matter to any px that counts.
     residual
-        (h, w) contrast minus model.
+        (h, w) contrast minus model; 0 there.
     level
         (components,) level of each component.
     cost
@@ -134,6 +148,9 @@ class Model:
                 (rows, columns) = found
                 self.boxes[k] = rows.start, columns.start, rows.stop, columns.stop
         counted = np.flatnonzero(self.weight)
+        here = self.boxes[self.boxes[:, 2] > 0]
+        low, high = (here[:, :2].min(axis=0), here[:, 2:].max(axis=0)) if len(here) else ([0, 0], [0, 0])
+        self._bounds = int(low[0]), int(low[1]), int(high[0]), int(high[1])
         self._counted = counted
         self._counted_owner = self.owner.ravel()[counted]
         self._counted_weight = self.weight.ravel()[counted]
@@ -237,11 +254,21 @@ class Model:
         """Px of the box of each component, with the gap to its neighbours."""
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2] + GAP_PX).prod(axis=1), dtype=np.float64)
 
+    def _place_of_interest(self, sigma: float) -> tuple[slice, slice]:
+        """Rows and columns that hold all px that count, and as far around them as a blur reaches."""
+        reach = len(kernel(sigma)) // 2
+        y0, x0, y1, x1 = self._bounds
+        return slice(max(y0 - reach, 0), y1 + reach), slice(max(x0 - reach, 0), x1 + reach)
+
     def groups(
         self, p: NDArray[np.float64], rows: NDArray[np.intp], optics: Optics
     ) -> list[tuple[int, NDArray[np.intp]]]:
-        """Share particles out by the size of their windows: half width and rows."""
-        reach = 1.5 + (2.5 * optics.blur_px)
+        """Share particles out by the size of their windows, blur included: half width and rows."""
+        return self._groups(p, rows, 1.5 + 2.5 * optics.blur_px)
+
+    def _groups(
+        self, p: NDArray[np.float64], rows: NDArray[np.intp], reach: float
+    ) -> list[tuple[int, NDArray[np.intp]]]:
         half = np.minimum(half_sizes(p[rows], reach), self.rim)
         return [(int(h), rows[half == h]) for h in np.unique(half)]
 
@@ -250,9 +277,11 @@ class Model:
         depth = self.depth(parameters, optics, rows)
         if self.base is not None:
             depth += self.base
-        passed = np.exp(-depth)
-        blurred = blur(passed, optics.blur_px)
-        residual = self.contrast - np.float32(optics.amplitude) * (1 - blurred)
+        place = self._place_of_interest(optics.blur_px)
+        passed, blurred, residual = (np.zeros(self.shape, dtype=np.float32) for _ in range(3))
+        np.exp(-depth[place], out=passed[place])
+        blurred[place] = blur(passed[place], optics.blur_px)
+        residual[place] = self.contrast[place] - np.float32(optics.amplitude) * (1 - blurred[place])
         weight, owner = self._counted_weight, self._counted_owner
         values = residual.ravel()[self._counted]
         level = np.zeros(self.n_components)
@@ -269,11 +298,24 @@ class Model:
         )
         return State(parameters, depth, passed, blurred, residual, level, cost)
 
+    def restored(
+        self, state: State, before: State, numbers: NDArray[np.intp], parameters: NDArray[np.float64]
+    ) -> State:
+        """Put components back to what they were ``before``, in the same place of memory."""
+        for y0, x0, y1, x1 in self.boxes[numbers].tolist():
+            # Boxes lie at least twice that apart.
+            box = slice(max(y0 - 3, 0), y1 + 3), slice(max(x0 - 3, 0), x1 + 3)
+            for name in ("depth", "passed", "blurred", "residual"):
+                getattr(state, name)[box] = getattr(before, name)[box]
+        level, cost = state.level.copy(), state.cost.copy()
+        level[numbers], cost[numbers] = before.level[numbers], before.cost[numbers]
+        return replace(state, parameters=parameters, level=level, cost=cost)
+
     def depth(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> Image:
         """Sum the optical depth of the particles ``rows``, what they share counted once."""
         shifted = self.shifted(parameters)
         out = np.zeros(self.shape, dtype=np.float32)
-        for half, members in self.groups(shifted, rows, optics):
+        for half, members in self._groups(shifted, rows, DISC_PX):
             w = windows(shifted, members, half, self.kind, optics.absorption)
             add(out, w.y0, w.x0, w.depth)
         if len(self.contacts.small):
@@ -281,7 +323,7 @@ class Model:
             wanted[rows] = True
             for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
                 add(out, lens.y0, lens.x0, -lens.depth)
-        return np.maximum(out, 0)
+        return np.maximum(out, 0, out=out)
 
     def take_out(self, parameters: NDArray[np.float64], optics: Optics) -> None:
         """Take particles, all that there are, out of the depth that does not change."""
@@ -365,14 +407,17 @@ class Model:
         pooled_border = np.zeros((n, p, g))
         jacobians: list[Image] = [np.empty(0, dtype=np.float32)] * n
         corners = np.zeros((n, 3), dtype=np.intp)
-        for half, members in self.groups(shifted, rows, optics):
-            width = 2 * half + 1
+        seen = int(np.ceil(2.5 * optics.blur_px))
+        for half, members in self._groups(shifted, rows, DISC_PX):
+            # The disc itself, and then what the blur makes of it, in a larger window.
             w = windows(shifted, members, half, self.kind, optics.absorption, columns)
-            box = w.y0, w.x0, width
-            smooth = blur_matrix(width, optics.blur_px)
             jacobian = w.slopes
-            jacobian *= cut_out(state.passed, *box)[:, None]
-            jacobian = np.matmul(np.matmul(smooth, jacobian), smooth)
+            jacobian *= cut_out(state.passed, w.y0, w.x0, 2 * half + 1)[:, None]
+            more = min(seen, self.rim - half)
+            smooth = blur_matrix(2 * half + 1, optics.blur_px, more)
+            jacobian = np.matmul(np.matmul(smooth, jacobian), smooth.T)
+            width = 2 * (half + more) + 1
+            box = w.y0 - more, w.x0 - more, width
             mine = cut_out(self.owner, *box) == self.component[members][:, None, None]
             weight = cut_out(self.weight, *box) * mine
             jacobian *= (np.float32(optics.amplitude) * weight)[:, None]
@@ -385,7 +430,7 @@ class Model:
             for k in range(g):
                 column = cut_out(pooled[k], *box).reshape(len(members), -1, 1)
                 pooled_border[at, :, k] = np.matmul(j, column)[:, :, 0]
-            corners[at, 0], corners[at, 1], corners[at, 2] = w.y0, w.x0, width
+            corners[at] = np.column_stack([box[0], box[1], np.full(len(at), width)])
             for i, k in enumerate(at.tolist()):
                 jacobians[k] = jacobian[i]
         first, second = self._pairs(shifted[rows], self.component[rows], optics)
@@ -419,14 +464,15 @@ class Model:
     def _pooled_columns(self, state: State, optics: Optics) -> Image:
         """Weighted derivatives of the model by ln absorption, ln amplitude and blur, (3, h, w)."""
         a = np.float32(optics.amplitude)
-        by_absorption = a * blur(state.passed * state.depth, optics.blur_px)
-        if self.kind is Kind.FLAT:
-            by_absorption[...] = 0
-        by_amplitude = a * (1 - state.blurred)
-        by_blur = (a / np.float32(WIDTH_STEP)) * (
-            state.blurred - blur(state.passed, optics.blur_px + WIDTH_STEP)
-        )
-        return np.stack([by_absorption, by_amplitude, by_blur]) * self.weight
+        out = np.zeros((3, *self.shape), dtype=np.float32)
+        place = self._place_of_interest(optics.blur_px + WIDTH_STEP)
+        passed, blurred = state.passed[place], state.blurred[place]
+        if self.kind is not Kind.FLAT:
+            out[0][place] = a * blur(passed * state.depth[place], optics.blur_px)
+        out[1][place] = a * (1 - blurred)
+        out[2][place] = (a / np.float32(WIDTH_STEP)) * (blurred - blur(passed, optics.blur_px + WIDTH_STEP))
+        out *= self.weight
+        return out
 
     def _pairs(
         self, p: NDArray[np.float64], component: NDArray[np.intp], optics: Optics

@@ -11,7 +11,7 @@ from nanoai_gui.core.callbacks import Cancelled, never_cancelled
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Q2, SPHERE, H, Kind
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.groups import Part
-from nanoai_gui.core.tem.fitting.model import Model, Prior
+from nanoai_gui.core.tem.fitting.model import Model, Prior, no_prior
 from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.scene import Optics
 from nanoai_gui.core.tem.fitting.solver import Fit, covariance, find_contacts, solve
@@ -131,7 +131,7 @@ def find_physics(
     Physics (optics in px of the micrograph) and the fit of the handful.
     """
     n = len(parameters)
-    free_prior = Prior(np.zeros((n, N_PARAMETERS)), np.zeros((n, N_PARAMETERS)))
+    free_prior = no_prior(n)
     radius = float(np.exp(np.median(parameters[:, LOG_R])))
     model = Model(part.scene, part.component, Kind.MASS, free_prior, rim)
     low = min(typical, 0.95)

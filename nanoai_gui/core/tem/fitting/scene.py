@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,14 @@ def lay_out(sizes: NDArray[np.intp], gap: int) -> tuple[NDArray[np.intp], tuple[
 
 def cut_out(image: NDArray[Any], y0: NDArray[np.intp], x0: NDArray[np.intp], width: int) -> NDArray[Any]:
     """Copy square windows out of an image, (m, width, width)."""
-    return np.lib.stride_tricks.sliding_window_view(image, (width, width))[y0, x0]
+    image = np.ascontiguousarray(image)
+    (height, long), (down, across) = image.shape, image.strides
+    # What numpy's sliding windows are, without the time they take to be made.
+    every: NDArray[Any] = np.ndarray(
+        (height - width + 1, long - width + 1, width, width), image.dtype, image,
+        strides=(down, across, down, across),
+    )  # fmt: skip
+    return np.asarray(every[y0, x0])
 
 
 def add(image: Image, y0: NDArray[np.intp], x0: NDArray[np.intp], squares: Image) -> None:
@@ -102,11 +110,15 @@ def blur(image: Image, sigma: float) -> Image:
     return np.asarray(ndimage.correlate1d(out, k, axis=1, output=np.float32, mode="nearest"))
 
 
-def blur_matrix(n: int, sigma: float) -> Image:
-    """(n, n) matrix that smooths a row of n px, dark beyond its ends."""
+@lru_cache(maxsize=512)
+def blur_matrix(n: int, sigma: float, beyond: int = 0) -> Image:
+    """(n + 2 beyond, n) matrix that smooths a row of n px, 0 outside; not to be written to.
+
+    With ``beyond``, so many px on either side of the row are smoothed too.
+    """
     k = kernel(sigma)
     reach = len(k) // 2
-    out = np.zeros((n, n), dtype=np.float32)
-    for offset in range(-min(reach, n - 1), min(reach, n - 1) + 1):
-        np.fill_diagonal(out[max(-offset, 0) :, max(offset, 0) :], k[offset + reach])
+    away = np.arange(-beyond, n + beyond)[:, None] - np.arange(n)
+    out = np.where(np.abs(away) <= reach, k[np.clip(away + reach, 0, 2 * reach)], 0).astype(np.float32)
+    out.flags.writeable = False
     return out

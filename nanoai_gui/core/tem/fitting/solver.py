@@ -61,12 +61,14 @@ def solve(
         Which of the shared parameters (0: absorption, 1: amplitude, 2: blur) are fitted with them; the scene
         then counts as one component.
     """
-    damping = np.full(model.n_components, _FIRST_DAMPING)
     # Components whose every particle is held, or without any, have nothing to do.
     active = np.bincount(model.component[~held], minlength=model.n_components) > 0
-    task = _Task(columns, pooled, close_px, cancelled)
-    parameters, optics = _walk(model, start, optics, held, active, damping, most_steps, task)
-    return Fit(model.evaluate(parameters, optics, np.arange(len(start))), optics)
+    damping = np.full(model.n_components, _FIRST_DAMPING)
+    walk = _Walk(model, start, optics, held, active, damping)
+    walk.go(most_steps, _Task(columns, pooled, close_px, cancelled))
+    everyone = np.arange(len(start))
+    state = walk.state if walk.is_whole else None
+    return Fit(state or model.evaluate(walk.parameters, walk.optics, everyone), walk.optics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,90 +81,98 @@ class _Task:
     cancelled: Cancelled
 
 
-def _walk(
-    model: Model,
-    start: NDArray[np.float64],
-    optics: Optics,
-    held: NDArray[np.bool_],
-    active: NDArray[np.bool_],
-    damping: NDArray[np.float64],
-    steps: int,
-    task: _Task,
-) -> tuple[NDArray[np.float64], Optics]:
-    """Walk downhill until every component is done: parameters and optics at the end."""
-    columns, pooled = task.columns, task.pooled
-    everyone = np.arange(len(start))
+@dataclass(eq=False)
+class _Walk:
+    """Where a fit stands on its way downhill.
+
+    Parameters
+    ----------
+    active, damping
+        (components,) which are not done yet, and how carefully each of them goes on.
+    state
+        The model here, once it is known; of components that are done only the cost is.
+    is_whole
+        Whether ``state`` is right everywhere all the same.
+    """
+
+    model: Model
+    parameters: NDArray[np.float64]
+    optics: Optics
+    held: NDArray[np.bool_]
+    active: NDArray[np.bool_]
+    damping: NDArray[np.float64]
     state: State | None = None
-    areas = model.areas
-    for step in range(steps):
-        checkpoint(task.cancelled)
-        if not active.any():
-            break
-        if not pooled and areas[active].sum() < WORTH_CUTTING * areas.sum():
-            # Few are left: what they are evaluated on is cut out, and the rest costs nothing any more.
-            now = start if state is None else state.parameters
-            return _walk_on(model, now, optics, held, active, damping, steps - step, task), optics
-        if state is None:
-            state = model.evaluate(start, optics, everyone)
-        free = everyone[active[model.component] & ~held]
-        equations = model.linearise(state, optics, free, columns, bool(pooled))
+    is_whole: bool = False
+
+    def go(self, steps: int, task: _Task) -> None:
+        """Walk until every component is done, or so many steps."""
+        areas = self.model.areas
+        for step in range(steps):
+            checkpoint(task.cancelled)
+            if not self.active.any():
+                return
+            if not task.pooled and areas[self.active].sum() < WORTH_CUTTING * areas.sum():
+                # Few are left: what they are evaluated on is cut out, the rest costs nothing any more.
+                self._go_alone(steps - step, task)
+                return
+            self._step(task)
+
+    def _step(self, task: _Task) -> None:
+        model, active = self.model, self.active
+        columns, pooled = task.columns, task.pooled
+        everyone = np.arange(len(self.parameters))
+        if self.state is None:
+            self.state, self.is_whole = model.evaluate(self.parameters, self.optics, everyone), True
+        state = self.state
+        free = everyone[active[model.component] & ~self.held]
+        equations = model.linearise(state, self.optics, free, columns, bool(pooled))
         if pooled:
-            move, shared = _step_with_pooled(model, equations, free, columns, pooled, float(damping.max()))
-            new_optics = _moved(optics, pooled, shared)
+            damping = float(self.damping.max())
+            move, shared = _step_with_pooled(model, equations, free, columns, pooled, damping)
+            optics = _moved(self.optics, pooled, shared)
         else:
-            move, new_optics = _step(model, equations, free, columns, damping), optics
-        parameters = _limited(state.parameters, free, columns, move)
-        # Components that are done keep their cost; only at the end is all of the scene evaluated again.
+            move, optics = _step(model, equations, free, columns, self.damping), self.optics
+        parameters = _limited(self.parameters, free, columns, move)
         going = everyone if pooled else everyone[active[model.component]]
-        trial = model.evaluate(parameters, new_optics, going)
-        if not pooled:
-            trial = replace(trial, cost=np.where(active, trial.cost, state.cost))
+        trial = model.evaluate(parameters, optics, going)
         if pooled:
             better = np.full(model.n_components, trial.cost.sum() < state.cost.sum())
         else:
+            # Components that are done keep their cost.
+            trial = replace(trial, cost=np.where(active, trial.cost, state.cost))
             better = (trial.cost < state.cost) | ~active
         gain = state.cost - trial.cost
-        moved = _largest_move(model, state.parameters, parameters)
-        damping = np.where(better, damping / 10, np.maximum(damping, 1e-4) * 10)
+        moved = _largest_move(model, self.parameters, parameters)
+        self.damping = np.where(better, self.damping / 10, np.maximum(self.damping, 1e-4) * 10)
         small = (moved < task.close_px) | (np.abs(gain) < LEAST_GAIN)
         if pooled:
             small[...] = bool((moved[active] < task.close_px).all()) or abs(gain.sum()) < LEAST_GAIN
-        if better.all():
-            state, optics = trial, new_optics
-        elif better[active].any():
-            back = ~better[model.component]
-            parameters[back] = state.parameters[back]
-            costs = np.where(better, trial.cost, state.cost)
-            state = replace(model.evaluate(parameters, optics, going), cost=costs)
-        active = active & ~(small | (damping > 1e4))
-    return (start if state is None else state.parameters), optics
+        if better[active].any():
+            if not better.all():
+                worse = ~better[model.component]
+                parameters[worse] = self.parameters[worse]
+                trial = model.restored(trial, state, np.flatnonzero(~better), parameters)
+            self.state, self.parameters, self.optics = trial, parameters, optics
+            self.is_whole = bool(better.all()) and len(going) == len(everyone)
+        self.active = active & ~(small | (self.damping > 1e4))
 
-
-def _walk_on(
-    model: Model,
-    start: NDArray[np.float64],
-    optics: Optics,
-    held: NDArray[np.bool_],
-    active: NDArray[np.bool_],
-    damping: NDArray[np.float64],
-    steps: int,
-    task: _Task,
-) -> NDArray[np.float64]:
-    """Walk on with the active components alone."""
-    numbers = np.flatnonzero(active)
-    rows = np.flatnonzero(active[model.component])
-    few, shift = model.only(numbers, rows)
-    inner = start[rows]
-    inner[:, [X, Y]] += shift
-    every = np.ones(len(numbers), dtype=bool)
-    found, _ = _walk(few, inner, optics, held[rows], every, damping[numbers], steps, task)
-    out = start.copy()
-    out[rows] = found
-    out[rows[:, None], [X, Y]] -= shift
-    # What did not move keeps its very numbers.
-    still = rows[held[rows]]
-    out[still] = start[still]
-    return out
+    def _go_alone(self, steps: int, task: _Task) -> None:
+        """Walk on with the active components alone."""
+        numbers = np.flatnonzero(self.active)
+        rows = np.flatnonzero(self.active[self.model.component])
+        few, shift = self.model.only(numbers, rows)
+        inner = self.parameters[rows]
+        inner[:, [X, Y]] += shift
+        every = np.ones(len(numbers), dtype=bool)
+        walk = _Walk(few, inner, self.optics, self.held[rows], every, self.damping[numbers])
+        walk.go(steps, task)
+        out = self.parameters.copy()
+        out[rows] = walk.parameters
+        out[rows[:, None], [X, Y]] -= shift
+        # What did not move keeps its very numbers.
+        still = rows[self.held[rows]]
+        out[still] = self.parameters[still]
+        self.parameters, self.state, self.is_whole = out, None, False
 
 
 def _moved(optics: Optics, pooled: tuple[int, ...], shared: NDArray[np.float64]) -> Optics:
