@@ -540,6 +540,15 @@ def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
     assert window.close()
 
 
+def journal(project: Path) -> list[str]:
+    """What was done, by the journal of a project that no window has open."""
+    opened = open_project(project)
+    assert opened.store is not None
+    titles = [title for _, _, _, title in opened.store.journal()]
+    opened.store.close()
+    return titles
+
+
 @pytest.mark.parametrize("how", ["index", "table"])
 def test_work_that_a_project_takes_no_more_goes_on_in_a_new_one(
     start: Callable[..., MainWindow], project: Path, qtbot: QtBot, how: str
@@ -568,6 +577,8 @@ def test_work_that_a_project_takes_no_more_goes_on_in_a_new_one(
     live = digest_of(window.session.entry(first))
     assert window.close()
     assert {p.name for p in project.parent.iterdir()} >= {project.name, last.name}
+    # The journal misses nothing of what the old file did not take.
+    assert journal(last)[-6:] == ["Calibrate", "Move the data bar"] * 3
     again = start(last)
     qtbot.waitUntil(lambda: again.session.keys() == [first], timeout=SOON)
     assert digest_of(again.session.entry(first)) == live
@@ -616,11 +627,12 @@ def test_what_was_taken_off_the_list_goes_along_from_a_project_in_trouble(
     assert window.projects.flush()
     live = digest_of(window.session.entry(first))
     assert window.close()
+    done = [edit.title for edit in window.session.history(first).edits]
+    assert len(done) >= 7 and journal(tmp_path / "elsewhere.nanoai") == done
     opened = open_project(tmp_path / "elsewhere.nanoai")
     assert opened.store is not None
     assert list(opened.store.removed_images().values()) == [second]
     assert opened.store.image(second).analysis is not None
-    assert len(opened.store.journal()) >= 5
     (image,) = opened.content.images
     assert image.source.fingerprint is not None
     assert digest_of(entry_of(image, read_histories([image])[first])) == live

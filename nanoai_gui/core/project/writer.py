@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from nanoai_gui.core.errors import NanoAIError
@@ -22,9 +23,25 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 Write = Callable[[ProjectStore], None]
+Line = tuple[str, int | None, str, str]
+"""Of the journal: time, image, what was done, and to what."""
 RETRY_SECONDS = 3.0
 IDLE_SECONDS = 2.0
 """A project that rests for so long is folded into its one file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Journalled:
+    """A write with lines of the journal that are known by themselves: another file can be given them."""
+
+    write: Write
+    lines: tuple[Line, ...]
+
+    def __call__(self, store: ProjectStore) -> None:
+        """Write it all."""
+        self.write(store)
+        for line in self.lines:
+            store.log(*line)
 
 
 class ProjectWriter:
@@ -89,6 +106,16 @@ class ProjectWriter:
         """Whether everything handed over is in the file."""
         with self._changed:
             return not self._waiting and not self._is_busy
+
+    def unwritten_lines(self, timeout: float = 1.0) -> tuple[Line, ...]:
+        """Give the lines of the journal that are not in the file, oldest first.
+
+        Waits ``timeout`` seconds for a try that is just under way.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_busy, timeout)
+            waiting = [*self._waiting.values()]
+        return tuple(line for write in waiting if isinstance(write, Journalled) for line in write.lines)
 
     @property
     def slowest_write(self) -> float:

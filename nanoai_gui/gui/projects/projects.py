@@ -346,7 +346,8 @@ class Projects(QObject):
 
         def tell(before: Path) -> None:
             self._notices.show(
-                f"{error} You go on in {path.name}, which holds everything; {before.name} is kept as it was.",
+                f"{error} You go on in {path.name}, which holds all that you see; {before.name} is kept as "
+                "it was.",
                 Kind.WARNING,
                 ("Save it as...", self.naming.ask_to_save_as),
             )
@@ -362,6 +363,7 @@ class Projects(QObject):
     ) -> None:
         """Write all there is into another file and go on there; then ``tell`` (given the file before)."""
         from nanoai_gui.core.project.errors import ProjectBroken
+        from nanoai_gui.core.project.writer import Journalled
         from nanoai_gui.gui.projects.work import save_elsewhere, write_anew
 
         writer, before = self._writer, self._path
@@ -377,7 +379,7 @@ class Projects(QObject):
                 made.append(self._everything())
                 self._runner.run_in_thread(
                     write_anew,
-                    made[0],
+                    Journalled(made[0], writer.unwritten_lines()),
                     path,
                     before if is_copied else None,
                     on_done=done,

@@ -25,7 +25,7 @@ from nanoai_gui.gui.tem.session import TemSession
 if TYPE_CHECKING:
     from nanoai_gui.core.project.records import ImageFacts, StoredImage
     from nanoai_gui.core.project.store import ProjectStore
-    from nanoai_gui.core.project.writer import Write
+    from nanoai_gui.core.project.writer import Line, Write
     from nanoai_gui.core.tem.analysis import ImageAnalysis
 
 DELAY_MS = 250
@@ -71,6 +71,7 @@ class TemRecorder(QObject):
         self._has_facts = False
         self._stored: dict[int, _Stored] = {}
         self._writes: list[Write] = []
+        self._lines: list[Line] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -90,6 +91,7 @@ class TemRecorder(QObject):
         self._images.clear()
         self._stored.clear()
         self._writes.clear()
+        self._lines.clear()
         self._has_facts = False
 
     def mute(self) -> None:
@@ -140,9 +142,8 @@ class TemRecorder(QObject):
         for patch in edit.patches:
             if isinstance(patch, LabelPatch):
                 stored.tiles.update(_tiles_of(patch))
-        time, what, title = _now(), direction.name.lower(), edit.title
         if direction is not Direction.AMENDED:
-            self._writes.append(lambda store: store.log(time, key, what, title))
+            self._lines.append((_now(), key, direction.name.lower(), edit.title))
 
     def _on_removed(self, keys: list[int]) -> None:
         if self._is_muted:
@@ -187,12 +188,13 @@ class TemRecorder(QObject):
         images, self._images = self._images, {}
         known = {key: self._stored[key].facts for key in images if key in self._stored}
         found = [self._image_writes(entry) for entry in images.values()]
-        is_work = is_work or bool(self._writes) or any(is_own for _, is_own in found)
+        is_work = is_work or bool(self._writes or self._lines) or any(is_own for _, is_own in found)
         writes, self._writes = [*self._writes, *(write for some, _ in found for write in some)], []
         has_facts, self._has_facts = self._has_facts, False
         if has_facts:
             writes.append(self._facts_write())
-        if writes and not self._hand_over(_together(writes), is_work):
+        lines, self._lines = tuple(self._lines), []
+        if (writes or lines) and not self._hand_over(_together(writes, lines), is_work):
             # No work, so that nothing but what is known of the images was to be written.
             self._images, self._has_facts = images, has_facts
             for key, facts in known.items():
@@ -362,14 +364,15 @@ def _put(key: int, step: int, edit: Edit) -> Write:
     return write
 
 
-def _together(writes: list[Write]) -> Write:
-    """Make one of several that are of one moment."""
+def _together(writes: list[Write], lines: tuple[Line, ...] = ()) -> Write:
+    """Make one of several that are of one moment, with lines of the journal."""
+    from nanoai_gui.core.project.writer import Journalled
 
     def write(store: ProjectStore) -> None:
         for part in writes:
             part(store)
 
-    return write
+    return Journalled(write, lines)
 
 
 def _now() -> str:
