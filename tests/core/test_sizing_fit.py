@@ -135,6 +135,14 @@ def test_the_summary_says_what_the_fit_cannot_see(spheres: Case) -> None:
     assert "spheres" in values["measured_as"]
 
 
+def test_rings_of_defocus_in_a_large_sphere_are_not_a_sphere_in_front_of_it() -> None:
+    spec = replace(SPEC, gmd_px=26, gsd=1.5, max_particles=1, contrast_kind=ContrastKind.FRESNEL)
+    case = near_truth(spec, 4107)
+    p = fit(case, as_detections(case.starts)).particles
+    assert len(p) == len(case.starts.x)
+    assert np.median(np.abs(np.sort(p.diameter_px) / np.sort(2 * case.true_radius) - 1)) < 0.02
+
+
 def test_film_beside_particles_is_no_particle_and_small_ones_are() -> None:
     """Far too faint for its size, and doubtful to the network: something else; small ones are faint too."""
     from nanoai_gui.core.tem.fitting.foreign import too_faint, usual_of

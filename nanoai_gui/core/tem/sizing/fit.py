@@ -40,6 +40,9 @@ _SURE = 0.15
 """Standard error of ln r above which a particle that only the fit found is not believed."""
 _ADDED_SCORE = 0.6
 """Score of a particle that the network did not find, before its misfit is taken off."""
+_CONCENTRIC = 0.1
+"""An added particle whose centre is nearer to that of one that stands alone than this share of its radius
+makes up for what the model gets wrong in the middle of that one: by chance one in a hundred would lie so."""
 _MOST_FLAGGED = 0.2
 """Where the model fails for more than this share of an image's particles, it is the wrong model for it."""
 
@@ -256,6 +259,7 @@ def _with_added(particles: Particles, refined: Refined, parameters: FitParameter
     p, judgement = refined.added, refined.added_judgement
     with np.errstate(invalid="ignore"):
         good = (judgement.misfit < parameters.largest_misfit_percent / 100) & (judgement.log_r_sd < _SURE)
+    good &= ~_concentric(p, refined.added_agglomerate, particles)
     p, misfit, error = p[good], judgement.misfit[good], judgement.log_r_sd[good]
     if not len(p):
         return replace(particles, ids=np.arange(1, len(particles) + 1, dtype=np.int32))
@@ -271,6 +275,19 @@ def _with_added(particles: Particles, refined: Refined, parameters: FitParameter
     }
     ids = np.arange(1, len(particles) + len(new) + 1, dtype=np.int32)
     return Particles(ids=ids, outlines=particles.outlines + new.outlines, **columns)
+
+
+def _concentric(
+    added: NDArray[np.float64], agglomerate: NDArray[np.int32], particles: Particles
+) -> NDArray[np.bool_]:
+    """Whether added particles (rows of x, y, ln r) sit in the very middle of one that stands alone."""
+    out = np.zeros(len(added), dtype=bool)
+    for k, mine in enumerate(agglomerate.tolist()):
+        rows = np.flatnonzero(particles.agglomerate == mine)
+        if len(rows) == 1:
+            away = np.hypot(particles.x[rows[0]] - added[k, 0], particles.y[rows[0]] - added[k, 1])
+            out[k] = away < _CONCENTRIC * particles.diameter_px[rows[0]] / 2
+    return out
 
 
 def _beside(found: Detections, held: Particles) -> Detections:
