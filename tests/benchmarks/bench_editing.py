@@ -1,4 +1,5 @@
-"""What editing costs: ``python -m tests.benchmarks.bench_editing [--side 4096] [--agglomerates 1000]``.
+"""What editing costs: ``python -m tests.benchmarks.bench_editing [--side 4096] [--agglomerates 1000]
+[--method watershed]``.
 
 Prints, for an image of 1000 agglomerates in the real TEM tab (off screen): the time from an edit to the new
 table and to the new histogram, GMD and GSD, what was touched having been measured again in a worker; the time
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from PySide6.QtWidgets import QApplication
 from nanoai_gui.core.editing.history import GROUP_SECONDS
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.analysis import ImageAnalysis, ImageRequest, analyse
+from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.editing.gestures import PaintStroke
 from nanoai_gui.gui.tem.loading import ImageLoader
@@ -82,8 +84,10 @@ def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 class Window:
     """The TEM tab with an image that was measured."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, method: str) -> None:
+        self.method = method
         self.session = TemSession()
+        self.session.set_settings(replace(self.session.settings, methods=(method,)))
         self.runner = JobRunner(WorkerPool(2, reserve=1))
         self.loader = ImageLoader(self.session, self.runner)
         self.tab = TemTab(self.session, self.runner, Thumbnails(self.runner))
@@ -94,7 +98,7 @@ class Window:
         started = time.perf_counter()
         analysis = analyse(self.session.entry(self.key).request(), self.session.settings)
         self.whole = time.perf_counter() - started
-        self.measuring = analysis.seconds["watershed"]
+        self.measuring = analysis.seconds[method]
         assert self.session.accept_analysis(self.key, analysis)
         wait(lambda: self.tab.canvas.picture is not None and self.tab.histogram.plot.state is not None)
         self.tab.editing.remeasuring.prepare()
@@ -120,7 +124,7 @@ class Window:
             return False
         shown = state.request.images[0][1]
         return (
-            shown.results["watershed"] is analysis.results["watershed"]
+            shown.results[self.method] is analysis.results[self.method]
             and shown.calibration == analysis.calibration
         )
 
@@ -148,7 +152,7 @@ class Window:
         def is_listed() -> bool:
             if (steps.position, steps.last) == before:
                 return False  # it is still being worked out
-            result = self.document.results["watershed"]
+            result = self.document.results[self.method]
             return not self.document.stale() and self.tab.table.model.particles is result.particles
 
         def is_done() -> bool:
@@ -291,6 +295,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--agglomerates", type=int, default=1000)
+    parser.add_argument("--method", default="watershed", choices=list(METHOD_MODULES))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default="", help="kinds of edits with this in their name")
     parser.add_argument("--no-strokes", action="store_true")
@@ -300,8 +305,8 @@ def main() -> int:
         path = Path(folder) / "bench.tif"
         tifffile.imwrite(path, scene(options.side, options.agglomerates))
         assert ImageRequest(path).path == path
-        window = Window(path)
-        n = len(window.document.results["watershed"].particles)
+        window = Window(path, options.method)
+        n = len(window.document.results[options.method].particles)
         print(f"{len(window.document.table)} agglomerates, {n} particles, {options.side} px squared")
         print(f"the whole image analysed: {window.whole:.2f} s; clock over processor time: {crowding():.1f}")
         try:

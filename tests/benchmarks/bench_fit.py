@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import resource
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from nanoai_gui.core.tem.sizing import METHOD_MODULES, SizingResult, get_method
 from nanoai_gui.core.tem.sizing.fit import FitParameters, size
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, SyntheticImage, make_image
 from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape
+from nanoai_gui.core.worker import THREADS
 
 BASE = SynthesisSpec()
 POPULATIONS = tuple(
@@ -176,7 +178,10 @@ def speed(sides: Sequence[int]) -> None:
           f"{'cancelled within':>16s}")  # fmt: skip
     for side in sides:
         command = [sys.executable, "-m", "tests.benchmarks.bench_fit", "--child", str(side)]
-        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="", flush=True)
+        # As a worker of the window or the command line does it: linear algebra of one thread.
+        environment = os.environ | dict.fromkeys(THREADS, "1")
+        made = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        print(made.stdout, end="", flush=True)
 
 
 def speed_of(side: int) -> None:

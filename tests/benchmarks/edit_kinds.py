@@ -22,8 +22,6 @@ from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
 if TYPE_CHECKING:
     from tests.benchmarks.bench_editing import Window
 
-METHOD = "watershed"
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -41,6 +39,7 @@ def kinds_of(window: Window) -> list[Kind]:
     """List them, for an image that was measured; what is edited is drawn by a generator of its own."""
     session, key, editor = window.session, window.key, window.tab.editing.editor
     document: ImageDocument = window.document
+    method = window.method
     rng = np.random.default_rng(0)
 
     def some(n: int = 1) -> list[int]:
@@ -59,11 +58,11 @@ def kinds_of(window: Window) -> list[Kind]:
         return [int(i) for i in document.table.ids[np.argsort(away)[:n]]]
 
     def select(ids: list[int]) -> None:
-        session.select(of_agglomerates(document.results[METHOD].particles, ids))
+        session.select(of_agglomerates(document.results[method].particles, ids))
 
     def select_particles(n: int = 1) -> list[int]:
-        ids = [int(i) for i in rng.choice(document.results[METHOD].particles.ids, n, replace=False)]
-        session.select(of_particles(document.results[METHOD].particles, ids))
+        ids = [int(i) for i in rng.choice(document.results[method].particles.ids, n, replace=False)]
+        session.select(of_particles(document.results[method].particles, ids))
         return ids
 
     def on(ids: Callable[[], list[int]], act: Callable[[], object]) -> Callable[[], Callable[[], object]]:
@@ -161,12 +160,12 @@ def kinds_of(window: Window) -> list[Kind]:
     def assign() -> Callable[[], object]:
         ids = select_particles()
         target = some()[0]
-        return lambda: session.commit(key, circles.assign(document, METHOD, ids, target))
+        return lambda: session.commit(key, circles.assign(document, method, ids, target))
 
     def accept_particle() -> Callable[[], object]:
-        ids = [i for i in select_particles(50) if i not in document.accepted(METHOD)][:1]
-        session.select(of_particles(document.results[METHOD].particles, ids))
-        return lambda: session.commit(key, circles.accept(document, METHOD, ids))
+        ids = [i for i in select_particles(50) if i not in document.accepted(method)][:1]
+        session.select(of_particles(document.results[method].particles, ids))
+        return lambda: session.commit(key, circles.accept(document, method, ids))
 
     def excluded() -> list[int]:
         left = [i for i, why in zip(document.table.ids, document.table.excluded, strict=True) if why]
@@ -198,9 +197,9 @@ def kinds_of(window: Window) -> list[Kind]:
         return lambda: session.commit(key, edit)
 
     def imported_particles() -> Callable[[], object]:
-        some_ids = document.results[METHOD].particles
+        some_ids = document.results[method].particles
         found = some_ids.select(rng.random(len(some_ids)) < 0.9)
-        edit = import_particles(document, METHOD, found)
+        edit = import_particles(document, method, found)
         return lambda: session.commit(key, edit)
 
     def jump(n: int) -> Callable[[], Callable[[], object]]:

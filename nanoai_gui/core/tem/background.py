@@ -47,6 +47,8 @@ class Background:
 
         ``out``, if given, has at least that many rows and is used instead of a new array.
         """
+        if self.block == 1 and out is None:
+            return self.grid[start:stop].astype(np.float32)
         upper, lower, down = _interpolation(self.shape[0], self.grid.shape[0], self.block)
         left, right, weight = _interpolation(self.shape[1], self.grid.shape[1], self.block)
         top = int(upper[start])
@@ -67,6 +69,8 @@ class Background:
 
     def window(self, y0: int, x0: int, y1: int, x1: int) -> NDArray[np.float32]:
         """Background of the rows ``y0 <= y < y1`` and columns ``x0 <= x < x1`` alone, float32."""
+        if self.block == 1:
+            return self.grid[y0:y1, x0:x1].astype(np.float32)
         upper, lower, down = (v[y0:y1] for v in _interpolation(self.shape[0], self.grid.shape[0], self.block))
         left, right, weight = (
             v[x0:x1] for v in _interpolation(self.shape[1], self.grid.shape[1], self.block)

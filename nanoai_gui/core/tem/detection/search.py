@@ -44,6 +44,8 @@ AFAR = 0.4, 0.16
 """Scales of the looks from afar, over the usual one."""
 SEEN_WELL_PX = 9.6
 """Radius from which a particle is measured well from afar, for the network there."""
+AROUND_PX = 64
+"""Looked at around what is to be measured, for the network: centres of particles may lie outside of it."""
 FEW = 0.04
 """Share of such particles that is worth another look."""
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 32, 2.0
@@ -155,6 +157,12 @@ class _Search:
             step = max(1, (y1 - y0) // 256)
             inside = self.wanted[np.maximum(self.labels[y0 : y1 + 1 : step, x0 : x1 + 1 : step], 0)]
             amount = int(np.count_nonzero(inside))
+            if amount:
+                rows, columns = (np.flatnonzero(inside.any(axis=axis)) * step for axis in (1, 0))
+                low, high = (y0 + rows[0], x0 + columns[0]), (y0 + rows[-1] + step, x0 + columns[-1] + step)
+                tile = tile.within(
+                    *(int(v * scale) - AROUND_PX for v in low), *(int(v * scale) + AROUND_PX for v in high)
+                )
             if amount and where is not None:
                 x, y = (where.x + 0.5) * scale, (where.y + 0.5) * scale
                 here = (x >= tile.x0) & (x < tile.x1) & (y >= tile.y0) & (y < tile.y1)

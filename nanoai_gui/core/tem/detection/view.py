@@ -44,6 +44,13 @@ class Tile:
     bottom: int
     right: int
 
+    def within(self, y0: int, x0: int, y1: int, x1: int, margin: int = MARGIN_PX) -> Tile:
+        """Keep only what lies in a rectangle, as far as blocks of the alignment let it be cut."""
+        y0, x0 = (max(a, b // ALIGNMENT * ALIGNMENT) for a, b in ((self.y0, y0), (self.x0, x0)))
+        y1, x1 = (min(a, -(-b // ALIGNMENT) * ALIGNMENT) for a, b in ((self.y1, y1), (self.x1, x1)))
+        (top, bottom), (left, right) = _seen(y0, y1, margin), _seen(x0, x1, margin)
+        return Tile(y0, x0, y1, x1, top, left, bottom, right)
+
 
 @dataclass(frozen=True, eq=False)
 class View:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,7 @@ def refine(
             np.empty((0, N_PARAMETERS)), np.empty(0, dtype=np.int32), Judgement.nothing(0),
         )  # fmt: skip
     progress(0.0, "Reading the contrast")
-    signal = read_signal(micrograph, agglomerates)
+    signal = read_signal(micrograph, agglomerates, None if known is None else known.noise)
     checkpoint(cancelled)
     layout = Layout.of(agglomerates, starts.agglomerate, starts.x, starts.y, np.exp(parameters[:, LOG_R]))
     if known is None:
@@ -177,7 +177,6 @@ def refine(
         spread = 1.4826 * float(np.median(np.abs(np.log(starts.radius / middle))))
         common = Common(signal.noise, _typical_contrast(signal, agglomerates, starts), middle, spread)
     else:
-        signal = replace(signal, noise=known.noise)
         middle, spread = known.typical_radius_px, known.radius_spread
         common = Common(known.noise, known.typical_contrast, middle, spread)
     floor = MODEL_ERROR * common.contrast

@@ -57,8 +57,8 @@ class Signal:
         return np.clip(1 - self.sign * contrast, np.float32(0.05), np.float32(20))
 
 
-def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
-    """Flatten the background and measure its noise where no agglomerate is near."""
+def read_signal(micrograph: Micrograph, agglomerates: Agglomerates, noise: float | None = None) -> Signal:
+    """Flatten the background, and measure its noise, if it is not known, where no agglomerate is near."""
     from scipy import ndimage
 
     polarity = agglomerates.polarity
@@ -69,7 +69,9 @@ def read_signal(micrograph: Micrograph, agglomerates: Agglomerates) -> Signal:
     if not lowest > 0.25 * typical > 0:
         sample = micrograph.field_pixels[:: max(len(micrograph.field_pixels) // 500, 1)]
         scale = max(float(np.ptp(np.percentile(sample, [0.1, 99.9]))), 1e-6)
-    signal = Signal(micrograph, background, polarity, scale, 0.0)
+    signal = Signal(micrograph, background, polarity, scale, noise or 0.0)
+    if noise is not None:
+        return signal
     height, width = micrograph.field_pixels.shape
     # A strip in the middle and as much above and below as a quick look allows.
     sums: list[NDArray[np.float64]] = []

@@ -198,7 +198,7 @@ def _of_one_material(
     from nanoai_gui.core.tem.fitting.foreign import too_faint
     from nanoai_gui.core.tem.fitting.signal import read_signal
 
-    signal = read_signal(micrograph, agglomerates)
+    signal = read_signal(micrograph, agglomerates, None if known is None else known.noise)
     usual = None
     if known is not None:
         contrast = known.typical_contrast
