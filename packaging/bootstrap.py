@@ -38,7 +38,7 @@ from environment import (
 ENVIRONMENT = Environment(ROOT / ".venv", ".venv")
 PYTHON = ENVIRONMENT.python
 SAMPLES = ROOT / "resources" / "samples" / "tem"
-METHODS = ("watershed", "ultimate-erosion", "hough", "ann", "ann-rich", "fit")
+METHODS = ("fit", "watershed", "ultimate-erosion", "hough", "ann", "ann-rich")
 
 
 def display_is_named() -> bool:

@@ -183,8 +183,11 @@ def work(witness: Path, seed: int, files: list[Path]) -> None:
     from nanoai_gui.core.jobs import WorkerPool
     from nanoai_gui.gui.app import create_app
     from nanoai_gui.gui.jobs import JobRunner
+    from nanoai_gui.gui.settings import SettingsStore
 
-    application = create_app(runner=JobRunner(WorkerPool(2, reserve=1)))
+    store = SettingsStore()
+    store.values.methods = ["watershed"]
+    application = create_app(store=store, runner=JobRunner(WorkerPool(2, reserve=1)))
     busy = Work(application, witness, seed)
     application.show(files)
     application.qt.exec()

@@ -50,19 +50,21 @@ from nanoai_gui.gui.tabs import SPECTRA, TEM, Tabs, Undoing, Zooming
 from nanoai_gui.gui.tem.batch import Batch, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.entries import ImageState
 from nanoai_gui.gui.tem.loading import ImageLoader
+from nanoai_gui.gui.tem.methods import MethodCheck
 from nanoai_gui.gui.tem.model_tools import ModelTools
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
 from nanoai_gui.gui.theme import Theme
 from nanoai_gui.gui.widgets.notice import Kind, NoticeArea
+from nanoai_gui.gui.widgets.numbers import count
 
 if TYPE_CHECKING:
     from nanoai_gui.core.files.opening import Opened
     from nanoai_gui.gui.spectra.part import SpectraPart
 
-READING_MS = 300
-"""Reading that takes longer than this is shown in the status bar."""
+BUSY_MS = 300
+"""Reading, or measuring again, that takes longer than this is shown in the status bar."""
 
 
 class MainWindow(QMainWindow):
@@ -89,6 +91,7 @@ class MainWindow(QMainWindow):
         restore_methods(self.session, store.values)
         self.loader = ImageLoader(self.session, runner, self)
         self.batch = Batch(self.session, runner, self)
+        self.method_check = MethodCheck(self.session, runner, self)
         self.tab = TemTab(self.session, runner, Thumbnails(runner, parent=self))
         self.spectra: SpectraPart | None = None
         self.tabs = Tabs(self.tab, self._make_spectra)
@@ -105,7 +108,7 @@ class MainWindow(QMainWindow):
         self.actions_by_key = make_actions(self, self._handlers())
         self._build_menus_and_toolbar()
         self._enable_timer = self._single_shot(0, self._update_enabled)
-        self._reading_timer = self._single_shot(READING_MS, self._show_reading)
+        self._busy_timer = self._single_shot(BUSY_MS, self._show_busy)
         self._unreadable = ""
         self._connect()
         self._apply_theme()
@@ -204,7 +207,10 @@ class MainWindow(QMainWindow):
         self.busy.stop_wanted.connect(batch.cancel)
         self.tab.editing.told.connect(self.notices.show)
         self.loader.failed.connect(self._on_unreadable)
-        self.loader.busy_changed.connect(self._on_reading)
+        self.loader.busy_changed.connect(self._on_busy)
+        again = self.tab.editing.remeasuring
+        again.under_way_changed.connect(lambda: self._on_busy(again.n_under_way > 0))
+        self.method_check.told.connect(lambda text: self.notices.show(text, Kind.WARNING))
         session.wanted_changed.connect(lambda: self.notices.remove(self._unreadable))
         session.current_changed.connect(self._update_title)
         canvas.cursor_moved.connect(self.readout.set_place)
@@ -237,7 +243,7 @@ class MainWindow(QMainWindow):
             self.spectra = SpectraPart(self._store, self._runner, self._reporter, self.notices, self)
             self.spectra.changed.connect(self._enable_timer.start)
             self.spectra.session.current_changed.connect(self._update_title)
-            self.spectra.loader.busy_changed.connect(self._on_reading)
+            self.spectra.loader.busy_changed.connect(self._on_busy)
             self._remembering.attach(self.spectra.tab)
             self.projects.attach_spectra(self.spectra.session)
             self.statusBar().insertWidget(1, self.spectra.tab.readout, 3)
@@ -334,18 +340,22 @@ class MainWindow(QMainWindow):
                 self.session.set_current(other)
                 return
 
-    def _on_reading(self, is_reading: bool) -> None:
-        if is_reading:
-            self._reading_timer.start()
-        else:
-            self._reading_timer.stop()
+    def _on_busy(self, is_busy: bool) -> None:
+        """Follow what is short mostly, and is shown only where it is not."""
+        if not is_busy:
+            self._busy_timer.stop()
             if not self.batch.is_running:
                 self.busy.hide()
+        elif not self._busy_timer.isActive():
+            self._busy_timer.start()
 
-    def _show_reading(self) -> None:
+    def _show_busy(self) -> None:
         if self.batch.is_running:
             return
-        if self.spectra is not None and self.spectra.loader.is_busy:
+        n = self.tab.editing.remeasuring.n_under_way
+        if n:
+            self.busy.show_busy(f"Measuring {count(n, 'agglomerate')} again")
+        elif self.spectra is not None and self.spectra.loader.is_busy:
             self.busy.show_busy("Reading spectra")
         elif self.session.wanted is not None:
             self.busy.show_busy(f"Reading {self.session.entry(self.session.wanted).name}")
@@ -429,8 +439,9 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.batch.cancel()
-        for timer in (self._enable_timer, self._reading_timer):
+        for timer in (self._enable_timer, self._busy_timer):
             timer.stop()
+        self.method_check.stop()
         self._remembering.save()
         self.notices.clear()
         self.model_tools.shut_down()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QByteArray, QObject, QTimer
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
-from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.placing import place, place_of
 from nanoai_gui.gui.settings import Settings, SettingsStore
 from nanoai_gui.gui.tem.display import ColourMap
+from nanoai_gui.gui.tem.methods import FIRST_CHOICE, IN_ORDER
 
 if TYPE_CHECKING:
     from nanoai_gui.gui.tem.session import TemSession
@@ -94,6 +94,5 @@ class Remembering(QObject):
 
 def restore_methods(session: TemSession, values: Settings) -> None:
     """Let a session measure with the methods of last time, before anything shows them."""
-    known = tuple(name for name in METHOD_MODULES if name in values.methods)
-    if known:
-        session.set_settings(replace(session.settings, methods=known))
+    known = tuple(name for name in IN_ORDER if name in values.methods)
+    session.set_settings(replace(session.settings, methods=known or (FIRST_CHOICE,)))

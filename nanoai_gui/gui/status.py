@@ -131,8 +131,10 @@ class BusyBox(QWidget):
 
 
 def in_words(progress: BatchProgress) -> str:
-    """Say how far a batch is: ``12 of 50 images, 1 failed, about 2 min left``."""
+    """Say how far a batch is: ``12 of 50 images, 1 failed, about 2 min left``; of one image, what is done."""
     parts = [f"{progress.n_finished} of {progress.n_images} image{'s' if progress.n_images != 1 else ''}"]
+    if progress.n_images == 1 and progress.message:
+        parts = [progress.message]
     if progress.n_failed:
         parts.append(f"{progress.n_failed} failed")
     if progress.seconds_left is not None:

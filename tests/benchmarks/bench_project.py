@@ -42,6 +42,7 @@ def measure(home: Path, size: int, seconds: float) -> int:
 
     from nanoai_gui.core.editing import labels
     from nanoai_gui.core.jobs import WorkerPool
+    from nanoai_gui.core.tem.analysis import AnalysisSettings
     from nanoai_gui.gui.app import create_app
     from nanoai_gui.gui.jobs import JobRunner
 
@@ -57,6 +58,7 @@ def measure(home: Path, size: int, seconds: float) -> int:
 
     application = create_app(runner=JobRunner(WorkerPool(2, reserve=1)), with_log=False)
     window = application.window
+    window.session.set_settings(AnalysisSettings(methods=("watershed",)))
     application.show([file])
     wait(lambda: window.session.micrograph is not None)
     key = window.session.keys()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.resources import resource
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
-from nanoai_gui.core.tem.detection import search
+from nanoai_gui.core.tem.detection import model, search
 from nanoai_gui.core.tem.detection.candidates import (
     Candidates,
     explain,
@@ -32,6 +33,7 @@ from nanoai_gui.core.tem.detection.view import View, as_thickness, tiles
 from nanoai_gui.core.tem.evaluation import Circles, match_circles
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
+from nanoai_gui.core.tem.sizing import why_unavailable
 from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, SyntheticImage, make_image
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, star_area
 from nanoai_gui.core.tem.synthesis.shapes import Ball, make_body
@@ -312,6 +314,23 @@ def rehash(path: Path, data: bytes) -> None:
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     card["sha256"] = hashlib.sha256(data).hexdigest()
     path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def test_a_method_says_why_it_cannot_measure_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert why_unavailable("watershed") == why_unavailable("fit") == ""
+    with monkeypatch.context() as lacking:
+        lacking.setattr(model, "resource", lambda *names: tmp_path.joinpath(*names))
+        assert why_unavailable("fit").startswith(
+            "The particle network particles.onnx or its card is not there."
+        )
+    model._load.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert why_unavailable("fit") == (
+        "ONNX Runtime, which runs the particle network, cannot be loaded. "
+        "Install NanoAI again, or measure with another method."
+    )
+    monkeypatch.undo()
+    assert why_unavailable("fit") == ""
 
 
 def test_shipped_network_is_small_and_has_a_card() -> None:

@@ -13,10 +13,18 @@ from nanoai_gui.core.tem.calibration import Calibration, CalibrationSource
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
+from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.session import TemSession
 
 SHAPE = (256, 320)
 IN_FILE = Calibration(0.5, CalibrationSource.METADATA, "Zeiss tag 34118")
+
+
+def quick_settings(path: Path) -> SettingsStore:
+    """Settings of a person who measures with watershed, which is quick, unless the file says otherwise."""
+    store = SettingsStore(path)
+    store.values.methods = store.values.methods or ["watershed"]
+    return store
 
 
 def made_micrograph(name: str = "a.tif", calibration: Calibration = IN_FILE) -> Micrograph:

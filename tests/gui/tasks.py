@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -48,3 +49,18 @@ def stubborn(request: ImageRequest, settings: AnalysisSettings, progress: Progre
     progress(0.1, "Stubborn")
     time.sleep(60)
     raise AssertionError("nobody stopped it")
+
+
+def lacking(name: str) -> str:
+    """Say that a method cannot run on this computer."""
+    return f"What {name} needs is not there. Install it."
+
+
+def able(name: str) -> str:
+    """Say that it can."""
+    return ""
+
+
+def dying(name: str) -> str:
+    """End as a library does that the processor does not understand."""
+    os._exit(4)

@@ -19,10 +19,10 @@ from nanoai_gui.core.tem.analysis import analyse
 from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
-from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
 from nanoai_gui.gui.tem.tools import Tool
 from tests.core.edited import made_micrograph
+from tests.gui.made import quick_settings
 
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -37,7 +37,7 @@ def window(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[MainWin
     tifffile.imwrite(path, made_micrograph().pixels)
     palette = qapp.palette()
     application = create_app(
-        store=SettingsStore(tmp_path / "settings.json"),
+        store=quick_settings(tmp_path / "settings.json"),
         runner=JobRunner(WorkerPool(1)),
         install_hooks=False,
         with_log=False,

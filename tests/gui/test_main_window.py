@@ -25,11 +25,11 @@ from nanoai_gui.gui.app import Application, create_app
 from nanoai_gui.gui.errors import ErrorDialog
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
-from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap, Contrast
 from nanoai_gui.gui.theme import DARK, tokens
 from tests.gui import tasks
+from tests.gui.made import quick_settings
 
 SOON = 20_000
 LEFT = Qt.MouseButton.LeftButton
@@ -58,7 +58,7 @@ def make(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[
 
     def start() -> Application:
         application = create_app(
-            store=SettingsStore(tmp_path / "settings.json"),
+            store=quick_settings(tmp_path / "settings.json"),
             runner=JobRunner(WorkerPool(2, reserve=1)),
             install_hooks=False,
             with_log=False,
@@ -489,6 +489,8 @@ def test_progress_in_words() -> None:
     from nanoai_gui.gui.status import in_words
 
     assert in_words(BatchProgress(1, 0, 0, 0.0, None, "")) == "0 of 1 image"
+    of_one = BatchProgress(1, 0, 0, 0.4, 12.0, "a.tif: Fitting particles")
+    assert in_words(of_one) == "a.tif: Fitting particles, about 10 s left"
     assert (
         in_words(BatchProgress(50, 12, 1, 0.25, 130.0, "")) == "12 of 50 images, 1 failed, about 2 min left"
     )

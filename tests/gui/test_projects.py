@@ -39,13 +39,13 @@ from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.projects.recorder import entry_of
 from nanoai_gui.gui.projects.work import Prepared, try_open
-from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.spectra.entries import SetState
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.tem.editing import editor as editor_module
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.tem.view import View
 from tests.core.test_plain import assert_same
+from tests.gui.made import quick_settings
 from tests.gui.test_editing_tools import drag, use
 from tests.gui.test_spectra_tab import map_of
 from tests.killing import digest_of
@@ -73,7 +73,7 @@ def start(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable
 
     def begin(*files: Path) -> MainWindow:
         application = create_app(
-            store=SettingsStore(tmp_path / "settings" / "settings.json"),
+            store=quick_settings(tmp_path / "settings" / "settings.json"),
             runner=JobRunner(WorkerPool(2, reserve=1)),
             install_hooks=False,
             with_log=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtWidgets import QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import labels
@@ -22,7 +22,9 @@ from nanoai_gui.gui.tem.loading import ImageLoader
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
+from nanoai_gui.gui.widgets.numbers import DASH
 from tests.core.edited import made_micrograph
+from tests.gui import tasks
 
 SOON = 60_000
 
@@ -90,6 +92,25 @@ def test_a_count_is_asked_for_and_measured_with(tab: TemTab, qtbot: QtBot) -> No
     result = document.results["watershed"]
     assert int(result.n_particles[result.agglomerate_ids == ident].sum()) == 2
     assert document.counts() == {ident: 2}
+
+
+def test_numbers_are_faint_while_an_agglomerate_is_measured_again(tab: TemTab, qtbot: QtBot) -> None:
+    session, remeasuring = tab._session, tab.editing.remeasuring
+    document = session.entry(1).document
+    gmd = tab.histogram.statistics.findChild(QLabel, "gmd")
+    assert gmd is not None
+    remeasuring.prepare()
+    qtbot.waitUntil(lambda: remeasuring.is_ready and gmd.text() != DASH, timeout=SOON)
+    # The only worker is kept busy meanwhile.
+    busy = tab._jobs.run(tasks.endless, None, None)
+    under_way: list[int] = []
+    remeasuring.under_way_changed.connect(lambda: under_way.append(remeasuring.n_under_way))
+    session.commit(1, labels.grow(document, [int(document.labels[54, 146])]))
+    qtbot.waitUntil(lambda: not gmd.isEnabled(), timeout=SOON)
+    assert under_way == [1]
+    busy.cancel()
+    qtbot.waitUntil(gmd.isEnabled, timeout=SOON)
+    assert under_way == [1, 0] and not document.stale()
 
 
 def test_a_file_that_is_gone_fails_once_and_keeps_the_edit(tab: TemTab, qtbot: QtBot) -> None:

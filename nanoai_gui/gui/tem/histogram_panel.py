@@ -211,6 +211,8 @@ class HistogramPanel(QWidget):
     def _edited(self, key: int) -> None:
         # A person waits for it; and edits come, unlike the results of a batch, a few in a second.
         is_early = False
+        if not self._caution_timer.isActive():
+            self._caution_timer.start()
         if self._session.shown_method in self._session.entry(key).document.stale():
             # What is measured again comes in a moment: the numbers of now would only be in its way.
             now = time.monotonic()
@@ -293,6 +295,12 @@ class HistogramPanel(QWidget):
             if state.n_uncalibrated:
                 doubts.append(f"{count(state.n_uncalibrated, 'image')} not calibrated, left out")
         self.statistics.show_caution(f"⚠ {'; '.join(doubts)}" if doubts else "")
+        self.statistics.set_provisional(self._session.shown_method in self._stale_methods())
+
+    def _stale_methods(self) -> frozenset[str]:
+        """Methods by which something of the image shown has still to be measured again."""
+        entry = self._session.current_entry
+        return frozenset() if entry is None or entry.analysis is None else frozenset(entry.document.stale())
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False

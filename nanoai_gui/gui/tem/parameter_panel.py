@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QCheckBox, QLabel, QScrollArea, QToolButton, QWidg
 from nanoai_gui.core.tem.agglomerates import Polarity
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, ThresholdKind
-from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from nanoai_gui.core.tem.sizing import get_method
+from nanoai_gui.gui.tem.methods import IN_ORDER
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, flat_button
 from nanoai_gui.gui.widgets.numbers import significant
@@ -69,7 +70,7 @@ class ParameterPanel(QScrollArea):
         layout = column(content, spacing=HALF)
         layout.setContentsMargins(GRID, 0, 0, 0)
         self._ticks: dict[str, QCheckBox] = {}
-        for name in METHOD_MODULES:
+        for name in IN_ORDER:
             method = get_method(name)
             tick = QCheckBox(method.TITLE)
             tick.setToolTip(f"{method.SUMMARY}\n\nTick several methods to compare them.")

@@ -106,6 +106,11 @@ class StatisticsPanel(QScrollArea):
         self._caution.setText(text)
         self._caution.setVisible(bool(text))
 
+    def set_provisional(self, is_provisional: bool) -> None:
+        """Show the numbers faint while something is measured again that they rest on."""
+        for label in self._values.values():
+            label.setEnabled(not is_provisional)
+
     def show_distribution(self, distribution: SizeDistribution | None, title: str = "") -> None:
         """Show the statistics of a distribution, or dashes; ``title`` says whose, where it is not plain."""
         self._title.setText(title)

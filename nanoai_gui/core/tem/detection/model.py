@@ -22,6 +22,7 @@ FORMAT_VERSION = 1
 LARGEST_BYTES = 32 * 2**20
 THREADS = 2
 """Of one inference; more would take them from the rest of the program."""
+_AGAIN = "Install NanoAI again, or measure with another method."
 _ADVICE = "Install NanoAI again, or choose a particle network that NanoAI has made."
 _STANDARD_DOMAINS = ("", "ai.onnx")
 _SPARSE = "it holds sparse tensors, which particle networks have none of"
@@ -125,8 +126,11 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _start(data: bytes, name: str) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        # Not there, or it lacks something of the system's.
+        raise ReadError("ONNX Runtime, which runs the particle network, cannot be loaded.", _AGAIN) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1

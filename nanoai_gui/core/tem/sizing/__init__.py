@@ -20,7 +20,9 @@ It may also have
 ``size(..., known=None)``
     the :class:`FitReport` of the image, where what is given is only a part of it;
 ``BY_HAND = True``
-    if it never measures by itself.
+    if it never measures by itself;
+``why_unavailable() -> str``
+    which loads what it needs and says why it cannot measure on this computer, or nothing.
 
 Every method must give the same for an agglomerate whether it is called on the whole image or on a part of it
 with that agglomerate and the background around (what it takes from the image as a whole is then given to it,
@@ -190,6 +192,12 @@ def get_method(name: str) -> SizingMethod:
             f"There is no sizing method {name!r}.", f"Choose one of {', '.join(METHOD_MODULES)}."
         )
     return cast("SizingMethod", importlib.import_module(METHOD_MODULES.get(name) or HAND_MODULES[name]))
+
+
+def why_unavailable(name: str) -> str:
+    """Say why a method cannot measure on this computer: a sentence, empty if it can; loads what it needs."""
+    ask = getattr(get_method(name), "why_unavailable", None)
+    return str(ask()) if ask is not None else ""
 
 
 def is_automatic(name: str) -> bool:

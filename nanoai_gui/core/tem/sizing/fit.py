@@ -76,6 +76,18 @@ class FitParameters(DetectionParameters):
 Parameters = FitParameters
 
 
+def why_unavailable() -> str:
+    """Say why there is no network to find particles with; nothing if there is one."""
+    from nanoai_gui.core.errors import ReadError
+    from nanoai_gui.core.tem.detection.model import shipped_network
+
+    try:
+        shipped_network()
+    except ReadError as error:
+        return str(error)
+    return ""
+
+
 def size(
     micrograph: Micrograph,
     agglomerates: Agglomerates,

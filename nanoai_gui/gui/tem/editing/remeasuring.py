@@ -50,6 +50,8 @@ class Remeasuring(QObject):
     """A sentence the person should read."""
     finished = Signal()
     """What an edit touched has been measured again."""
+    under_way_changed = Signal()
+    """More or fewer agglomerates are being measured again."""
 
     def __init__(self, session: TemSession, jobs: JobRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +74,11 @@ class Remeasuring(QObject):
     def is_ready(self) -> bool:
         """Whether the first edit need not wait for anything."""
         return self._grey_levels is not None
+
+    @property
+    def n_under_way(self) -> int:
+        """How many agglomerates are being measured again."""
+        return len(frozenset[int]().union(*(run.ids for run in self._running)))
 
     def prepare(self) -> None:
         """Have the grey levels made, if they are not there yet."""
@@ -137,6 +144,7 @@ class Remeasuring(QObject):
             on_done=lambda found: self._take(run, found),
             on_error=lambda failure: self._fail(run, failure),
         )
+        self.under_way_changed.emit()
         if task.agglomerates | set(busy) != frozenset[int]().union(*document.stale().values()):
             self._timer.start()  # there is more than is cut out at a time
 
@@ -150,9 +158,11 @@ class Remeasuring(QObject):
                 self._running.remove(run)
                 if run.task is not None:
                     run.task.cancel()
+                self.under_way_changed.emit()
 
     def _take(self, run: _Run, found: Remeasured) -> None:
         self._running.remove(run)
+        self.under_way_changed.emit()
         self._timer.start()
         patches = amendment(run.document, found) if self._is_there(run) else ()
         if patches:
@@ -179,6 +189,7 @@ class Remeasuring(QObject):
 
     def _fail(self, run: _Run, failure: Failure) -> None:
         self._running.remove(run)
+        self.under_way_changed.emit()
         self._failed_at = run.key, run.document.revision
         self._jobs.failed.emit(failure)
 
