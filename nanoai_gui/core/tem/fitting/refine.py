@@ -281,11 +281,12 @@ def _fit_part(
     close = 0.05 if physics.overlap else CLOSE_PX
     fit = solve(model, start, optics, physics.columns, fixed, close_px=close, cancelled=cancelled)
     if physics.overlap:
-        for _ in range(2):
+        for close in (0.05, CLOSE_PX):
             model.contacts = find_contacts(model, fit, physics.overlap)
             fit = solve(
-                model, fit.state.parameters, optics, physics.columns, fixed, most_steps=4, cancelled=cancelled
-            )
+                model, fit.state.parameters, optics, physics.columns, fixed, most_steps=4, close_px=close,
+                cancelled=cancelled,
+            )  # fmt: skip
     return Revision(model, fit, np.arange(len(start)), fixed)
 
 

@@ -122,6 +122,8 @@ def size(
     check(parameters)
     known = known if known is not None and known.is_whole else None
     look = None if known is None else Look(known.network_scale, known.network_contrast)
+    agglomerates = _with_background(micrograph, agglomerates)
+    checkpoint(cancelled)
     found = detect(micrograph, agglomerates, parameters, part(progress, 0.0, 0.4), cancelled, look=look)
     checkpoint(cancelled)
     held = Particles.empty() if held is None else held
@@ -195,6 +197,16 @@ def _report(refined: Refined, found: Detections, stand: bool) -> FitReport | Non
     if report is None or look is None:
         return report
     return replace(report, network_scale=look.scale, network_contrast=look.darkest)
+
+
+def _with_background(micrograph: Micrograph, agglomerates: Agglomerates) -> Agglomerates:
+    """Estimate the background, if it is not known, once for the network and the fit."""
+    from nanoai_gui.core.tem.background import estimate_background
+
+    if agglomerates.background is not None or not agglomerates.measured.any():
+        return agglomerates
+    field = np.asarray(micrograph.field_pixels)
+    return replace(agglomerates, background=estimate_background(field, agglomerates.polarity))
 
 
 def _of_one_material(
