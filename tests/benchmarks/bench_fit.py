@@ -166,10 +166,17 @@ def sizes(images: int, seed: int, methods: Sequence[str]) -> None:
         cells = []
         for low, high in SIZE_CLASSES:
             a = accuracy([c for c in comparisons[name] if low <= len(c.true) <= high], n_bootstrap=0)
-            cells.append(
-                f"{100 * a.gmd_error:+8.1f} {100 * a.gsd_error:+8.1f}  {a.f1:.3f} {100 * a.exact_count:5.0f}%"
-            )
+            figures = (
+                (100 * a.gmd_error, "+8.1f"), (100 * a.gsd_error, "+8.1f"), (a.f1, "6.3f"),
+                (100 * a.exact_count, "5.0f"),
+            )  # fmt: skip
+            cells.append(" ".join(_figure(value, form) for value, form in figures) + "%")
         print(f"{name:18s} " + "".join(f"{c:>30s}" for c in cells), flush=True)
+
+
+def _figure(value: float, form: str) -> str:
+    """Write a figure, or a dash as wide where there is nothing to compare."""
+    return f"{value:{form}}" if np.isfinite(value) else f"{'-':>{int(form.lstrip('+').split('.')[0])}s}"
 
 
 def speed(sides: Sequence[int]) -> None:
