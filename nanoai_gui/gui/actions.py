@@ -194,6 +194,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "guide", "&Guide", "help", 0, ("Shift+F1",), "", 0, "", "How to work with NanoAI, with pictures",
     ),
     ActionInfo(
+        "open_samples", "&Open samples", "help", 0, (), "", 0, "",
+        "Add synthetic images that come with NanoAI, to try it on; what is in them is known",
+        spectra_tip="Add synthetic spectra and a map that come with NanoAI, to try it on",
+    ),
+    ActionInfo(
         "shortcuts", "&Shortcuts and gestures", "help", 0, ("F1", "?"), "", 0, "",
         "Show every key and mouse gesture",
     ),

@@ -163,6 +163,7 @@ class MainWindow(QMainWindow):
             "theme_light": lambda _: self._set_theme("light"),
             "theme_dark": lambda _: self._set_theme("dark"),
             "guide": self.helping.show_guide,
+            "open_samples": self.opening.open_samples,
             "shortcuts": self.helping.show_shortcuts,
             "log": self.helping.show_log,
             "about": self.helping.show_about,

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from nanoai_gui.core.files.micrographs import READABLE_SUFFIXES
+from nanoai_gui.core.resources import resource
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.projects.places import is_project
 from nanoai_gui.gui.projects.questions import FILTER
@@ -17,6 +18,9 @@ from nanoai_gui.gui.settings import SettingsStore
 
 if TYPE_CHECKING:
     from nanoai_gui.core.files.opening import Opened
+
+SAMPLE_SPECTRA = ("spectra.csv", "map_6h.csv", "other.csv")
+"""Beside a table of what each of them truly is, which is no spectrum."""
 
 
 class Opening(QObject):
@@ -95,6 +99,13 @@ class Opening(QObject):
         if folder:
             self._store.values.open_folder = folder
             self.open([Path(folder)])
+
+    def open_samples(self) -> None:
+        """Open what comes with NanoAI, whichever the tab is about."""
+        if self._is_spectra():
+            self.open(resource("samples", "raman", name) for name in SAMPLE_SPECTRA)
+        else:
+            self.open(sorted(resource("samples", "tem").glob("*.tif")))
 
     def _folder(self) -> str:
         """Begin where a person was last, or at home: a program from a menu may be started anywhere."""

@@ -50,6 +50,7 @@ def test_begins_with_what_the_file_says_and_changes_nothing(make: Make) -> None:
     assert dialog.file_choice.isChecked()
     assert "0.5000 nm/px" in dialog.file_text.text()
     assert dialog.calibration is None  # as the file says
+    assert dialog.result_text.text().endswith("The image, 2\u202f000 px wide, shows 1.000 µm.")
     assert dialog.apply_to is ApplyTo.THIS
     assert dialog.accept_button.isEnabled()
 
@@ -83,7 +84,8 @@ def test_typed_values_in_any_unit(make: Make, text: str, unit: PixelSizeUnit, nm
     calibration = dialog.calibration
     assert calibration is not None and calibration.nm_per_px == pytest.approx(nm)
     assert calibration.source is CalibrationSource.TYPED
-    assert f"shows {2000 * nm:.4g}"[:8] in dialog.result_text.text()
+    shown = f"{2000 * nm:.1f} nm" if nm < 0.5 else f"{2 * nm:.3f} µm"
+    assert dialog.result_text.text().endswith(f"shows {shown}.")
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "abc", "1e9", "nan"])

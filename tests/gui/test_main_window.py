@@ -222,6 +222,18 @@ def test_a_folder_without_images_and_a_missing_file_are_named(
     assert len(window.session) == 0
 
 
+def test_samples_come_with_the_program_for_either_tab(window: MainWindow, qtbot: QtBot) -> None:
+    window.actions_by_key["open_samples"].trigger()
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    assert [entry.name for entry in window.session.entries()] == [f"synthetic_000{i}.tif" for i in (1, 2, 3)]
+    window.tabs.bar.setCurrentIndex(1)
+    window.actions_by_key["open_samples"].trigger()
+    qtbot.waitUntil(
+        lambda: window.spectra is not None and len(window.spectra.session.ready()) == 3, timeout=SOON
+    )
+    assert len(window.session) == 3
+
+
 def test_the_dialog_opens_what_was_chosen_and_remembers_the_folder(
     window: MainWindow, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,11 +14,11 @@ from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import circles, labels
 from nanoai_gui.gui.jobs import JobRunner
-from nanoai_gui.gui.tem.review.review_panel import IMAGE, NOTHING_LEFT, NOTHING_MEASURED
+from nanoai_gui.gui.tem.review.review_panel import IMAGE, NOTHING_LEFT, NOTHING_MEASURED, NOTHING_OF_METHOD
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
-from tests.gui.made import made_analysis, made_micrograph, show_image
+from tests.gui.made import analyse_image, made_analysis, made_micrograph, show_image
 
 SOON = 10_000
 LEFT = Qt.MouseButton.LeftButton
@@ -221,6 +221,14 @@ def test_keys_mean_what_they_did_once_the_list_is_closed(tab: TemTab, qtbot: QtB
     QTest.keyClick(tab.canvas, Qt.Key.Key_Escape)
     assert not tab._session.selection.agglomerates
     assert not tab._session.entry(key).document.reviewed()
+
+
+def test_a_method_that_has_measured_nothing_is_called_so(tab: TemTab, qtbot: QtBot) -> None:
+    analyse_image(tab._session, show_image(tab._session))
+    tab._session.set_shown_method("manual")
+    tab.show_review()
+    qtbot.waitUntil(lambda: tab.reviewing.is_listed, timeout=SOON)
+    assert tab.review.message.text() == NOTHING_OF_METHOD
 
 
 def test_nothing_was_measured(tab: TemTab, qtbot: QtBot) -> None:

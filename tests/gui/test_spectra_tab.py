@@ -34,6 +34,7 @@ from nanoai_gui.gui.spectra.map_bar import FITTED
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
+from nanoai_gui.gui.spectra.spectra_table import SpectraTable
 from nanoai_gui.gui.spectra.spectrum_plot import TEXT_MARGIN, Curve, SpectrumPlot
 from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
@@ -237,6 +238,34 @@ def test_a_file_over_nm_asks_for_the_laser_and_is_read_with_it(
 
 
 # ---------------------------------------------------------------------- the map
+
+
+def test_what_is_opened_is_chosen_alone(tab: SpectraTab, qtbot: QtBot) -> None:
+    session, view = session_of(tab), tab.list.view
+    first = session.keys()[0]
+    QTest.mouseClick(view.viewport(), LEFT, pos=view.visualItemRect(view.item(0)).center())
+    assert tab.list.chosen_keys() == [first]
+    (second,) = session.add_paths([Path("more.csv")])
+    session.accept_sets(second, (map_of("more"),))
+    session.set_current(second)
+    qtbot.waitUntil(lambda: session.current == second, timeout=SOON)
+    assert tab.list.chosen_keys() == [second]
+    # Several that are chosen stay so when the list grows.
+    at = view.visualItemRect(view.item(0)).center()
+    QTest.mouseClick(view.viewport(), LEFT, Qt.KeyboardModifier.ControlModifier, at)
+    assert tab.list.chosen_keys() == [first, second]
+    session.add_paths([Path("third.csv")])
+    assert tab.list.chosen_keys() == [first, second]
+
+
+def test_names_in_the_table_of_spectra_are_whole(tab: SpectraTab) -> None:
+    session, table = session_of(tab), tab.findChildren(SpectraTable)[0]
+    name = "a cell of a long name"
+    session.set_column(session.keys()[0], [0], "cell", name)
+    table.model.modelReset.emit()
+    at = table.model.names.index("cell")
+    assert table.view.columnWidth(at) > table.view.fontMetrics().horizontalAdvance(name)
+    assert table.view.columnWidth(table.model.names.index("roi")) < 70
 
 
 def test_pixels_lie_where_the_stage_was_and_a_missing_one_is_transparent(tab: SpectraTab) -> None:

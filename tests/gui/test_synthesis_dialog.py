@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QSpinBox
+from PySide6.QtWidgets import QComboBox, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.jobs import WorkerPool
@@ -239,3 +239,8 @@ def test_a_picture_is_never_distorted_and_follows_no_theme(qtbot: QtBot) -> None
     rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
     assert (len(rows), len(columns)) == (100, 200)  # twice as large: whole factors only
     assert synthesis_dialog.DEBOUNCE_MS <= 300
+
+
+def test_no_choice_is_cut_off(dialog: SynthesisDialog) -> None:
+    for box in dialog.findChildren(QComboBox):
+        assert box.width() >= box.sizeHint().width(), box.currentText()

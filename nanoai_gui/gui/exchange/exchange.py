@@ -17,7 +17,6 @@ from nanoai_gui.core.editing.document import ImageDocument, rerun_edit
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.gui.commands import Commands
-from nanoai_gui.gui.widgets.notice import Kind
 from nanoai_gui.gui.widgets.numbers import count
 
 if TYPE_CHECKING:
@@ -243,8 +242,7 @@ class Exchange(Commands):
         if not sources:
             self._notices.show(
                 "Nothing has been put right yet with this method: correct or accept agglomerates first "
-                "(Analyse, What to correct next).",
-                Kind.WARNING,
+                "(Analyse, What to correct next)."
             )
             return
         start = str(Path(self._store.values.export_folder) / "corrections.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import (
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -103,9 +104,14 @@ class SetList(QWidget):
             item.setData(KEY_ROLE, entry.key)
             self._write(item, entry)
             self.view.addItem(item)
-            item.setSelected(entry.key in chosen)
         self.view.blockSignals(False)
         self._follow()
+        # With another entry shown, such as one just opened, that one alone is chosen.
+        if self._session.wanted in chosen:
+            self.view.blockSignals(True)
+            for i in range(self.view.count()):
+                self.view.item(i).setSelected(self.view.item(i).data(KEY_ROLE) in chosen)
+            self.view.blockSignals(False)
         self._summarise()
         self.chosen_changed.emit()
 
@@ -139,7 +145,7 @@ class SetList(QWidget):
             item = self.view.item(i)
             if item.data(KEY_ROLE) == wanted and item is not self.view.currentItem():
                 self.view.blockSignals(True)
-                self.view.setCurrentItem(item)
+                self.view.setCurrentItem(item, QItemSelectionModel.SelectionFlag.ClearAndSelect)
                 self.view.blockSignals(False)
                 self.chosen_changed.emit()
         self.view.viewport().update()

@@ -24,7 +24,7 @@ from nanoai_gui.gui.spectra.spectrum_panel import SpectrumPanel
 from nanoai_gui.gui.widgets.layout import GRID, column, splitter
 
 LIST_WIDTH, SIDE_WIDTH = 216, 392
-WELCOME = "Open or drop Raman spectra and maps to begin."
+WELCOME = "Open or drop Raman spectra and maps to begin.\nNone at hand? Help, Open samples"
 
 
 class SpectraTab(QWidget):

@@ -37,6 +37,9 @@ Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
 EDITABLE = ("label", "dish", "cell", "map", "roi")
 HIDDEN = ("source", "index")
+ROWS_LOOKED_AT = 100
+WIDEST_COLUMN = 160
+NARROWEST_COLUMN = 56
 MOST_RANGES = 2000
 """A selection of more separate pieces is not drawn in the table: Qt would take seconds."""
 
@@ -186,12 +189,24 @@ class SpectraTable(QWidget):
         layout.addLayout(head)
         layout.addWidget(self.view, 1)
         self.model.edited.connect(self._edited)
+        self.model.modelReset.connect(self._fit_columns)
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.view.selectionModel().currentRowChanged.connect(lambda index, _: self._on_current(index))
         session.current_changed.connect(self._show)
         session.set_changed.connect(lambda key: self._show() if key == session.current else None)
         session.selection_changed.connect(self._follow)
         self._show()
+
+    def _fit_columns(self) -> None:
+        """Make columns as wide as what stands in their first rows: names of cells differ at their ends."""
+        metrics, header = self.view.fontMetrics(), self.view.horizontalHeader()
+        n = min(self.model.rowCount(), ROWS_LOOKED_AT)
+        for i in range(self.model.columnCount()):
+            texts = [str(self.model.data(self.model.index(row_, i))) for row_ in range(n)]
+            widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + 2 * GRID
+            self.view.setColumnWidth(
+                i, min(max(widest, header.sectionSizeHint(i), NARROWEST_COLUMN), WIDEST_COLUMN)
+            )
 
     def fill(self) -> None:
         """Write the value into the column of the selected spectra, of all if none is selected."""

@@ -256,10 +256,11 @@ class CalibrationDialog(QDialog):
         if calibration.nm_per_px is None:
             return "None: results in px."
         width = self._facts.shape[1]
-        length = significant(width * calibration.nm_per_px, 4)
+        nm = width * calibration.nm_per_px
+        length = f"{significant(nm, 4)} nm" if nm < 1000 else f"{significant(nm / 1000, 4)} µm"
         return (
             f"{significant(calibration.nm_per_px, 4)} nm/px\n"
-            f"The image, {count(width, 'px', 'px')} wide, shows {length} nm."
+            f"The image, {count(width, 'px', 'px')} wide, shows {length}."
         )
 
 

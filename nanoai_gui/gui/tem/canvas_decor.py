@@ -103,6 +103,7 @@ def paint_empty(painter: QPainter, canvas: Size, font: QFont, ratio: float) -> N
     lines = (
         (title, _HINT, "Drop micrographs or a folder here"),
         (font, _FAINT_HINT, "or press Ctrl+O to open files"),
+        (font, _FAINT_HINT, "No images at hand? Help, Open samples"),
     )
     height = 72 + 16 + sum(QFontMetricsF(f).height() + 6 for f, _, _ in lines)
     top = max((canvas[1] - height) / 2, 4.0)

@@ -40,7 +40,7 @@ from nanoai_gui.gui.widgets.warning import set_warning
 
 DEBOUNCE_MS = 200
 MOST_IMAGES = 100_000
-SIDE_WIDTH = 412
+SIDE_WIDTH = 456
 
 
 def _rules() -> dict[str, Rule]:
@@ -106,7 +106,7 @@ class SynthesisDialog(QDialog):
         across = row(self, spacing=2 * GRID, margin=2 * GRID)
         across.addLayout(self._make_preview(), 1)
         across.addLayout(self._make_side(folder))
-        self.resize(1040, 660)
+        self.resize(1084, 660)
         self._show_state()
 
     # ------------------------------------------------------------------ what is chosen

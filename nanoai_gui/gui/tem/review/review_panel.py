@@ -24,6 +24,8 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QStackedLayout,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableView,
     QWidget,
 )
@@ -53,6 +55,7 @@ TIPS = (
 )
 EXPLANATION = "What could move the mean diameter most comes first. Put it right with any tool, or press:"
 NOTHING_LEFT = "Nothing is left: every agglomerate was looked at."
+NOTHING_OF_METHOD = "The method on show has measured nothing yet: choose another above the image."
 NOTHING_MEASURED = "Analyse images first (F5); then the agglomerates worth a look are listed here."
 LOOKING = "Looking for doubtful agglomerates …"
 
@@ -113,6 +116,13 @@ class CandidateModel(QAbstractTableModel):
             if role == Qt.ItemDataRole.ToolTipRole:
                 return TIPS[section]
         return None
+
+
+class _ElidedInTheMiddle(QStyledItemDelegate):
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Shorten the text in its middle."""
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideMiddle
 
 
 class ReviewPanel(QWidget):
@@ -213,6 +223,8 @@ class ReviewPanel(QWidget):
         metrics = header.fontMetrics()
         for i, sample in enumerate(("88888", "88", "Weight", "8888888.tif")):
             view.setColumnWidth(i, metrics.horizontalAdvance(sample) + 2 * GRID)
+        # Names of one series differ at their ends.
+        view.setItemDelegateForColumn(IMAGE, _ElidedInTheMiddle(view))
         keep_navigation_keys(view)
         return view
 
@@ -229,6 +241,8 @@ class ReviewPanel(QWidget):
             measured = any(entry.analysis is not None for entry in self._session.entries())
             if not self._reviewing.is_listed and measured:
                 self.message.setText(LOOKING)
+            elif measured and not self._reviewing.is_method_measured:
+                self.message.setText(NOTHING_OF_METHOD)
             else:
                 self.message.setText(NOTHING_LEFT if self._reviewing.n_reviewed else NOTHING_MEASURED)
         self._stack.setCurrentWidget(self.view if candidates else self.message)

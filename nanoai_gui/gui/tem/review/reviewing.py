@@ -98,6 +98,12 @@ class Reviewing(QObject):
         return sum(len(entry.document.reviewed()) for entry in self._session.entries())
 
     @property
+    def is_method_measured(self) -> bool:
+        """Whether the method on show has measured any image."""
+        method = self._session.shown_method
+        return any(method in entry.document.results for entry in self._session.entries())
+
+    @property
     def n_skipped(self) -> int:
         """Those at the end of the list that were skipped."""
         return sum(_place(candidate) in self._skipped for candidate in self.candidates)
