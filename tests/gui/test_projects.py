@@ -658,6 +658,23 @@ def moved(start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path
     return path
 
 
+def test_checksums_that_come_while_a_project_is_copied_are_in_the_copy(
+    start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = start(images)
+    sources = window.projects.sources
+    window.projects.recorder.hold()
+    qtbot.waitUntil(lambda: len(sources._late) == 2, timeout=SOON)
+    qtbot.wait(100)  # asked for again and again
+    assert not sources._known
+    window.projects.recorder.release()
+    path = tmp_path / "a.nanoai"
+    window.projects.save_as(path)
+    qtbot.waitUntil(lambda: window.projects.path == path and len(sources._known) == 2, timeout=SOON)
+    window.close()
+    assert all(i.source.fingerprint is not None for i in read_project(path).content.images)
+
+
 def test_the_images_of_a_project_that_moved_with_them_are_found(
     start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
 ) -> None:

@@ -107,6 +107,11 @@ class TemRecorder(QObject):
         self.flush()
         self._is_held = True
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the file is just being copied: what is written now is not in the copy."""
+        return self._is_held
+
     def release(self) -> None:
         """Hand over what was kept."""
         self._is_held = False

@@ -55,6 +55,7 @@ class SourceKeeper(QObject):
         self._changed: set[int] = set()
         self._lost: dict[int, Source] = {}
         self._waiting: deque[Path] = deque()
+        self._late: dict[Path, Fingerprint] = {}
         self._is_busy = False
         self._told = ""
         self._timer = QTimer(self)
@@ -71,6 +72,7 @@ class SourceKeeper(QObject):
         self._changed.clear()
         self._lost.clear()
         self._waiting.clear()
+        self._late.clear()
         self._notices.remove(self._told)
 
     # ------------------------------------------------------------------ taking checksums
@@ -93,6 +95,8 @@ class SourceKeeper(QObject):
             self._timer.start()
 
     def _take_more(self) -> None:
+        late, self._late = self._late, {}
+        self._remember(late)
         if self._is_busy or self._projects.is_read_only:
             return
         paths: list[Path] = []
@@ -119,6 +123,11 @@ class SourceKeeper(QObject):
     def _remember(self, taken: Mapping[Path, Fingerprint]) -> None:
         here = {entry.path for entry in self._session.entries()}
         fresh = {path: found for path, found in taken.items() if path in here}
+        if fresh and self._projects.recorder.is_held:
+            # While the project is written to another file this would stand in the old one only.
+            self._late.update(fresh)
+            self._timer.start()
+            return
         self._known.update(fresh)
         if fresh:
             # After the images themselves, which are handed over first.
