@@ -89,6 +89,7 @@ class Window:
         self.session = TemSession()
         self.session.set_settings(replace(self.session.settings, methods=(method,)))
         self.runner = JobRunner(WorkerPool(2, reserve=1))
+        self.runner.failed.connect(lambda failure: print(failure, failure.details, file=sys.stderr))
         self.loader = ImageLoader(self.session, self.runner)
         self.tab = TemTab(self.session, self.runner, Thumbnails(self.runner))
         self.tab.resize(1600, 1000)
