@@ -5,8 +5,10 @@
 The data (Ruehle et al., Sci. Rep. 11 (2021) 4942) are not part of the project. A silhouette is usable when
 it does not touch the border and the hand-drawn outlines cover 80 to 120 % of it. The outlines were drawn on
 another kind of image and are wider: single particles give that offset (true diameter over that of NanoAI's
-silhouette, median), and all diameters are multiplied by it. Two fields (:data:`VALIDATION`) are looked at
-while methods are made; the other twelve are the test.
+silhouette, median), and all diameters are multiplied by it. They also follow only what shows from above,
+while transmission shows a particle whole: hence a second comparison "as drawn", in which no px belongs to
+two particles, and a third one by how much of a particle could be drawn. Two fields (:data:`VALIDATION`)
+are looked at while methods are made; the other twelve are the test.
 """
 
 from __future__ import annotations
@@ -23,13 +25,21 @@ from nanoai_gui.core.callbacks import never_cancelled, no_progress
 from nanoai_gui.core.files.micrographs import read_micrograph
 from nanoai_gui.core.tem.agglomerates import Agglomerates
 from nanoai_gui.core.tem.evaluation import Comparison, accuracy
+from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.segmentation import segment
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, get_method
+from tests.benchmarks.bench_emps import rasterise
 from tests.shared_data import shared_data
 
 DATA_BAR_TOP = 704
 VALIDATION = ("1908249", "1908297")
 """Fields that were looked at during development."""
+CLASSES = {"green": "drawn whole", "blue": "partly hidden", "red": "fragments"}
+"""What the colours of the drawn particles mean."""
+LEAST_DRAWN_PX = 50
+"""Smaller drawn areas are not counted, as in the table of silhouettes."""
+SAME_IOU = 0.4
+"""Least overlap with a drawn particle: of hidden ones only a part was drawn."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,80 @@ def single_ratios(
     return out
 
 
+def seen_areas(particles: Particles, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Give the area of each particle where every px belongs to one, that in which it lies deepest."""
+    from scipy import ndimage
+
+    owner = np.full(shape, -1, dtype=np.int32)
+    deepest = np.zeros(shape)
+    for k, (rows, columns) in enumerate(rasterise(particles, shape)):
+        if not len(rows):
+            continue
+        y0, x0 = int(rows.min()), int(columns.min())
+        inside = np.zeros((int(rows.max()) - y0 + 3, int(columns.max()) - x0 + 3), dtype=bool)
+        inside[rows - y0 + 1, columns - x0 + 1] = True
+        depth = ndimage.distance_transform_edt(inside)
+        depth = (depth / depth.max())[rows - y0 + 1, columns - x0 + 1]
+        better = depth > deepest[rows, columns]
+        owner[rows[better], columns[better]] = k
+        deepest[rows[better], columns[better]] = depth[better]
+    return np.bincount(owner[owner >= 0], minlength=len(particles)).astype(float)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn on one field, moved onto the transmission image.
+
+    ``labels`` are the outlines, filled; ``classes`` tells the colour of each label that is a particle.
+    """
+
+    labels: NDArray[np.int32]
+    classes: dict[int, str]
+
+    @classmethod
+    def read(cls, folder: Path, image: str, shift: dict[str, str], shape: tuple[int, int]) -> Drawn:
+        """Read the outlines of a field; ``shift`` is its row of the table of registration."""
+        from PIL import Image
+        from scipy import ndimage
+
+        mask = np.asarray(Image.open(folder / "masks_manual" / f"{shift['sem_image']}_m.tif").convert("L"))
+        dx, dy = int(shift["dx_px"]), int(shift["dy_px"])
+        labels = np.roll(ndimage.label(mask > 127)[0], (dy, dx), axis=(0, 1))[: shape[0], : shape[1]]
+        classes = {}
+        with (folder / "derived" / "particles_manual.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                x, y = round(float(row["x_px"]) + dx), round(float(row["y_px"]) + dy)
+                inside = 0 <= y < labels.shape[0] and 0 <= x < labels.shape[1]
+                if row["tsem_image"] == image and inside and float(row["area_px"]) >= LEAST_DRAWN_PX:
+                    classes[int(labels[y, x])] = row["class_colour"]
+        classes.pop(0, None)
+        return cls(labels.astype(np.int32), classes)
+
+    def ratios(
+        self, particles: Particles, within: NDArray[np.bool_]
+    ) -> tuple[dict[str, list[float]], dict[str, int]]:
+        """Give found over drawn diameter by colour, and how many were drawn where ``within`` is true."""
+        areas = np.bincount(self.labels.ravel())
+        middle = np.bincount(self.labels.ravel(), weights=within.ravel())
+        drawn = {k: c for k, c in self.classes.items() if middle[k] > 0.5 * areas[k]}
+        pairs = []
+        for k, (rows, columns) in enumerate(rasterise(particles, self.labels.shape)):
+            shared = np.bincount(self.labels[rows, columns], minlength=len(areas))
+            pairs += [
+                (shared[label] / (areas[label] + len(rows) - shared[label]), k, label)
+                for label in np.flatnonzero(shared).tolist()
+                if label in drawn
+            ]
+        out: dict[str, list[float]] = {c: [] for c in CLASSES}
+        taken: set[tuple[str, int]] = set()
+        for iou, k, label in sorted(pairs, reverse=True):
+            if iou >= SAME_IOU and not {("found", k), ("drawn", label)} & taken:
+                taken |= {("found", k), ("drawn", label)}
+                ratio = np.sqrt(particles.area_px[k] / areas[label])
+                out[drawn[label]].append(float(ratio))
+        return out, {c: sum(d == c for d in drawn.values()) for c in CLASSES}
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -118,7 +202,8 @@ def main() -> None:
     methods = tuple(arguments.method or METHOD_MODULES)
     folder = shared_data("tem/tio2_tsem")
     with (folder / "derived" / "registration_sem_to_tsem.csv").open(newline="") as file:
-        levels = {row["tsem_image"]: int(row["tsem_otsu_threshold"]) for row in csv.DictReader(file)}
+        registration = {row["tsem_image"]: row for row in csv.DictReader(file)}
+    levels = {image: int(row["tsem_otsu_threshold"]) for image, row in registration.items()}
     if arguments.fields != "all":
         wanted = arguments.fields == "validation"
         levels = {image: level for image, level in levels.items() if (image in VALIDATION) == wanted}
@@ -126,6 +211,10 @@ def main() -> None:
     ratios: list[float] = []
     small: dict[str, list[Comparison]] = {m: [] for m in methods}
     large: dict[str, list[Comparison]] = {m: [] for m in methods}
+    as_drawn: dict[str, list[Comparison]] = {m: [] for m in methods}
+    by_class: dict[str, dict[str, tuple[list[float], int]]] = {
+        m: {c: ([], 0) for c in CLASSES} for m in methods
+    }
     missed = 0
     for image, level in levels.items():
         mine = [s for s in silhouettes if s.image == image]
@@ -133,6 +222,8 @@ def main() -> None:
         labels = silhouette_labels(micrograph.pixels, level)
         agglomerates = segment(micrograph)
         ratios += single_ratios(mine, labels, agglomerates)
+        drawn = Drawn.read(folder, image, registration[image], labels.shape)
+        usable = np.isin(labels, [find_label(labels, s) for s in mine]) & (labels > 0)
         for name in methods:
             method = get_method(name)
             p = method.size(
@@ -141,18 +232,24 @@ def main() -> None:
             row = np.clip(np.rint(p.y).astype(int), 0, labels.shape[0] - 1)
             column = np.clip(np.rint(p.x).astype(int), 0, labels.shape[1] - 1)
             owner = labels[row, column]
+            seen = np.sqrt(4 / np.pi * seen_areas(p, labels.shape))
+            of_class, n_drawn = drawn.ratios(p, usable)
+            for c, (known, n) in by_class[name].items():
+                by_class[name][c] = known + of_class[c], n + n_drawn[c]
             for s in mine:
                 label = find_label(labels, s)
                 if label == 0:
                     missed += 1
                     continue
-                found = p.diameter_px[centres_within(s, label, owner, p.x, p.y)]
+                here = centres_within(s, label, owner, p.x, p.y)
+                found = p.diameter_px[here]
                 true = np.sqrt(4 / np.pi * np.array(s.true_areas))
                 (small if len(true) <= 5 else large)[name].append(Comparison(true, found, 0))
+                as_drawn[name].append(Comparison(true, seen[here & (seen > 0)], 0))
     offset = float(np.median(ratios))
     print(f"{len(silhouettes)} usable silhouettes, offset of the hand-drawn diameters {offset:.3f} "
           f"({len(ratios)} singles)")  # fmt: skip
-    for comparisons in (*small.values(), *large.values()):
+    for comparisons in (*small.values(), *large.values(), *as_drawn.values()):
         comparisons[:] = [Comparison(c.true, c.found * offset, 0) for c in comparisons]
     if missed:
         print(f"{missed} silhouettes were not found again")
@@ -171,6 +268,14 @@ def main() -> None:
         pooled = accuracy(small[name] + large[name])
         print(f"{'':17s} all usable: n {pooled.n_found} of {pooled.n_true}, GMD "
               f"{100 * pooled.gmd_error:+.1f} %, GSD {100 * pooled.gsd_error:+.1f} %")  # fmt: skip
+        parts = accuracy(as_drawn[name])
+        print(f"{'':17s} as drawn, no px in two particles: GMD {100 * parts.gmd_error:+.1f} %, "
+              f"GSD {100 * parts.gsd_error:+.1f} %")  # fmt: skip
+        print(f"{'':17s} found and drawn are the same: " + "; ".join(
+            f"{CLASSES[c]} {len(same)} of {n}, diameter "
+            f"{100 * (offset * np.exp(np.mean(np.log(same))) - 1 if same else np.nan):+.1f} %"
+            for c, (same, n) in by_class[name].items()
+        ))  # fmt: skip
 
 
 def interval(value: float, ci: tuple[float, float]) -> str:

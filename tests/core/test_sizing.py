@@ -12,10 +12,12 @@ from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.parameters import describe, from_mapping, to_mapping
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates
 from nanoai_gui.core.tem.micrograph import Micrograph
+from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, ThresholdKind, segment
 from nanoai_gui.core.tem.sizing import METHOD_MODULES, SizingResult, get_method
 from nanoai_gui.core.tem.synthesis import ContrastKind, SynthesisSpec
 from tests.benchmarks.bench_sizing_accuracy import measure
+from tests.benchmarks.bench_tio2 import seen_areas
 from tests.core.test_segmentation import discs
 
 METHODS = ("watershed", "ultimate-erosion", "hough")
@@ -252,3 +254,15 @@ def test_flat_silhouettes_are_sized_without_bias_where_they_stand_alone(name: st
     assert abs(row.accuracy.gmd_error) < (0.045 if name == "ultimate-erosion" else 0.02)
     assert abs(row.accuracy.gsd_error) < 0.03
     assert row.accuracy.exact_count > 0.95
+
+
+def test_as_drawn_no_pixel_belongs_to_two_particles() -> None:
+    # Two discs that overlap by a lens, and one apart from them.
+    p = Particles.from_areas([1, 1, 2], [30.0, 46.0, 90.0], [30.0, 30.0, 30.0], np.full(3, np.pi * 12.0**2))
+    seen = seen_areas(p, (60, 120))
+    y, x = np.mgrid[:60, :120]
+    union = np.hypot(x - 30, y - 30) < 12
+    union |= np.hypot(x - 46, y - 30) < 12
+    assert seen[0] + seen[1] == np.count_nonzero(union)
+    assert seen[0] == pytest.approx(seen[1], rel=0.05)
+    assert seen[2] == pytest.approx(p.area_px[2], rel=0.03) and seen[0] < 0.95 * seen[2]
