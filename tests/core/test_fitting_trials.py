@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import never_cancelled
+from nanoai_gui.core.tem.evaluation import Circles, match_circles
 from nanoai_gui.core.tem.fitting.bodies import SPHERE, Kind, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.model import Model, no_prior
 from nanoai_gui.core.tem.fitting.pooled import Physics
+from nanoai_gui.core.tem.fitting.proposals import Found, Sizes, returns
+from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.scene import Optics, Scene
 from nanoai_gui.core.tem.fitting.solver import solve
 from nanoai_gui.core.tem.fitting.trials import Places, attempt
+
+Parameters = NDArray[np.float64]
 
 OPTICS = Optics(0.05, 0.9, 1.2)
 PHYSICS = Physics(Kind.MASS, OPTICS, 0.0, 0.0, 0.1, 0.0)
@@ -78,7 +85,7 @@ def test_taking_a_particle_away_costs_what_it_costs_in_the_whole(model: Model) -
     fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
     p = fit.state.parameters
     places = Places(
-        np.array([0]), p[1:2, X], p[1:2, Y], np.exp(p[1:2, 2]), np.array([1]), np.empty((1, 0, 6))
+        np.array([0]), p[1:2, X], p[1:2, Y], np.exp(p[1:2, 2]), np.array([[1]]), np.empty((1, 0, 6))
     )
     held = np.ones(5, dtype=bool)
     tried = attempt(model, fit, places, held, PHYSICS, never_cancelled)
@@ -96,7 +103,7 @@ def test_a_missing_particle_is_put_in_and_only_its_neighbours_move(model: Model)
     few = model.with_particles(OWNER[kept], no_prior(4))
     fit = solve(few, TRUTH[kept], OPTICS, SPHERE, np.zeros(4, dtype=bool))
     new = np.array([[[39.0, 32.5, np.log(7.0), 0, 0, 0]]])
-    places = Places(np.array([0]), new[0, :, X], new[0, :, Y], np.array([7.0]), np.array([-1]), new)
+    places = Places(np.array([0]), new[0, :, X], new[0, :, Y], np.array([7.0]), np.array([[-1]]), new)
     tried = attempt(few, fit, places, np.zeros(4, dtype=bool), PHYSICS, never_cancelled)
     assert tried.gain[0] > 500
     assert tried.before[0, 0] - tried.after[0, 0] > 300
@@ -104,6 +111,107 @@ def test_a_missing_particle_is_put_in_and_only_its_neighbours_move(model: Model)
     assert np.exp(tried.new[0, 0, 2]) == pytest.approx(8.0, abs=0.4)
     assert set(tried.rows.tolist()) == {0, 1}
     p = fit.state.parameters.copy()
-    tried.apply(p, np.array([True]))
+    tried.apply(p, [0])
     assert np.array_equal(p[2:], fit.state.parameters[2:])
     assert not np.array_equal(p[:2], fit.state.parameters[:2])
+
+
+def test_changes_at_one_place_are_tried_side_by_side(model: Model) -> None:
+    """Each has its own copy of the neighbours: the right size gains what it gains alone."""
+    kept = np.array([0, 2, 3, 4])
+    few = model.with_particles(OWNER[kept], no_prior(4))
+    few.contacts = Contacts(np.array([3]), np.array([2]), 0.1)
+    fit = solve(few, TRUTH[kept], OPTICS, SPHERE, np.zeros(4, dtype=bool))
+    held = np.zeros(4, dtype=bool)
+
+    def there(*radii: float) -> Places:
+        new = np.array([[[39.0, 32.5, np.log(r), 0, 0, 0]] for r in radii])
+        n = len(radii)
+        return Places(
+            np.zeros(n, dtype=np.intp), new[:, 0, X], new[:, 0, Y], np.array(radii),
+            np.full((n, 1), -1, dtype=np.intp), new,
+        )  # fmt: skip
+
+    wrong = Places.joined([there(2.0), _nothing(1, 0)])
+    together = attempt(few, fit, Places.joined([there(7.5), wrong]), held, PHYSICS, never_cancelled)
+    alone = attempt(few, fit, there(7.5), held, PHYSICS, never_cancelled)
+    assert together.gain[0] == pytest.approx(alone.gain[0], rel=1e-3)
+    assert together.gain[0] > together.gain[1] and together.gain[0] > 500 > together.gain[2]
+    assert [set(together.rows[together.place == k].tolist()) for k in (0, 1)] == [{0, 1}, {0, 1}]
+    assert np.isnan(together.new[2]).all()
+    # With nothing else free it gains less, but the same thing.
+    fixed = attempt(few, fit, there(7.5, 2.0), held, PHYSICS, never_cancelled, alone=True)
+    assert not len(fixed.rows) and alone.gain[0] > fixed.gain[0] > fixed.gain[1]
+
+
+def _nothing(row: int, component: int) -> Places:
+    p = TRUTH[row]
+    return Places(
+        np.array([component]), p[None, X], p[None, Y], np.exp(p[None, 2]), np.array([[row]]),
+        np.empty((1, 0, 6)),
+    )  # fmt: skip
+
+
+def _revised(truth: Parameters, start: Parameters, physics: Physics = PHYSICS) -> tuple[Parameters, Revision]:
+    """Spheres of one agglomerate, and what is made of others that were found instead."""
+    made = scene_of(truth, np.zeros(len(truth), dtype=np.intp), Contacts.none())
+    made = made.with_particles(np.zeros(len(start), dtype=np.intp), no_prior(len(start)))
+    fit = solve(made, start, OPTICS, SPHERE, np.zeros(len(start), dtype=bool))
+    old = Revision(made, fit, np.arange(len(start)), np.zeros(len(start), dtype=bool))
+    out = revise(old, start, replace(physics, overlap=0.0), Sizes(9.0, 0.3, 2.0), never_cancelled)
+    return out.fit.state.parameters, out
+
+
+def _matches(found: Parameters, truth: Parameters) -> int:
+    circles = [Circles(p[:, X], p[:, Y], 2 * np.exp(p[:, 2])) for p in (truth, found)]
+    return len(match_circles(circles[0], circles[1], 0.8)[0])
+
+
+def test_a_sphere_behind_another_one_is_told_from_a_darker_one() -> None:
+    truth = TRUTH[:3].copy()
+    truth[1, [X, Y]] = TRUTH[0, [X, Y]] + [1.2, 0.8]
+    found, _ = _revised(truth, truth[[0, 2]])
+    assert len(found) == 3 and _matches(found, truth) == 3
+    # Where particles absorb each by its own amount, darkness tells nothing of the number.
+    unlike = replace(PHYSICS, absorption_sd=0.4)
+    assert len(_revised(truth, truth[[0, 2]], unlike)[0]) == 2
+
+
+def test_spheres_of_all_sizes_are_added() -> None:
+    truth = TRUTH[:3].copy()
+    truth[1, 2], truth[2, 2] = np.log(4.2), np.log(17.0)
+    truth[2, [X, Y]] = 53.0, 33.0
+    found, after = _revised(truth, truth[:1])
+    assert len(found) == 3 and _matches(found, truth) == 3
+    assert sorted(after.origin.tolist()) == [-1, -1, 0]
+
+
+def test_two_in_the_place_of_one_become_one_and_one_in_the_place_of_two_becomes_two() -> None:
+    truth = TRUTH[:3]
+    broken = np.concatenate([truth[[0, 2]], truth[[1, 1]]])
+    broken[2:, X] += -3.0, 3.0
+    broken[2:, 2] = np.log(6.0)
+    found, _ = _revised(truth, broken)
+    assert len(found) == 3 and _matches(found, truth) == 3
+    apart = np.array([[30.0, 30.0, np.log(9.0), 0, 0, 0], [41.0, 34.0, np.log(9.0), 0, 0, 0]])
+    one = np.array([[35.5, 32.0, np.log(12.0), 0, 0, 0]])
+    found, _ = _revised(apart, one)
+    assert len(found) == 2 and _matches(found, apart) == 2
+
+
+def test_what_the_network_had_found_comes_back() -> None:
+    """A particle that was lost to small ones is put back in their place."""
+    truth = TRUTH[:3]
+    start = truth.copy()
+    made = scene_of(truth, np.zeros(3, dtype=np.intp), Contacts.none())
+    shards = np.concatenate([truth[[0, 2]], np.repeat(truth[[1]], 3, axis=0)])
+    shards[2:, X] += -3.0, 3.0, 0.0
+    shards[2:, Y] += 2.0, 2.0, -3.0
+    shards[2:, 2] = np.log(3.0)
+    made = made.with_particles(np.zeros(5, dtype=np.intp), no_prior(5))
+    fit = solve(made, shards, OPTICS, SPHERE, np.zeros(5, dtype=bool), most_steps=0)
+    back = returns(
+        made, fit, Found(start, np.zeros(3, dtype=np.intp), np.zeros(3, dtype=bool)), np.zeros(5, dtype=bool)
+    )
+    assert len(back.x) == 1 and set(back.gone[0].tolist()) == {2, 3, 4, -1}
+    assert np.array_equal(back.new[0, 0], truth[1])

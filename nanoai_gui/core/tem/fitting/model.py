@@ -330,25 +330,6 @@ class Model:
         if self.base is not None:
             self.base = np.maximum(self.base - self.depth(parameters, optics, np.arange(len(parameters))), 0)
 
-    def lens_depth(
-        self,
-        parameters: NDArray[np.float64],
-        optics: Optics,
-        rows: NDArray[np.intp],
-        others: NDArray[np.intp],
-    ) -> Image:
-        """Sum what the particles ``rows`` share with any that are not among ``others``."""
-        out = np.zeros(self.shape, dtype=np.float32)
-        small, large = self.contacts.small, self.contacts.large
-        chosen = (np.isin(small, rows) & ~np.isin(large, others)) | (
-            np.isin(large, rows) & ~np.isin(small, others)
-        )
-        if chosen.any():
-            pairs = Contacts(self.contacts.small[chosen], self.contacts.large[chosen], self.contacts.overlap)
-            for lens in self._lenses(self.shifted(parameters), pairs, optics, 1.0):
-                add(out, lens.y0, lens.x0, lens.depth)
-        return out
-
     def _lenses(
         self, shifted: NDArray[np.float64], contacts: Contacts, optics: Optics, reach: float
     ) -> Iterator[Lenses]:

@@ -25,6 +25,8 @@ ABSORPTION_SD = (0.02, 1.0)
 ROUND, WELL_DESCRIBED, EXACTLY_DESCRIBED = 0.045, 0.05, 0.012
 """Particles are spheres if their strain spreads by less than the first and no more than the second is left of
 their contrast; ellipsoids, if no more than the third is."""
+HARDLY_STRAINED, HARDLY_UNLIKE, HARDLY_SINTERED, HARDLY_WRONG = 0.03, 0.08, 0.1, 0.005
+"""Spread of strain and of ln absorption, overlap and misfit up to which nothing speaks against spheres that touch."""
 BEST, FEWEST = 0.6, 12
 """Share of the handful from which the shared parameters are taken, and its least number of particles."""
 OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
@@ -76,6 +78,20 @@ class Physics:
         return (*SPHERE, *shaped, *((H,) if self.absorption_sd else ()))
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the particles are spheres that absorb alike and hardly grew into each other."""
+        return (
+            self.strain_sd < HARDLY_STRAINED
+            and self.absorption_sd < HARDLY_UNLIKE
+            and self.overlap <= HARDLY_SINTERED
+            and self.misfit < HARDLY_WRONG
+        )
+
+    def simplified(self) -> Physics:
+        """Give the same, all being spheres that absorb alike."""
+        return replace(self, strain_sd=0.0, absorption_sd=0.0)
+
+    @property
     def tells_number(self) -> bool:
         """Whether what is left of the image can tell that a particle is missing or one too many.
 
@@ -110,7 +126,7 @@ def find_physics(
     rim: int,
     bright: bool,
     cancelled: Cancelled = never_cancelled,
-) -> tuple[Physics, Fit]:
+) -> tuple[Physics, Physics]:
     """Choose the contrast kind and fit what is shared.
 
     Parameters
@@ -128,7 +144,7 @@ def find_physics(
 
     Returns
     -------
-    Physics (optics in px of the micrograph) and the fit of the handful.
+    Physics (optics in px of the micrograph); and what they would be if all were spheres that only touch.
     """
     n = len(parameters)
     free_prior = no_prior(n)
@@ -172,7 +188,8 @@ def find_physics(
             fit = freed if _cost(freed) < _cost(fit) - _DECISIVE else fit
     strain_sd, absorption_sd, fit = _spreads(part, contacts, fit, kind, held, rim, cancelled)
     optics = scaled(fit.optics, 1 / part.factor)
-    return Physics(kind, optics, strain_sd, absorption_sd, overlap, _typical_misfit(model, fit, held)), fit
+    found = Physics(kind, optics, strain_sd, absorption_sd, overlap, _typical_misfit(model, fit, held))
+    return found, Physics(Kind.MASS, scaled(mass.optics, 1 / part.factor), 0.0, 0.0, 0.0, found.misfit)
 
 
 def _ordinary(part: Part, fit: Fit, model: Model, held: NDArray[np.bool_]) -> tuple[Part, NDArray[np.bool_]]:

@@ -21,9 +21,10 @@ from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, Kind, X, Y
 from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
 from nanoai_gui.core.tem.fitting.model import Model
-from nanoai_gui.core.tem.fitting.pooled import Physics, find_physics, scaled
+from nanoai_gui.core.tem.fitting.pooled import WELL_DESCRIBED, Physics, find_physics, scaled
 from nanoai_gui.core.tem.fitting.report import FitReport
-from nanoai_gui.core.tem.fitting.revision import Revision, Sizes, revise
+from nanoai_gui.core.tem.fitting.proposals import Sizes
+from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
 from nanoai_gui.core.tem.fitting.solver import CLOSE_PX, find_contacts, solve
 from nanoai_gui.core.tem.fitting.verdict import Judgement, judge
@@ -36,6 +37,8 @@ MODEL_ERROR = 0.02
 SMALLEST_PX = 5.0
 """Diameter below which even a fit started from the truth is off (measured on synthetic images)."""
 LIMIT_ERROR = 0.1
+MOST_MISSED, LITTLE = 0.35, 0.002
+"""Share of the particles that may be missing for those there to be spheres, and misfit that means nothing."""
 SAMPLE_PARTICLES = 60
 SAMPLE_LARGEST = 12
 """Particles in the handful of agglomerates that give the shared parameters, and in one of them at most."""
@@ -97,6 +100,8 @@ class Refined:
         (m, 6), (m,): particles that were missing.
     common
         What else goes for all of them.
+    revised
+        Whether missing particles were looked for, and such as are not there.
     """
 
     parameters: NDArray[np.float64]
@@ -109,6 +114,7 @@ class Refined:
     added_agglomerate: NDArray[np.int32]
     added_judgement: Judgement
     common: Common | None = None
+    revised: bool = False
 
     def report(self, n: int, outlines_stand: bool) -> FitReport | None:
         """Sum up the fit for the result, which holds the first ``n`` particles."""
@@ -182,7 +188,7 @@ def refine(
     floor = MODEL_ERROR * common.contrast
     if known is None:
         progress(0.05, "Finding the kind of contrast")
-        physics = _physics(signal, agglomerates, starts, parameters, layout, common.contrast, cancelled)
+        physics = _physics(signal, agglomerates, starts, parameters, layout, common, change_number, cancelled)
     else:
         physics = Physics.of(known)
     limit = _detection_limit(physics, signal) if known is None else known.detection_limit_px
@@ -198,7 +204,8 @@ def refine(
         fitted = _fit_part(piece, parameters, starts.held, physics, cancelled)
         if revised:
             sizes = Sizes(middle / piece.factor, spread, 0.5 * limit / piece.factor)
-            fitted = revise(fitted, physics, sizes, cancelled)
+            start = piece.to_scene(parameters[piece.rows])
+            fitted = revise(fitted, start, physics, sizes, cancelled)
         _collect(outcome, piece, fitted, physics, agglomerates, layout)
         done += len(piece.rows)
     progress(1.0, "Fitting particles")
@@ -213,6 +220,7 @@ def refine(
         added_agglomerate=np.concatenate(outcome.added_agglomerate),
         added_judgement=Judgement.joined(outcome.added_judgement),
         common=common,
+        revised=revised,
     )
 
 
@@ -222,14 +230,44 @@ def _physics(
     starts: Starts,
     parameters: NDArray[np.float64],
     layout: Layout,
-    typical: float,
+    common: Common,
+    change_number: bool,
     cancelled: Cancelled,
 ) -> Physics:
     """Find what all particles share on a handful of agglomerates."""
-    sample = _sample(signal, agglomerates, starts, layout, MODEL_ERROR * typical)
+    sample = _sample(signal, agglomerates, starts, layout, MODEL_ERROR * common.contrast)
     inside = sample.to_scene(parameters[sample.rows])
+    held = starts.held[sample.rows]
     bright = signal.polarity is Polarity.BRIGHT or bool(signal.scale)
-    return find_physics(sample, inside, starts.held[sample.rows], typical, _rim(inside), bright, cancelled)[0]
+    found, plain = find_physics(sample, inside, held, common.contrast, _rim(inside), bright, cancelled)
+    if found.is_plain:
+        return found.simplified()
+    if not change_number or found.kind is not Kind.MASS or found.misfit > WELL_DESCRIBED:
+        return found
+    # A missing particle looks like sintering, or like its neighbours being no spheres: once more, with what
+    # spheres that only touch would lack.
+    whole, p, still = sample, inside, held
+    for _ in range(2):
+        model = Model(whole.scene, whole.component, plain.kind, plain.prior(len(p)), _rim(p))
+        optics = scaled(plain.optics, sample.factor)
+        fit = solve(model, p, optics, plain.columns, still, cancelled=cancelled)
+        sizes = Sizes(
+            common.radius / sample.factor,
+            common.spread,
+            0.5 * _detection_limit(plain, signal) / sample.factor,
+        )
+        revised = revise(Revision(model, fit, np.arange(len(p)), still), p, plain, sizes, cancelled)
+        if revised.model is model:
+            break
+        whole = replace(sample, component=revised.model.component)
+        p, still = revised.fit.state.parameters, revised.held
+        again, plain = find_physics(whole, p, still, common.contrast, revised.model.rim, bright, cancelled)
+        few = len(p) <= (1 + MOST_MISSED) * len(inside)
+        if again.is_plain:
+            return again.simplified()
+        if few and again.misfit < found.misfit + LITTLE:
+            found = again
+    return found
 
 
 @dataclass(frozen=True, eq=False)

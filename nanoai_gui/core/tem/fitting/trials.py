@@ -1,13 +1,14 @@
 """Changes to the number of particles, tried where they are: only what lies beside is fitted with them.
 
-A trial takes one particle away, puts one or two in, or both. The particles whose discs meet the place are
-free, everything else of the agglomerate stays as it is and is seen as a depth that does not change: an
-agglomerate of fifty is tried as fast as one of five. Particles beside two places belong to the nearer one.
+A trial takes particles away, puts some in, or both. The particles whose discs meet the place are free,
+everything else of the agglomerate stays as it is and is seen as a depth that does not change: an agglomerate
+of fifty is tried as fast as one of five. Every trial has its own copy of what lies beside it, so that several
+changes at one place can be compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,9 @@ from nanoai_gui.core.tem.fitting.pooled import Physics
 from nanoai_gui.core.tem.fitting.scene import kernel
 from nanoai_gui.core.tem.fitting.solver import Fit, solve
 
-STEPS, CLOSE_PX = 5, 0.06
+STEPS, STEPS_ALONE, CLOSE_PX = 5, 3, 0.06
 """A trial needs to be fitted only so far that one sees what it is worth."""
-BESIDE_PX = 6.0
+BESIDE_PX = 1.0
 """Particles whose discs come so near to the place are fitted with it."""
 AROUND_PX = 1.5
 """A new particle is judged by what it explains within its disc and so much beyond."""
@@ -39,9 +40,9 @@ class Places:
     x, y, reach
         A circle (px of the scene) that holds what is changed.
     gone
-        Row that is taken away, or -1.
+        (m, g) rows that are taken away, -1 for none.
     new
-        (m, q, 6) particles that are put in.
+        (m, q, 6) particles that are put in; NaN for none.
     """
 
     component: NDArray[np.intp]
@@ -50,6 +51,29 @@ class Places:
     reach: NDArray[np.float64]
     gone: NDArray[np.intp]
     new: NDArray[np.float64]
+
+    @property
+    def more(self) -> NDArray[np.intp]:
+        """By how many particles there are more afterwards, (m,)."""
+        return np.asarray(
+            np.isfinite(self.new[:, :, LOG_R]).sum(axis=1) - (self.gone >= 0).sum(axis=1), dtype=np.intp
+        )
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Places:
+        """Return the rows of a mask or index array."""
+        return Places(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, several: list[Places]) -> Places:
+        """Put several tables one below the other."""
+        g, q = (max((n.shape[1] for n in table), default=1) for table in
+                ([p.gone for p in several], [p.new for p in several]))  # fmt: skip
+        gone = [np.pad(p.gone, ((0, 0), (0, g - p.gone.shape[1])), constant_values=-1) for p in several]
+        new = [
+            np.pad(p.new, ((0, 0), (0, q - p.new.shape[1]), (0, 0)), constant_values=np.nan) for p in several
+        ]
+        plain = (np.concatenate([getattr(p, n) for p in several]) for n in ("component", "x", "y", "reach"))
+        return cls(*plain, np.concatenate(gone), np.concatenate(new))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +85,7 @@ class Tried:
     gain
         (m,) cost that the change saves.
     new
-        (m, q, 6) the particles that were put in, fitted.
+        (m, q, 6) the particles that were put in, fitted; NaN for none.
     rows, place, parameters
         (k,), (k,), (k, 6): rows that were free, the place they were fitted with, and where they are now.
     before, after, n_px
@@ -77,10 +101,11 @@ class Tried:
     after: NDArray[np.float64]
     n_px: NDArray[np.float64]
 
-    def apply(self, p: NDArray[np.float64], good: NDArray[np.bool_]) -> None:
-        """Move the neighbours of the good places in the table of parameters (n, 6)."""
-        kept = good[self.place]
-        p[self.rows[kept]] = self.parameters[kept]
+    def apply(self, p: NDArray[np.float64], chosen: list[int]) -> None:
+        """Move the neighbours of some places in the table of parameters (n, 6); those of the first win."""
+        for k in reversed(chosen):
+            mine = self.place == k
+            p[self.rows[mine]] = self.parameters[mine]
 
 
 def attempt(
@@ -90,66 +115,56 @@ def attempt(
     held: NDArray[np.bool_],
     physics: Physics,
     cancelled: Cancelled,
+    *,
+    alone: bool = False,
 ) -> Tried:
-    """Try a change at each place and fit what lies beside it."""
+    """Try a change at each place and fit what lies beside it; ``alone``: only what is put in."""
     p, optics = fit.state.parameters, fit.optics
     m, q = places.new.shape[:2]
-    rows, place = _beside(model, p, places, held)
-    gone = np.flatnonzero(places.gone >= 0)
-    old_rows = np.concatenate([rows, places.gone[gone]])
-    old_place = np.concatenate([place, gone])
+    none = np.empty(0, dtype=np.intp)
+    rows, place = (none, none) if alone else _beside(model, p, places)
+    gone_place, which = np.nonzero(places.gone >= 0)
+    old_rows = np.concatenate([rows, places.gone[gone_place, which]])
+    old_place = np.concatenate([place, gone_place])
+    new_place, slot = np.nonzero(np.isfinite(places.new[:, :, LOG_R]))
     pad = 2 + len(kernel(optics.blur_px)) // 2
     boxes = _boxes(p, old_rows, old_place, places, pad)
-    contacts = _inner_contacts(model.contacts, old_rows, old_place)
-    depth = fit.state.depth + model.lens_depth(p, optics, places.gone[gone], old_rows)
-    few, shift = model.patches(boxes, places.component, pad, depth, fit.state)
+    few, shift = model.patches(boxes, places.component, pad, fit.state.depth, fit.state)
     old = p[old_rows]
     old[:, [X, Y]] += shift[old_place]
-    few.component, few.prior, few.contacts = old_place, physics.prior(len(old)), contacts
+    few.component, few.prior = old_place, physics.prior(len(old))
+    few.contacts = contacts = _inner_contacts(model.contacts, old_rows, old_place, len(p))
     few.take_out(old, optics)
     before = few.evaluate(old, optics, np.arange(len(old)))
-    inner = np.concatenate([old[: len(rows)], places.new.reshape(-1, N_PARAMETERS)])
-    few.component = np.concatenate([place, np.repeat(np.arange(m), q)])
+    inner = np.concatenate([old[: len(rows)], places.new[new_place, slot]])
+    few.component = np.concatenate([place, new_place])
     few.prior = physics.prior(len(inner))
     few.contacts = contacts.within(np.arange(len(old)) < len(rows))
-    inner[len(rows) :, [X, Y]] += shift[few.component[len(rows) :]]
+    inner[len(rows) :, [X, Y]] += shift[new_place]
+    still = np.concatenate([held[rows], np.zeros(len(new_place), dtype=bool)])
     found = solve(
-        few, inner, optics, physics.columns, np.zeros(len(inner), dtype=bool), most_steps=STEPS,
+        few, inner, optics, physics.columns, still, most_steps=STEPS_ALONE if alone else STEPS,
         close_px=CLOSE_PX, cancelled=cancelled,
     )  # fmt: skip
     after = found.state
     squares = [(few.weight * s.residual) ** 2 for s in (before, after)]
-    around = [_around(few, squares, one) for one in after.parameters[len(rows) :]]
-    table = np.array(around, dtype=np.float64).reshape(m, q, 3)
+    table = np.zeros((m, q, 3))
+    table[new_place, slot] = [_around(few, squares, one) for one in after.parameters[len(rows) :]]
     out = after.parameters.copy()
     out[:, [X, Y]] -= shift[few.component]
+    new = np.full_like(places.new, np.nan)
+    new[new_place, slot] = out[len(rows) :]
+    free = ~held[rows]
     return Tried(
-        before.cost - after.cost, out[len(rows) :].reshape(m, q, N_PARAMETERS), rows, place,
-        out[: len(rows)], table[:, :, 0], table[:, :, 1], table[:, :, 2],
+        before.cost - after.cost, new, rows[free], place[free], out[: len(rows)][free],
+        table[:, :, 0], table[:, :, 1], table[:, :, 2],
     )  # fmt: skip
 
 
-def better_of(one: Tried, other: Tried) -> Tried:
-    """Take of two tries at the same places the better one of each."""
-    better = other.gain > one.gain
-    pick = better[:, None]
-    kept, taken = ~better[one.place], better[other.place]
-    return Tried(
-        np.where(better, other.gain, one.gain),
-        np.where(pick[:, :, None], other.new, one.new),
-        np.concatenate([one.rows[kept], other.rows[taken]]),
-        np.concatenate([one.place[kept], other.place[taken]]),
-        np.concatenate([one.parameters[kept], other.parameters[taken]]),
-        np.where(pick, other.before, one.before),
-        np.where(pick, other.after, one.after),
-        np.where(pick, other.n_px, one.n_px),
-    )
-
-
 def _beside(
-    model: Model, p: NDArray[np.float64], places: Places, held: NDArray[np.bool_]
+    model: Model, p: NDArray[np.float64], places: Places
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows whose discs meet a place, and the nearest such place, (k,) each."""
+    """Pairs of rows and the places that their discs meet, (k,) each."""
     from scipy.spatial import cKDTree
 
     r = np.exp(p[:, LOG_R] + np.hypot(p[:, Q1], p[:, Q2]))
@@ -159,21 +174,27 @@ def _beside(
     place = np.repeat(np.arange(len(places.x)), [len(rows) for rows in near])
     rows = np.array([k for found in near for k in found], dtype=np.intp)
     away = np.hypot(p[rows, X] - places.x[place], p[rows, Y] - places.y[place])
-    good = (away < places.reach[place] + r[rows] + BESIDE_PX) & ~held[rows]
-    good &= (model.component[rows] == places.component[place]) & ~np.isin(rows, places.gone)
-    rows, place, away = rows[good], place[good], away[good]
-    order = np.lexsort((away, rows))
-    rows, first = np.unique(rows[order], return_index=True)
-    return rows, place[order][first]
+    good = away < places.reach[place] + r[rows] + BESIDE_PX
+    good &= model.component[rows] == places.component[place]
+    good &= ~(places.gone[place] == rows[:, None]).any(axis=1)
+    return rows[good], place[good]
 
 
-def _inner_contacts(contacts: Contacts, rows: NDArray[np.intp], place: NDArray[np.intp]) -> Contacts:
+def _inner_contacts(contacts: Contacts, rows: NDArray[np.intp], place: NDArray[np.intp], n: int) -> Contacts:
     """Contacts between rows of one place, as positions in ``rows``."""
-    order = np.argsort(rows)
-    inner = contacts.among(rows[order])
-    small, large = order[inner.small], order[inner.large]
-    same = place[small] == place[large]
-    return Contacts(small[same], large[same], contacts.overlap)
+    key = place * n + rows
+    order = np.argsort(key)
+    key = key[order]
+    # Every place looks for every contact of its rows.
+    by_small = np.argsort(contacts.small, kind="stable")
+    first = np.searchsorted(contacts.small[by_small], rows)
+    number = np.searchsorted(contacts.small[by_small], rows, side="right") - first
+    small = np.repeat(np.arange(len(rows)), number)
+    step = np.arange(len(small)) - np.repeat(np.cumsum(number) - number, number)
+    wanted = place[small] * n + contacts.large[by_small][np.repeat(first, number) + step]
+    at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+    present = key[at] == wanted if len(key) else np.zeros(0, dtype=bool)
+    return Contacts(small[present], order[at[present]], contacts.overlap)
 
 
 def _boxes(

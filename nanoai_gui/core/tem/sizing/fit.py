@@ -250,7 +250,9 @@ def _believed(found: Detections, refined: Refined, parameters: FitParameters) ->
     room = np.maximum(_LARGEST_CHANGE, _NETWORK_SD * share)
     with np.errstate(invalid="ignore"):
         good = (misfit < parameters.largest_misfit_percent / 100) & (error < _LARGEST_CHANGE)
-    return np.asarray(good & (change < room) & (moved < room))
+    # Where the number was revised, another one may have been found where this one was.
+    surely = refined.revised & (error < _SURE)
+    return np.asarray(good & (surely | (change < room) & (moved < room)))
 
 
 def _from_fit(particles: Particles, refined: Refined, believed: NDArray[np.bool_]) -> Particles:
