@@ -26,7 +26,8 @@ ROUND, WELL_DESCRIBED, EXACTLY_DESCRIBED = 0.045, 0.05, 0.012
 """Particles are spheres if their strain spreads by less than the first and no more than the second is left of
 their contrast; ellipsoids, if no more than the third is."""
 HARDLY_STRAINED, HARDLY_UNLIKE, HARDLY_SINTERED, HARDLY_WRONG = 0.03, 0.08, 0.1, 0.005
-"""Spread of strain and of ln absorption, overlap and misfit up to which nothing speaks against spheres that touch."""
+"""Spread of strain and of ln absorption, overlap and misfit up to which nothing speaks against spheres that
+only touch."""
 BEST, FEWEST = 0.6, 12
 """Share of the handful from which the shared parameters are taken, and its least number of particles."""
 OVERLAPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)

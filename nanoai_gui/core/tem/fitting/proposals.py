@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, windows
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Kind, X, Y, windows
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.scene import Image, blur, blur_matrix, cut_out
 from nanoai_gui.core.tem.fitting.solver import Fit
@@ -120,17 +120,8 @@ def _summits(
         wide = 2 * int(max(r / 2, 2)) + 1
         y, x = np.nonzero((found > SEED) & mine & (found == ndimage.maximum_filter(found, wide)))
         here = found[y, x].astype(np.float64)
-        out.append(
-            np.stack(
-                [
-                    here,
-                    np.full(len(x), float(number)),
-                    x + (x0 - model.rim),
-                    y + (y0 - model.rim),
-                    np.full(len(x), r),
-                ]
-            )  # fmt: skip
-        )
+        at_x, at_y = x + (x0 - model.rim), y + (y0 - model.rim)
+        out.append(np.stack([here, np.full(len(x), float(number)), at_x, at_y, np.full(len(x), r)]))
     return np.concatenate(out, axis=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, H, Kind, X, 
 from nanoai_gui.core.tem.fitting.groups import Layout, Part, cut
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import WELL_DESCRIBED, Physics, find_physics, scaled
-from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.proposals import Sizes
+from nanoai_gui.core.tem.fitting.report import FitReport
 from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.signal import Signal, read_signal
 from nanoai_gui.core.tem.fitting.solver import CLOSE_PX, find_contacts, solve

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled
-from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Q2, X, Y
+from nanoai_gui.core.tem.fitting.bodies import LOG_R, Q1, Q2, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.model import Model
 from nanoai_gui.core.tem.fitting.pooled import Physics
@@ -72,8 +72,9 @@ class Places:
         new = [
             np.pad(p.new, ((0, 0), (0, q - p.new.shape[1]), (0, 0)), constant_values=np.nan) for p in several
         ]
-        plain = (np.concatenate([getattr(p, n) for p in several]) for n in ("component", "x", "y", "reach"))
-        return cls(*plain, np.concatenate(gone), np.concatenate(new))
+        component = np.concatenate([p.component for p in several])
+        x, y, reach = (np.concatenate([getattr(p, n) for p in several]) for n in ("x", "y", "reach"))
+        return cls(component, x, y, reach, np.concatenate(gone), np.concatenate(new))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,8 @@ def attempt(
     after = found.state
     squares = [(few.weight * s.residual) ** 2 for s in (before, after)]
     table = np.zeros((m, q, 3))
-    table[new_place, slot] = [_around(few, squares, one) for one in after.parameters[len(rows) :]]
+    for one, at, k in zip(after.parameters[len(rows) :], new_place, slot, strict=True):
+        table[at, k] = _around(few, squares, one)
     out = after.parameters.copy()
     out[:, [X, Y]] -= shift[few.component]
     new = np.full_like(places.new, np.nan)
