@@ -44,9 +44,9 @@ ORDINARY = 3.0
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
 PROMISING = 30.0
 """The same, while its neighbours stay as they are, for it to be tried with them."""
-RIVALS, SAME_PLACE = 3, 0.5
+RIVALS, SAME_PLACE = 2, 0.5
 """So many changes are tried with their neighbours where circles around them meet, shrunk to this share."""
-ROUNDS = 8
+ROUNDS = 6
 """How often everything is tried again where something has changed."""
 ALIKE = 0.1
 """Spread of ln absorption up to which two particles one behind the other are told from a darker one."""
