@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,21 @@ def test_counts_and_excluded_share() -> None:
     assert d.excluded_reasons == {TOUCHES_BORDER: 1, "more than 5 particles": 1}
     a, b = FIRST.agglomerates.area_px * 4.0, SECOND.agglomerates.area_px * 0.25
     assert d.excluded_area_fraction == pytest.approx((a[2] + b[0]) / (a.sum() + b.sum()))
+
+
+def test_by_hand_only_agglomerates_that_a_person_drew_in_count() -> None:
+    by_hand = replace(FIRST.results["watershed"], method="manual")
+    by_hand = replace(
+        by_hand, particles=by_hand.particles.select(np.array([2])), n_particles=np.array([0, 1, 0], np.int32)
+    )
+    d = describe(take(replace(FIRST, results={"manual": by_hand}), "manual", "nm"))
+    assert (d.n_agglomerates, d.n_particles, d.n_excluded) == (1, 1, 0)
+
+
+def test_particles_of_one_size_deviate_by_nothing() -> None:
+    d = describe(Sample.of_diameters(np.full(3, 558.4) * (1 + np.array([0, 1e-16, 3e-16]))))
+    assert d.sd == 0.0 and d.mean == pytest.approx(558.4)
+    assert describe(Sample.of_diameters([1.0, 1.001])).sd > 0
 
 
 def test_images_of_unknown_pixel_size_are_left_out_of_nm_and_named() -> None:

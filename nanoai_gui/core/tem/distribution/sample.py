@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoai_gui.core.tem.sizing import HAND_MODULES
+
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.analysis import ImageAnalysis
 
@@ -133,10 +135,14 @@ def take(
     rows = np.searchsorted(analysis.agglomerates.ids, result.agglomerate_ids)
     areas = analysis.agglomerates.area_px[rows].astype(np.float64)
     measured = np.array([not reason for reason in result.excluded], dtype=bool)
+    excluded_ids = result.agglomerate_ids[~measured]
+    excluded = ~measured
+    if method in HAND_MODULES:
+        # Where a person drew nothing, nobody measured, and nothing was left out.
+        measured, excluded = measured & (result.n_particles > 0), excluded & (result.n_particles > 0)
     measured_ids = result.agglomerate_ids[measured]
 
     particles = result.particles
-    excluded_ids = result.agglomerate_ids[~measured]
     wanted = ~np.isin(particles.agglomerate, excluded_ids) & ~(particles.score < minimum_score)
     owner = particles.agglomerate[wanted]
     groups = np.searchsorted(measured_ids, owner)
@@ -152,8 +158,8 @@ def take(
         image_index=np.zeros(len(owner), dtype=np.int64),
         particle_ids=particles.ids[wanted],
         agglomerate_areas=areas[measured],
-        excluded_areas=areas[~measured],
-        excluded_reasons=tuple(reason for reason in result.excluded if reason),
+        excluded_areas=areas[excluded],
+        excluded_reasons=tuple(result.excluded[row] for row in np.flatnonzero(excluded)),
     )
     return sample if nm_per_px is None or unit == "px" else sample.scaled(nm_per_px)
 

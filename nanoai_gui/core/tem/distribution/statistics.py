@@ -150,6 +150,8 @@ def describe(sample: Sample, *, n_bootstrap: int = 1000, seed: int = 0) -> SizeD
         gmd, gsd = float(d[0]) if sigma == 0 else math.exp(mu), math.exp(sigma)
         mean = float(d.mean())
         sd = float(d.std(ddof=1)) if n > 1 else nan
+        # Of equal diameters, what rounding leaves of their differences is no deviation.
+        sd = 0.0 if n > 1 and d[-1] - d[0] <= 1e-9 * mean else sd
         d10, d50, d90 = (float(q) for q in np.quantile(d, (0.1, 0.5, 0.9)))
         d2, d3 = float(np.sum(d**2)), float(np.sum(d**3))
         d32, d43 = d3 / d2, float(np.sum(d**4)) / d3
