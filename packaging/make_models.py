@@ -29,10 +29,9 @@ from nanoai_gui.core.tem.networks.training import PNC_NODES, TrainingSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    # The longest first.
+    # The longest first, and the founding method.
     "tem-ann-rich": ("rich", {"pnc_nodes": 100, "decay": 0.5, "members": 5}),
-    # Thirteen features tell less: to recognise larger agglomerates, they leave out more of the smaller.
-    "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES, "false_exclusions_percent": 5.0}),
+    "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES}),
 }
 """Name of each model, its features, and how it is trained besides the defaults (those of the founding paper
 where it tells them)."""

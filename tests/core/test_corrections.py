@@ -19,7 +19,7 @@ from nanoai_gui.core.tem.analysis import (
     analyse_micrograph,
     load,
 )
-from nanoai_gui.core.tem.features import extract, get_feature_set
+from nanoai_gui.core.tem.features import extract, get_feature_set, measured_with
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.networks.corrections import (
     FIRST_IMAGE,
@@ -92,7 +92,7 @@ def test_features_are_those_of_the_whole_image(
     """A correction, read years later, is described as the same agglomerate was in its image."""
     agglomerates = segment(analysed[0])
     for name in ("region-13", "rich"):
-        table = extract(agglomerates, get_feature_set(name))
+        table = extract(agglomerates, measured_with(get_feature_set(name)))
         samples = to_samples(corrections, name)
         np.testing.assert_allclose(samples.features, table.values, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(samples.scale_px, table.scale_px)
@@ -202,7 +202,9 @@ def test_networks_learn_from_corrections() -> None:
     samples = plain_samples(600)
     other = plain_samples(200, seed=5)
     features = other.features.copy()
-    features[:, 0], features[:, 2] = 12.0, features[:, 0]
+    own = get_feature_set("region-13")
+    first, _, third = measured_with(own).columns_of(own)[:3]
+    features[:, first], features[:, third] = 12.0, features[:, first]
     corrected = dataclasses.replace(other, features=features, image=FIRST_IMAGE + np.arange(200) // 10)
     plain, report = train(samples, "region-13", quick)
     taught, also = train(samples, "region-13", quick, corrected=corrected)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
-from nanoai_gui.core.tem.features import FEATURE_SETS, extract, get_feature_set
+from nanoai_gui.core.tem.features import FEATURE_SETS, extract, get_feature_set, measured_with
 from nanoai_gui.core.tem.features.extraction import LARGEST_CUT_PX
 from tests.core.shapes_made import Disc, drawn, labelled
 
@@ -204,6 +204,22 @@ def test_the_smaller_set_is_a_part_of_the_larger() -> None:
     assert set(small.names) <= set(RICH.names)
     everything = features(agglomerates)[0]
     assert extract(agglomerates, small).values[0].tolist() == [everything[name] for name in small.names]
+
+
+def test_what_is_measured_anyway_is_named() -> None:
+    """The set with all that comes with a smaller one costs no further group of measures."""
+    small = get_feature_set("region-13")
+    wide = measured_with(small)
+    assert measured_with(RICH) is RICH
+    assert set(small.names) < set(wide.names) < set(RICH.names)
+    assert set(wide.groups) == set(small.groups)
+    assert [wide.names[i] for i in wide.columns_of(small)] == list(small.names)
+    with pytest.raises(ValueError, match="not in"):
+        wide.columns_of(RICH)
+    agglomerates = drawn(three(0.4, 1.0, (128, 128)))
+    table = extract(agglomerates, wide)
+    np.testing.assert_array_equal(table.choose(small).values, extract(agglomerates, small).values)
+    assert table.choose(small).feature_set == small and table.choose(wide) is table
 
 
 def test_every_feature_says_what_it_is() -> None:

@@ -11,7 +11,7 @@ import pytest
 from nanoai_gui.core.callbacks import OperationCancelled
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.jobs import WorkerPool
-from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.features import get_feature_set, measured_with
 from nanoai_gui.core.tem.networks.make import BATCH, choose_features, gather_samples
 from nanoai_gui.core.tem.networks.samples import (
     LARGEST_COUNT,
@@ -97,7 +97,7 @@ def test_of_particles_that_hide_each_other_the_largest_counts() -> None:
 
 def test_features_of_a_part_are_columns_of_the_whole(two_images: Samples) -> None:
     part = choose_features(two_images, "rich", "region-13")
-    assert part.features.shape == (len(two_images), 13)
+    assert part.features.shape == (len(two_images), len(measured_with(get_feature_set("region-13")).features))
     assert_same(part, make_samples(SMALL, "region-13", 3, [0, 1]))
 
 

@@ -92,7 +92,8 @@ def test_several_networks_are_averaged_and_progress_never_goes_back() -> None:
         progress=lambda share, _: shares.append(share),
     )  # fmt: skip
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
-    assert model.pnc.layer_sizes == (13, 16, 5) and model.gate.layer_sizes == (13, 2 * GATE_NODES, 1)
+    assert model.pnc.layer_sizes == (13, 16, 5)
+    assert model.gate.layer_sizes == (len(model.measured.features), 2 * GATE_NODES, 1)
     assert [net.layer_sizes[1] for net in model.par] == [2 * n for n in report.hidden_nodes]
     first, second = report.losses["PNC"], report.losses["PNC, 2"]
     assert len(first) == len(second) == 2 and first != second

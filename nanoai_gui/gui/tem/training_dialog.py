@@ -24,11 +24,11 @@ from PySide6.QtWidgets import (
 
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.jobs import Failure
-from nanoai_gui.core.tem.features import FEATURE_SETS
+from nanoai_gui.core.tem.features import FEATURE_SETS, measured_with
 from nanoai_gui.core.tem.networks.library import METHOD_OF_FEATURES, check_name, model_path, save_user_model
 from nanoai_gui.core.tem.networks.make import LossCurves, TrainingPlan
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT, TrainingPopulation
-from nanoai_gui.core.tem.networks.training import TrainingSettings
+from nanoai_gui.core.tem.networks.training import GATE_NODES, TrainingSettings
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.batch import seconds_in_words
@@ -354,7 +354,8 @@ class TrainingDialog(QDialog):
     def _show_layers(self) -> None:
         """Draw the network that counts, and say the sizes of the others."""
         plan = self.plan
-        n_features = len(FEATURE_SETS[plan.feature_set].features)
+        feature_set = FEATURE_SETS[plan.feature_set]
+        n_features, n_measured = len(feature_set.features), len(measured_with(feature_set).features)
         nodes = plan.settings.pnc_nodes
         self.layers.set_layers(
             [("features", n_features), ("hidden (tanh)", nodes), ("numbers (softmax)", LARGEST_COUNT)]
@@ -366,7 +367,8 @@ class TrainingDialog(QDialog):
         chosen = "" if "h" not in hidden else "; h from 11 to 124 is chosen on the validation part"
         self.layer_text.setText(
             f"PNC-ANN {n_features}-{nodes}-{LARGEST_COUNT}: how many particles.\n"
-            f"PAR-ANNs {par}: their areas{chosen}."
+            f"PAR-ANNs {par}: their areas{chosen}.\n"
+            f"Gate {n_measured}-{GATE_NODES}-1: whether there are more, from all that is measured."
         )
 
     def _show_state(self) -> None:

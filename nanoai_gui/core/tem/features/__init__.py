@@ -8,6 +8,20 @@ one magnification works on another; the scale, the area-equivalent diameter in p
 from __future__ import annotations
 
 from nanoai_gui.core.tem.features.extraction import FeatureTable, extract
-from nanoai_gui.core.tem.features.sets import FEATURE_SETS, Feature, FeatureSet, get_feature_set
+from nanoai_gui.core.tem.features.sets import (
+    FEATURE_SETS,
+    Feature,
+    FeatureSet,
+    get_feature_set,
+    measured_with,
+)
 
-__all__ = ["FEATURE_SETS", "Feature", "FeatureSet", "FeatureTable", "extract", "get_feature_set"]
+__all__ = [
+    "FEATURE_SETS",
+    "Feature",
+    "FeatureSet",
+    "FeatureTable",
+    "extract",
+    "get_feature_set",
+    "measured_with",
+]

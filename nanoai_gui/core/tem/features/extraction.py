@@ -50,6 +50,13 @@ class FeatureTable:
     scale_px: NDArray[np.float64]
     feature_set: FeatureSet
 
+    def choose(self, feature_set: FeatureSet) -> FeatureTable:
+        """Keep the columns of a feature set that is a part of this table's."""
+        if feature_set == self.feature_set:
+            return self
+        values = np.ascontiguousarray(self.values[:, self.feature_set.columns_of(feature_set)])
+        return FeatureTable(self.ids, values, self.scale_px, feature_set)
+
 
 def extract(
     agglomerates: Agglomerates,

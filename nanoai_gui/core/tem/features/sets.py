@@ -1,9 +1,13 @@
-"""The feature sets by name, each feature with its formula and source."""
+"""The feature sets by name, each feature with its formula and source.
+
+Features are measured in groups. A set that needs one feature of a group has computed them all:
+:func:`measured_with` names them, for whoever can use more of them at no cost.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.tem.features.circles import N_RINGS, RINGS
@@ -37,6 +41,16 @@ class FeatureSet:
     def names(self) -> tuple[str, ...]:
         """Names of the features in order."""
         return tuple(f.name for f in self.features)
+
+    def columns_of(self, part: FeatureSet) -> list[int]:
+        """Give the columns of this set that are the features of another, in its order.
+
+        Raises
+        ------
+        ValueError
+            If that one holds features that this one does not.
+        """
+        return [self.names.index(name) for name in part.names]
 
 
 _MOMENTS = "R. C. Gonzalez, R. E. Woods, Digital Image Processing, region moments"
@@ -107,7 +121,7 @@ _RICH = FeatureSet("rich", 3, f"{len(_ALL)} features", _ALL)
 
 _REGION_13 = FeatureSet(
     "region-13",
-    2,
+    3,
     "13 features",
     tuple(
         _BY_NAME[name]
@@ -146,3 +160,15 @@ def get_feature_set(name: str) -> FeatureSet:
             f"There is no feature set {name!r}.", f"Choose one of {', '.join(FEATURE_SETS)}."
         )
     return FEATURE_SETS[name]
+
+
+@cache
+def measured_with(feature_set: FeatureSet) -> FeatureSet:
+    """Give all features of the groups that a set needs: its own ones and those that come with them."""
+    groups = feature_set.groups
+    features = tuple(f for f in _ALL if f.group in groups)
+    if set(features) == set(feature_set.features):
+        return feature_set
+    return FeatureSet(
+        f"{feature_set.name}, all measures", feature_set.version, f"{len(features)} features", features
+    )

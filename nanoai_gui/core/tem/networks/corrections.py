@@ -19,7 +19,7 @@ from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_can
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.files.atomic import write_bytes
 from nanoai_gui.core.tem.agglomerates import Agglomerates, Polarity
-from nanoai_gui.core.tem.features import extract, get_feature_set
+from nanoai_gui.core.tem.features import extract, get_feature_set, measured_with
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT, Samples
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def to_samples(
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    feature_set = get_feature_set(feature_set_name)
+    feature_set = measured_with(get_feature_set(feature_set_name))
     images = {name: FIRST_IMAGE + i for i, name in enumerate(dict.fromkeys(c.image for c in corrections))}
     n = len(corrections)
     features, scale = np.empty((n, len(feature_set.features))), np.empty(n)

@@ -25,7 +25,7 @@ from nanoai_gui.core.callbacks import (
     part,
 )
 from nanoai_gui.core.parameters import check, to_mapping
-from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.features import get_feature_set, measured_with
 from nanoai_gui.core.tem.networks.corrections import gather_corrections
 from nanoai_gui.core.tem.networks.samples import Samples, TrainingPopulation, make_samples
 
@@ -102,9 +102,8 @@ def gather_samples(
 
 
 def choose_features(samples: Samples, have: str, want: str) -> Samples:
-    """Keep the columns of the feature set ``want``, a part of ``have``."""
-    names = get_feature_set(have).names
-    columns = [names.index(name) for name in get_feature_set(want).names]
+    """Turn samples for the feature set ``have`` into those for ``want``, a part of it."""
+    columns = measured_with(get_feature_set(have)).columns_of(measured_with(get_feature_set(want)))
     return dataclasses.replace(samples, features=np.ascontiguousarray(samples.features[:, columns]))
 
 

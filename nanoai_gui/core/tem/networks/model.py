@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.errors import ParameterError, ReadError
 from nanoai_gui.core.models import StoredModel, load_model, save_model
-from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.features import get_feature_set, measured_with
 from nanoai_gui.core.tem.networks.perceptron import Perceptron, softmax
 from nanoai_gui.core.tem.networks.samples import LARGEST_COUNT
 
@@ -51,14 +51,15 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class TemModel:
-    """PNC-ANN, the PAR-ANNs and what recognises larger agglomerates, on one feature set.
+    """PNC-ANN, the PAR-ANNs and what recognises larger agglomerates.
 
     Parameters
     ----------
     feature_set
-        What the inputs are.
+        What the inputs of all networks but the gate are.
     gate
-        One logit: more than five particles.
+        One logit: more than five particles. It sees every feature that is measured with those of
+        ``feature_set``, see :attr:`measured`: they cost nothing more.
     gate_threshold
         Probability above which an agglomerate is left out as holding more than five.
     pnc
@@ -87,16 +88,24 @@ class TemModel:
     feature_high: Floats
     card: Mapping[str, Any]
 
+    @property
+    def measured(self) -> FeatureSet:
+        """What has to be measured of an agglomerate: the columns that :meth:`predict` takes."""
+        return measured_with(self.feature_set)
+
     def predict(self, features: Floats, count: NDArray[np.int32] | None = None) -> Prediction:
-        """Tell number and areas from (n, k) features.
+        """Tell number and areas.
 
         Parameters
         ----------
+        features
+            (n, m) the features of :attr:`measured`.
         count
             (n,) numbers to take as given (by a person, or the truth, in tests) instead of the network's.
         """
         n = len(features)
         logit = self.gate(features)[:, 0] if n else np.empty(0)
+        features = features[:, self.measured.columns_of(self.feature_set)]
         probabilities = softmax(self.pnc(features)) if n else np.empty((0, LARGEST_COUNT))
         if count is None:
             count = (probabilities.argmax(axis=1) + 1).astype(np.int32)
@@ -193,7 +202,8 @@ def load_tem_model(path: Path) -> TemModel:
     expected = [("gate", model.gate, 1), ("pnc", model.pnc, LARGEST_COUNT)]
     expected += [(f"par{k}", net, k) for k, net in enumerate(model.par, start=1)]
     expected += [(f"spread{k}", net, k) for k, net in enumerate(model.spread, start=1)]
-    for _, net, outputs in expected:
-        if net.layer_sizes[0] != len(feature_set.features) or net.layer_sizes[-1] != outputs:
+    for name, net, outputs in expected:
+        inputs = len((model.measured if name == "gate" else feature_set).features)
+        if net.layer_sizes[0] != inputs or net.layer_sizes[-1] != outputs:
             raise ReadError(f"{path.name} does not fit its own features.", "Train the model again.")
     return model

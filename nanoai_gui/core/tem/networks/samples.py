@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress
 from nanoai_gui.core.parameters import parameter
-from nanoai_gui.core.tem.features import extract, get_feature_set
+from nanoai_gui.core.tem.features import extract, get_feature_set, measured_with
 
 if TYPE_CHECKING:
     from nanoai_gui.core.tem.agglomerates import Agglomerates
@@ -165,6 +165,8 @@ def make_samples(
 
     Parameters
     ----------
+    feature_set_name
+        What the networks will see; whatever is measured with these features becomes a column.
     images
         Indices of the images; image ``i`` is the same whoever makes it.
 
@@ -176,7 +178,7 @@ def make_samples(
     from nanoai_gui.core.tem.segmentation import segment
     from nanoai_gui.core.tem.synthesis import make_image
 
-    feature_set = get_feature_set(feature_set_name)
+    feature_set = measured_with(get_feature_set(feature_set_name))
     parts = []
     for done, index in enumerate(images):
         checkpoint(cancelled)

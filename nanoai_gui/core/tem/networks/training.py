@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, Progress, checkpoint, never_cancelled, no_progress, part
 from nanoai_gui.core.errors import ParameterError
 from nanoai_gui.core.parameters import parameter
-from nanoai_gui.core.tem.features import get_feature_set
+from nanoai_gui.core.tem.features import get_feature_set, measured_with
 from nanoai_gui.core.tem.networks.corrections import MOST_REPEATS, SHARE_PERCENT, Weighted, weigh
 from nanoai_gui.core.tem.networks.model import TemModel
 from nanoai_gui.core.tem.networks.perceptron import Floats, Perceptron, average, softmax
@@ -30,7 +30,10 @@ Loss = Callable[[str, int, float, float], None]
 
 PNC_NODES = 39
 GATE_NODES = 80
-"""Hidden nodes of the network that recognises larger agglomerates, of which the paper tells nothing."""
+"""Hidden nodes of the network that recognises larger agglomerates, of which the paper tells nothing: it sees
+all that is measured, not only the features by which the others count and size."""
+GATE_DECAY = 0.5
+"""Its weight decay at least: so many features can be learned by heart."""
 CLEARLY_MORE = 8
 """It learns from agglomerates of up to five and of at least this many: what lies between can hardly be told
 from five, and takes the network's attention from what can."""
@@ -66,7 +69,7 @@ class TrainingSettings:
         help="Pulls the weights towards zero, against learning chance by heart; many features need more.",
     )  # fmt: skip
     false_exclusions_percent: float = parameter(
-        2.5, "Left out by mistake", unit="%", minimum=0.1, maximum=20, step=0.5, advanced=True,
+        2.0, "Left out by mistake", unit="%", minimum=0.1, maximum=20, step=0.5, advanced=True,
         help="Share of agglomerates of up to five particles that may be taken for larger ones.",
     )  # fmt: skip
 
@@ -151,7 +154,8 @@ def train(
     Parameters
     ----------
     samples
-        From :func:`make_samples`, agglomerates of more than five included.
+        From :func:`make_samples`, agglomerates of more than five included; described by all features that
+        are measured with those of the set (:func:`~nanoai_gui.core.tem.features.measured_with`).
     card
         What to write into the model's card besides the measured accuracy.
     corrected
@@ -175,13 +179,19 @@ def train(
         samples, parts = _join(samples, parts, weighted.training)
     few = samples.count <= LARGEST_COUNT
     losses: dict[str, list[tuple[float, float]]] = {}
-    trainer = _Trainer(samples, parts, s, cancelled, loss, losses)
+    feature_set = get_feature_set(feature_set_name)
+    columns = measured_with(feature_set).columns_of(feature_set)
+    own = dataclasses.replace(samples, features=np.ascontiguousarray(samples.features[:, columns]))
+    trainer = _Trainer(own, parts, s, cancelled, loss, losses)
 
     progress(0.0, "Training the network that counts")
     pnc, _ = trainer.fit("PNC", few, samples.count - 1, s.pnc_nodes, part(progress, 0.0, 0.25))
     progress(0.25, "Training the network that recognises larger agglomerates")
     clear = few | (samples.count >= CLEARLY_MORE)
-    gate, _ = trainer.fit("Gate", clear, (~few).astype(int), GATE_NODES, part(progress, 0.25, 0.45))
+    stern = dataclasses.replace(s, decay=max(s.decay, GATE_DECAY))
+    gate, _ = dataclasses.replace(trainer, samples=samples, settings=stern).fit(
+        "Gate", clear, (~few).astype(int), GATE_NODES, part(progress, 0.25, 0.45)
+    )
     threshold = _gate_threshold(gate, samples, parts, s)
 
     par: list[Perceptron] = []
@@ -203,14 +213,14 @@ def train(
         share(0.8, f"Training the uncertainty of the areas of {k}")
         # Residuals of the validation part: those of the training part are too small.
         residual = np.zeros((len(samples), k))
-        residual[rows] = target[rows] - best(samples.features[rows])
+        residual[rows] = target[rows] - best(own.features[rows])
         log_square = np.log(np.maximum(residual**2, 1e-8)) - _LOG_CHI2
         spread.append(trainer.fit_spread(f"Spread {k}", rows, log_square))
         par.append(best)
         largest[k - 1] = max(1.0, float(np.quantile(samples.areas[rows & parts.training, 0], 0.995)))
-    low, high = np.quantile(samples.features[few & parts.training], TYPICAL, axis=0)
+    low, high = np.quantile(own.features[few & parts.training], TYPICAL, axis=0)
     model = TemModel(
-        get_feature_set(feature_set_name),
+        feature_set,
         gate,
         threshold,
         pnc,

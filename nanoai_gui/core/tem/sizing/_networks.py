@@ -151,7 +151,7 @@ def size_with_networks(
         If ``cancelled()`` became true.
     """
     check(parameters)
-    table = extract(agglomerates, model.feature_set, None, part(progress, 0.0, 0.7), cancelled)
+    table = extract(agglomerates, model.measured, None, part(progress, 0.0, 0.7), cancelled)
     given = np.array([(counts or {}).get(int(i), 0) for i in table.ids], dtype=np.int32)
     given[given > LARGEST_COUNT] = 0
     prediction = model.predict(table.values)
@@ -196,5 +196,5 @@ def size_with_networks(
     )  # fmt: skip
     progress(1.0, "Measuring particles")
     result = SizingResult.from_particles(method, agglomerates, particles, probabilities, tuple(excluded))
-    description = Description(table, model.feature_low, model.feature_high)
+    description = Description(table.choose(model.feature_set), model.feature_low, model.feature_high)
     return replace(result, model=identity, description=description)
