@@ -30,8 +30,11 @@ from nanoai_gui.core.tem.networks.training import PNC_NODES, TrainingSettings
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     # The longest first, and the founding method.
-    "tem-ann-rich": ("rich", {"pnc_nodes": 100, "decay": 0.5, "members": 5}),
-    "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES}),
+    "tem-ann-rich": (
+        "rich",
+        {"pnc_nodes": 100, "decay": 0.5, "members": 5, "epochs": 180, "patience": 18, "learning_rate": 0.002},
+    ),
+    "tem-ann": ("region-13", {"pnc_nodes": PNC_NODES, "learning_rate": 0.01}),
 }
 """Name of each model, its features, and how it is trained besides the defaults (those of the founding paper
 where it tells them)."""

@@ -132,11 +132,12 @@ _REGION_13 = FeatureSet(
             "skewness along",
             "inscribed circle",
             "mean distance",
-            "summits",
             "summit 2",
             "summit area",
             "coarse curvature 10%",
             "coarse curvature 90%",
+            # Tells opaque particles, of which outlines alone speak, from those that shine through.
+            "opacity",
             "depth 75%",
             "likeness to sphere",
         )

@@ -60,9 +60,9 @@ def opaque_powder(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpe
     most = int(rng.choice((1, 2, 3, spec.max_particles), p=(0.12, 0.12, 0.16, 0.6)))
     if spec.min_particles == 1 and most < spec.max_particles:
         spec = dataclasses.replace(spec, max_particles=most)
-    saturated = rng.random() < 0.7
-    # From 2.4 to 4.6 e-folds: hardly anything passes the middle.
-    contrast = float(-np.expm1(-rng.uniform(2.4, 4.6)) if saturated else rng.uniform(0.35, 0.99))
+    saturated = rng.random() < 0.75
+    # From 2.8 to 4.6 e-folds through a mean grain: hardly anything passes it, and nothing a larger one.
+    contrast = float(-np.expm1(-rng.uniform(2.8, 4.6)) if saturated else rng.uniform(0.35, 0.99))
     shapes = (Shape.POLYHEDRON, Shape.POLYHEDRON, Shape.MIXED, Shape.ELLIPSOID, Shape.ROD)
     return dataclasses.replace(
         spec,
@@ -74,7 +74,7 @@ def opaque_powder(spec: SynthesisSpec, rng: np.random.Generator) -> SynthesisSpe
         roughness=float(max(rng.uniform(-0.04, 0.08), 0.0)),
         contrast_kind=ContrastKind.MASS if saturated else ContrastKind.SILHOUETTE,
         contrast=contrast,
-        stray_percent=float(max(rng.uniform(-60, 40), 0.0)) if saturated else 0.0,
+        stray_percent=float(max(rng.uniform(-120, 40), 0.0)) if saturated else 0.0,
         defocused=bool(rng.random() < 0.15),
         dose=float(np.exp(rng.uniform(np.log(100), np.log(DOSE_RANGE[1])))),
         film_percent=float(rng.exponential(0.8)),
