@@ -120,7 +120,7 @@ def test_opaque_powders_and_clear_spheres_are_both_shown() -> None:
     clear = [s for s in specs if s.shape is Shape.SPHERE and s.contrast_kind is ContrastKind.MASS
              and not s.defocused and s.stray_percent == 0]  # fmt: skip
     opaque = [s for s in specs if s.shape is not Shape.SPHERE
-              and (s.stray_percent > 0 or s.contrast_kind is ContrastKind.SILHOUETTE)]  # fmt: skip
+              and (s.contrast > 0.93 or s.contrast_kind is ContrastKind.SILHOUETTE)]  # fmt: skip
     assert len(clear) > 120 and len(opaque) > 80
     assert max(s.aspect_ratio for s in opaque) > 2
     assert any(s.max_particles == 1 for s in opaque) and any(s.max_particles == 5 for s in opaque)
