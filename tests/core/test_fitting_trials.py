@@ -14,7 +14,7 @@ from nanoai_gui.core.tem.fitting.bodies import SPHERE, Kind, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.model import Model, no_prior
 from nanoai_gui.core.tem.fitting.pooled import Physics
-from nanoai_gui.core.tem.fitting.proposals import Found, Sizes, returns
+from nanoai_gui.core.tem.fitting.proposals import Found, Sizes, replacements, returns
 from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.scene import Optics, Scene
 from nanoai_gui.core.tem.fitting.solver import solve
@@ -215,3 +215,9 @@ def test_what_the_network_had_found_comes_back() -> None:
     )
     assert len(back.x) == 1 and set(back.gone[0].tolist()) == {2, 3, 4, -1}
     assert np.array_equal(back.new[0, 0], truth[1])
+
+
+def test_nothing_takes_the_place_of_added_particles_that_are_right(model: Model) -> None:
+    fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
+    added = np.arange(5) == 1
+    assert not len(replacements(model, fit, Sizes(7.5, 0.1, 8.0), None, added).x)

@@ -183,9 +183,7 @@ def replacements(
     alike = within & (np.abs(p[rows, LOG_R] - places.new[:, :1, LOG_R]) < np.log(SCALE_STEP) / 2)
     wanted = (number > 0) & (number <= MOST_REPLACED) & ~((number == 1) & alike.any(axis=1))
     gone = np.where(within, rows, -1)[wanted]
-    gone = -np.sort(-gone, axis=1)[:, :MOST_REPLACED]
-    places = places.select(wanted)
-    return replace(places, gone=gone.reshape(len(places.x), -1))
+    return replace(places.select(wanted), gone=-np.sort(-gone, axis=1)[:, :MOST_REPLACED])
 
 
 def returns(model: Model, fit: Fit, found: Found, held: NDArray[np.bool_]) -> Places:
