@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.soundness import LARGEST_ID, is_sound, labels_fit
 from nanoai_gui.core.tem.agglomerates import PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
+from nanoai_gui.core.tem.networks.corrections import collect, load_corrections, save_corrections
 from nanoai_gui.core.tem.particles import Status
 from tests.core.edited import do, made
 
@@ -132,6 +134,14 @@ def test_what_mending_changed_is_measured_again() -> None:
     for patch in amendment(document, measure(task)):
         patch.apply(document, True)
     assert not document.stale()
+
+
+def test_corrections_leave_out_agglomerates_without_a_pixel(tmp_path: Path) -> None:
+    analysis, _ = spoilt(_one_gone)
+    found = collect(made().micrograph, analysis, "watershed", analysis.agglomerates.ids.tolist())
+    assert found
+    save_corrections(tmp_path / "a.npz", found, "watershed")
+    assert len(load_corrections(tmp_path / "a.npz")) == len(found)
 
 
 @pytest.mark.parametrize("ident", [-1, LARGEST_ID + 1])

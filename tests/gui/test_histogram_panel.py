@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -258,14 +259,15 @@ def test_a_burst_of_results_is_computed_at_most_ten_times_a_second(
         return compute(self, request)
 
     monkeypatch.setattr(HistogramComputer, "compute", counted)
+    began = time.monotonic()
     for i in range(30):
         key = show_image(session, f"{i}.tif")
         analyse_image(session, key, seed=i)
         qtbot.wait(5)
     qtbot.waitUntil(lambda: panel.plot.state is not None and len(panel.plot.state.request.images) == 30)
-    # 30 results within some 0.2 to 0.6 s: the last one is always shown, most in between are not.
+    # 30 results within some 0.2 to 0.6 s (more on a busy machine): the last one is always shown.
     assert runs[-1] == 30
-    assert 3 <= len(runs) <= 10
+    assert 3 <= len(runs) <= 3 + 10 * (time.monotonic() - began)
 
 
 def test_removing_all_images_empties_the_panel(

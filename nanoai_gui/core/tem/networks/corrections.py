@@ -123,6 +123,9 @@ def collect(
         y0, x0, y1, x1 = (int(v) for v in a.boxes[row])
         y0, x0 = max(y0 - RIM_PX, 0), max(x0 - RIM_PX, 0)
         window = slice(y0, y1 + RIM_PX), slice(x0, x1 + RIM_PX)
+        mask = labels[window] == ident
+        if not mask.any():
+            continue  # of a damaged file: it would spoil the whole file that is written
         found.append(
             Correction(
                 image=name or analysis.name,
@@ -130,7 +133,7 @@ def collect(
                 nm_per_px=analysis.calibration.nm_per_px,
                 pixels=micrograph.pixels[window].astype(np.float32),
                 contrast=prepared.contrast[window].copy(),
-                mask=labels[window] == ident,
+                mask=mask,
                 circles=np.column_stack([p.x[mine] - x0, p.y[mine] - y0, p.diameter_px[mine] / 2]),
             )
         )
