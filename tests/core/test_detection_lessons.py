@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,12 +13,13 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.detection import assessment, lessons
 from nanoai_gui.core.tem.detection.assessment import assess
-from nanoai_gui.core.tem.detection.grid import STRIDE
+from nanoai_gui.core.tem.detection.grid import N_CHANNELS, STRIDE
 from nanoai_gui.core.tem.detection.lessons import pack_contrast, shard_path, unpack_contrast, write_shard
 from nanoai_gui.core.tem.detection.model import ParticleNetwork
 from nanoai_gui.core.tem.detection.training import PATCH_PX, UNIT_PX, Pool
 from nanoai_gui.core.tem.detection.view import as_thickness
-from nanoai_gui.core.tem.synthesis.contours import deepest, directions, star_area
+from nanoai_gui.core.tem.synthesis.contours import contour, deepest, directions, star_area
+from nanoai_gui.core.tem.synthesis.grains import make_grain
 from nanoai_gui.core.tem.synthesis.recipes import Mix
 from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene, push_apart
 from tests.core.detection_made import perfect_answer
@@ -56,6 +60,25 @@ def test_crystals_are_of_two_sizes_and_uneven_in_grey() -> None:
     assert np.median(spreads) > 0.1
 
 
+def test_lobed_grains_are_concave_and_others_are_not() -> None:
+    rng = np.random.default_rng(14)
+    dents = []
+    for lobed in (0.0, 0.09):
+        bodies = [make_grain(60.0, 1.4, 0.0, np.eye(3), rng, lobed) for _ in range(12)]
+        dents.append([_dent(contour(body)[2]) for body in bodies])
+        assert all(star_area(contour(body)[2]) == pytest.approx(body.area, rel=0.03) for body in bodies)
+    assert max(dents[0]) < 0.01 and np.median(dents[1]) > 0.02
+
+
+def _dent(radial: NDArray[np.float64]) -> float:
+    """How far an outline of 32 points lies inside the chord over six of them, as a share of its radius."""
+    cosine, sine = directions()
+    x, y = radial * cosine, radial * sine
+    dx, dy = np.roll(x, -3) - np.roll(x, 3), np.roll(y, -3) - np.roll(y, 3)
+    inside = (dx * (y - np.roll(y, 3)) - dy * (x - np.roll(x, 3))) / np.hypot(dx, dy)
+    return float(inside.max() / radial.mean())
+
+
 def test_favoured_files_give_their_share_of_the_patches() -> None:
     pool, rng = Pool(), np.random.default_rng(5)
     pool.shards = [{} for _ in range(10)]
@@ -63,7 +86,35 @@ def test_favoured_files_give_their_share_of_the_patches() -> None:
     shares = [np.mean([r == wanted for r in ranges]) for wanted in ((6, 10), (2, 4), (0, 10))]
     assert shares == pytest.approx([0.5, 0.2, 0.3], abs=0.05)
     assert pool._range(rng, ()) == (0, 10)
-    assert {lessons.mix_of(k) for k in (0, 40, 69, 98, 99)} == set(Mix)
+    files = (0, 40, 69, 98, 99, 132)
+    assert {lessons.mix_of(k, scene) for k in files for scene in range(lessons.SCENES_PER_SHARD)} == set(Mix)
+
+
+def test_every_step_of_the_training_has_a_rate_and_the_files_it_prefers() -> None:
+    plan = _training_plan()
+    files = 0
+    for cycle, steps in plan.plan(1):
+        assert plan.rate(steps[0]) <= cycle.rate and plan.rate(steps[-1]) < 0.001 * cycle.rate
+        assert max(plan.rate(step) for step in steps[::10]) == pytest.approx(cycle.rate, rel=0.01)
+        for step in steps[::10]:
+            assert plan.rate(step) > 0
+            assert files <= plan.n_shards(step) <= plan.SHARDS
+            files = plan.n_shards(step)
+            # An empty range of files would end the training, hours after it began.
+            assert all(first < min(stop, files) for first, stop, _ in plan.favoured(step))
+            assert sum(share for _, _, share in plan.favoured(step)) < 1
+    assert files == plan.SHARDS
+
+
+def _training_plan() -> ModuleType:
+    path = Path(__file__).parents[2] / "packaging" / "make_particle_network.py"
+    spec = importlib.util.spec_from_file_location("make_particle_network", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Where a data class looks for the module it belongs to.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_particles_are_pushed_apart_until_they_hardly_overlap() -> None:
@@ -126,6 +177,19 @@ def test_targets_describe_the_patch_however_it_is_turned(pool: Pool) -> None:
         assert peaks.sum() <= len(at)
         assert (batch["weight"] > 0).all() and (batch["weight"] <= 1).all()
     assert np.concatenate(inside).mean() > 0.98
+
+
+def test_a_network_that_finds_nothing_is_assessed_all_the_same() -> None:
+    class Blind:
+        """Sees no centre anywhere."""
+
+        def run(self, _: None, inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            height, width = inputs["image"].shape[2:]
+            return [np.full((1, N_CHANNELS, height // STRIDE, width // STRIDE), -9, dtype=np.float32)]
+
+    facts = assess(ParticleNetwork(Blind(), {}, ""), 1, 77)
+    assert facts["particles"] > 0 and set(facts["f1"].values()) == {0.0}
+    assert facts["spread_factor"] == 1 and "radius_bias_percent" not in facts
 
 
 def test_a_perfect_network_is_assessed_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,13 +108,17 @@ def assess(network: ParticleNetwork, n_scenes: int, seed: int) -> dict[str, Any]
     facts
         For the card: numbers of scenes and particles, ``f1`` at each least score, the ``best_score``,
         ``radius_error_percent`` (median, absolute), ``radius_bias_percent`` (median) and ``spread_factor``,
-        by which the network's expected error must be multiplied for one standard error.
+        by which the network's expected error must be multiplied for one standard error. If nothing it found
+        is right, all of these but the factor, 1, are left out.
     """
     matches = join(match_scene(network, make_scene([seed, 1, k], SCENE_PX)) for k in range(n_scenes))
     f1 = {f"{s:.2f}": round(matches.f1(s), 4) for s in SCORES}
     best = max(SCORES, key=matches.f1)
     right = np.isfinite(matches.error) & (matches.score >= best)
     error = matches.error[right]
+    if not len(error):
+        # A network that has hardly learned: nothing it found is right.
+        return {"scenes": n_scenes, "seed": seed, "particles": matches.n_true, "f1": f1, "spread_factor": 1.0}
     return {
         "scenes": n_scenes,
         "seed": seed,

@@ -15,7 +15,7 @@ class DetectionParameters:
     """What a person can set of the search for particles."""
 
     least_score: float = parameter(
-        0.3, "Least score", minimum=0.05, maximum=0.99, step=0.05,
+        0.35, "Least score", minimum=0.05, maximum=0.99, step=0.05,
         help="Particles of which the network is less sure are left out. Smaller values find more, also wrong "
         "ones.",
     )  # fmt: skip

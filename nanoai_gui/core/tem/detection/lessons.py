@@ -15,12 +15,14 @@ from nanoai_gui.core.tem.synthesis.scenes import LEAST_SHOWN, Scene, make_scene
 
 SCENES_PER_SHARD = 40
 SCENE_PX = 512
-FIRST_LONG_SHARD, FIRST_CLEAR_SHARD, FIRST_POWDER_SHARD = 40, 69, 98
-"""From these files on, scenes are of another mix; in the end powders and crystals take turns."""
+FIRST_LONG_SHARD, FIRST_CLEAR_SHARD, FIRST_POWDER_SHARD, FIRST_CROWD_SHARD = 40, 69, 98, 132
+"""From these files on, scenes are of another mix; powders and crystals take turns by file."""
+CROWD_SHARD = (Mix.CROWDS,) * 18 + (Mix.GRAINS,) * 14 + (Mix.FRINGES,) * 5 + (Mix.CRYSTALS,) * 3
+"""The mixes of the scenes of each of the last files, one after the other."""
 
 
-def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
-    """Make the arrays of one file of scenes; they depend on the seed and the index only.
+def make_shard(seed: int, index: int, n_scenes: int) -> dict[str, NDArray[Any]]:
+    """Make the arrays of one file of scenes; each scene depends on the seed, the index and its place only.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
         a point lies deepest, -1 none; ``depth`` (s, h/2, w/2) uint8, how deep in 255ths; ``start``
         (s + 1,) int64, first row of each scene in ``x``, ``y`` (n,), ``radial`` (n, 32) and ``shown`` (n,).
     """
-    scenes = [make_scene([seed, index, k], SCENE_PX, mix_of(index)) for k in range(SCENES_PER_SHARD)]
+    scenes = [make_scene([seed, index, k], SCENE_PX, mix_of(index, k)) for k in range(n_scenes)]
     grids = [deepest(s.x, s.y, s.radial, (SCENE_PX, SCENE_PX), STRIDE) for s in scenes]
     return {
         "image": np.stack([pack_contrast(s.contrast) for s in scenes]),
@@ -45,14 +47,16 @@ def make_shard(seed: int, index: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def mix_of(index: int) -> Mix:
-    """Tell of which mix the scenes of a file are."""
+def mix_of(index: int, scene: int) -> Mix:
+    """Tell of which mix a scene of a file is."""
     if index < FIRST_LONG_SHARD:
         return Mix.USUAL
     if index < FIRST_CLEAR_SHARD:
         return Mix.LONG
     if index < FIRST_POWDER_SHARD:
         return Mix.CLEAR
+    if index >= FIRST_CROWD_SHARD:
+        return CROWD_SHARD[scene % len(CROWD_SHARD)]
     return Mix.CRYSTALS if (index - FIRST_POWDER_SHARD) % 2 else Mix.POWDER
 
 
@@ -78,12 +82,12 @@ def shard_path(folder: Path, seed: int, index: int) -> Path:
     return folder / f"scenes-{seed}-{index:04d}.npz"
 
 
-def write_shard(folder: Path, seed: int, index: int) -> None:
+def write_shard(folder: Path, seed: int, index: int, n_scenes: int = SCENES_PER_SHARD) -> None:
     """Make a shard and write it, unless it is there already."""
     path = shard_path(folder, seed, index)
     if path.exists():
         return
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, **make_shard(seed, index))
+        np.savez(file, allow_pickle=False, **make_shard(seed, index, n_scenes))
     unfinished.replace(path)

@@ -12,14 +12,23 @@ from nanoai_gui.core.tem.synthesis.projection import Material
 from nanoai_gui.core.tem.synthesis.shapes import Body, Ellipsoid, Polyhedron, Rod, Rough, Scaled, rough_table
 from nanoai_gui.core.tem.synthesis.spec import ContrastKind, SynthesisSpec
 
+_LOBES = np.arange(2, 5)
+"""Harmonics of a lobed outline: as broad as those that two particles in one would have."""
+
 
 def make_grain(
-    diameter: float, aspect: float, roughness: float, rotation: NDArray[np.float64], rng: np.random.Generator
+    diameter: float,
+    aspect: float,
+    roughness: float,
+    rotation: NDArray[np.float64],
+    rng: np.random.Generator,
+    lobed: float = 0.0,
 ) -> Body:
-    """Cut random facets off an ellipsoid: convex, angular or rounded, no two alike.
+    """Cut random facets off an ellipsoid: convex unless lobed, angular or rounded, no two alike.
 
     ``diameter`` is that of the circle of the projected area, in px; ``aspect`` the longest over the shortest
-    axis before the cuts; ``roughness`` as in the spec.
+    axis before the cuts; ``roughness`` as in the spec; ``lobed`` the same of the broadest waves alone, which
+    make the outline a little concave.
     """
     axes = np.array([aspect, aspect ** rng.random(), 1.0])
     axes /= np.cbrt(axes.prod())
@@ -33,6 +42,8 @@ def make_grain(
         distances / lengths,
         Ellipsoid.turned(axes * rounding, rotation),
     )
+    if lobed > 0:
+        unit = Rough(unit, rough_table(lobed, rng, _LOBES))
     if roughness > 0:
         unit = Rough(unit, rough_table(roughness, rng))
     area = np.pi / 4 * diameter**2

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
 from nanoai_gui.core.tem.synthesis.population import vary
-from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape, SynthesisSpec
+from nanoai_gui.core.tem.synthesis.spec import Aggregation, ContrastKind, Shape, SynthesisSpec
 
 GRAIN = "grains"
 _OPAQUE_SHARE = 0.6
@@ -24,6 +25,9 @@ class Mix(StrEnum):
     CLEAR = "translucent spheres and ellipsoids that cover each other"
     POWDER = "opaque grains of every shape, some paler than others, mostly single or in few"
     CRYSTALS = "spheres and rods with diffraction bands, small ones beside large ones, halos and shadows"
+    CROWDS = "crowds of translucent spheres of very different sizes"
+    GRAINS = "opaque grains, most of them single, long or lobed, some with bands, beside true pairs"
+    FRINGES = "few translucent spheres and ellipsoids, far out of focus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Recipe:
     ``uneven`` is the standard deviation of the logarithm of a particle's absorption, ``banded`` the share of
     particles with strong diffraction bands (both only where one of them is positive); ``large`` the share of
     particles that are ``ratio`` times as large as the rest in the agglomerates that hold any; ``shadow`` how
-    much darker the film is beside agglomerates.
+    much darker the film is beside agglomerates; ``lobed`` the standard deviation of a grain's outline by its
+    broadest waves, as a share of its radius.
     """
 
     spec: SynthesisSpec
@@ -50,14 +55,25 @@ class Recipe:
     large: float = 0.0
     ratio: float = 1.0
     shadow: float = 0.0
+    lobed: float = 0.0
 
 
 def draw_recipe(rng: np.random.Generator, size: int, mix: Mix) -> Recipe:
     """Draw what a scene of ``size`` px of a mix is like."""
     recipe = _draw(rng, size, mix)
-    if mix is Mix.POWDER:
-        return _powder(recipe, size, rng)
-    return _crystals(recipe, size, rng) if mix is Mix.CRYSTALS else recipe
+    match mix:
+        case Mix.POWDER:
+            return _powder(recipe, size, rng)
+        case Mix.CRYSTALS:
+            return _crystals(recipe, size, rng)
+        case Mix.CROWDS:
+            return _crowds(recipe, size, rng)
+        case Mix.GRAINS:
+            return _grains(_powder(recipe, size, rng), size, rng)
+        case Mix.FRINGES:
+            return _fringes(recipe, size, rng)
+        case _:
+            return recipe
 
 
 def _draw(rng: np.random.Generator, size: int, mix: Mix) -> Recipe:
@@ -94,7 +110,7 @@ def _draw(rng: np.random.Generator, size: int, mix: Mix) -> Recipe:
     )
     kinds: tuple[Shape | str, ...]
     draw = rng.random()
-    if mix is Mix.CLEAR:
+    if mix in (Mix.CLEAR, Mix.CROWDS, Mix.FRINGES):
         opaque = False
         spec = _clear(spec, rng)
         kinds = (Shape.SPHERE,) if draw < 0.75 else (Shape.ELLIPSOID,)
@@ -265,6 +281,112 @@ def _crystals(recipe: Recipe, size: int, rng: np.random.Generator) -> Recipe:
         ratio=float(rng.uniform(2.2, max(2.3, min(5.0, 100 / diameter)))) if two_sizes else 1.0,
         shadow=float(rng.uniform(0.05, 0.35)) if rng.random() < 0.25 else 0.0,
     )
+
+
+def _crowds(recipe: Recipe, size: int, rng: np.random.Generator) -> Recipe:
+    """Large agglomerates that keep their depth: small spheres lie over and under large ones."""
+    diameter = float(np.exp(rng.uniform(np.log(9.0), np.log(42.0))))
+    most = _most(((0.2, 2, 9), (0.5, 10, 50), (0.3, 40, 110)), diameter, size, rng)
+    contrast = float(rng.uniform(0.3, 0.8))
+    fresnel = rng.random() < 0.15
+    spec = dataclasses.replace(
+        recipe.spec,
+        gmd_px=diameter,
+        gsd=float(rng.uniform(1.2, 1.8)),
+        min_particles=1 if rng.random() < 0.4 else max(most // 2, 1),
+        max_particles=most,
+        coverage_percent=float(rng.uniform(12, 32)),
+        aggregation=Aggregation.DIFFUSIVE_CLUSTER if rng.random() < 0.4 else recipe.spec.aggregation,
+        overlap=_contact(rng),
+        flatness=0.0 if rng.random() < 0.8 else float(rng.uniform(0, 0.5)),
+        contrast_kind=ContrastKind.FRESNEL if fresnel else ContrastKind.MASS,
+        contrast=contrast,
+        aspect_ratio=float(rng.uniform(1.05, 1.3)),
+        roughness=0.0,
+        bright_particles=bool(rng.random() < 0.05),
+        **_good_camera(contrast, diameter, rng),
+    )
+    return dataclasses.replace(
+        recipe,
+        spec=spec,
+        kinds=(Shape.SPHERE,) if rng.random() < 0.88 else (Shape.ELLIPSOID,),
+        neck=0.0,
+        apart=1.0,
+        shaded=0.0,
+        lying=False,
+    )
+
+
+def _grains(recipe: Recipe, size: int, rng: np.random.Generator) -> Recipe:
+    """Turn a powder into one of mostly single grains; deposits that are dense leave holes between them."""
+    spec = recipe.spec
+    most = _most(((0.38, 1, 1), (0.27, 2, 3), (0.25, 4, 30), (0.1, 40, 150)), spec.gmd_px, size, rng)
+    dense = most >= 40
+    banded = spec.contrast_kind is ContrastKind.MASS and rng.random() < 0.3
+    draw = rng.random()
+    kinds: tuple[Shape | str, ...]
+    if draw < 0.5:
+        kinds = (GRAIN,)
+    elif draw < 0.75:
+        kinds = (GRAIN, GRAIN, Shape.ELLIPSOID, Shape.ROD)
+    else:
+        kinds = (GRAIN, Shape.POLYHEDRON)
+    return dataclasses.replace(
+        recipe,
+        spec=dataclasses.replace(
+            spec,
+            gsd=float(rng.uniform(1.15, 1.8)),
+            max_particles=most,
+            coverage_percent=float(rng.uniform(20, 50)) if dense else spec.coverage_percent,
+            flatness=1.0 if dense else spec.flatness,
+            aspect_ratio=float(min(1.1 + rng.exponential(0.6), 2.8)),
+            roughness=float(min(rng.exponential(0.04), 0.1)) if rng.random() < 0.7 else 0.0,
+        ),
+        kinds=kinds,
+        neck=recipe.neck if rng.random() < 0.6 else 0.0,
+        apart=float(rng.uniform(0.02, 0.12) if dense else rng.uniform(0.02, 0.35))
+        if rng.random() < 0.85
+        else 1.0,
+        lobed=float(rng.uniform(0.03, 0.09)) if rng.random() < 0.5 else 0.0,
+        banded=float(rng.uniform(0.3, 1.0)) if banded else 0.0,
+    )
+
+
+def _fringes(recipe: Recipe, size: int, rng: np.random.Generator) -> Recipe:
+    """Bright and dark rings along every edge, which are neither particles nor their borders."""
+    diameter = float(np.exp(rng.uniform(np.log(9.0), np.log(40.0))))
+    contrast = float(rng.uniform(0.2, 0.8))
+    spec = dataclasses.replace(
+        recipe.spec,
+        gmd_px=diameter,
+        gsd=float(rng.uniform(1.05, 1.6)),
+        min_particles=1,
+        max_particles=_most(((0.3, 1, 1), (0.5, 2, 5), (0.2, 6, 30)), diameter, size, rng),
+        overlap=_contact(rng),
+        contrast_kind=ContrastKind.FRESNEL,
+        contrast=contrast,
+        fringe_px=float(rng.uniform(1.5, min(1.5 + 0.25 * diameter, 7.0))),
+        aspect_ratio=float(rng.uniform(1.05, 1.6)),
+        roughness=0.0,
+        **_good_camera(contrast, diameter, rng),
+    )
+    kinds = (Shape.SPHERE,) if rng.random() < 0.8 else (Shape.ELLIPSOID,)
+    return dataclasses.replace(recipe, spec=spec, kinds=kinds, neck=0.0, apart=1.0, lying=False)
+
+
+def _contact(rng: np.random.Generator) -> float:
+    """Draw how far neighbours are sintered: mostly hardly."""
+    return float(rng.uniform(0, 0.1) if rng.random() < 0.8 else rng.uniform(0.1, 0.3))
+
+
+def _good_camera(contrast: float, diameter: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw a sharp picture with little noise: what cannot be seen then is hidden by other particles only."""
+    return {
+        "dose": float(np.exp(rng.uniform(np.log(120), np.log(1500)))),
+        "film_percent": float(min(rng.exponential(1.2), 8 * contrast)),
+        "blur_px": float(rng.uniform(0.5, min(0.12 * diameter, 2.0))),
+        "detector_blur_px": float(rng.uniform(0, 0.9)),
+    }
 
 
 def _most(

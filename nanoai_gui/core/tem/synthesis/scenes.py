@@ -100,10 +100,10 @@ def normalise(
 def _make_bodies(
     radii: NDArray[np.float64],
     spec: SynthesisSpec,
-    kinds: Sequence[Shape | str],
-    lying: bool,
+    recipe: Recipe,
     rng: np.random.Generator,
 ) -> list[Body]:
+    kinds, lying = recipe.kinds, recipe.lying
     if tuple(kinds) == (Shape.SPHERE,) and spec.roughness <= 0:
         return [Ball(r) for r in radii.tolist()]
     bodies: list[Body] = []
@@ -115,7 +115,7 @@ def _make_bodies(
             bodies.append(make_body(2 * r, turn, of_kind[kind], rng))
         else:
             aspect = min(1 + (spec.aspect_ratio - 1) * float(np.exp(0.3 * rng.standard_normal())), 3.0)
-            bodies.append(make_grain(2 * r, aspect, spec.roughness, turn, rng))
+            bodies.append(make_grain(2 * r, aspect, spec.roughness, turn, rng, recipe.lobed))
     return bodies
 
 
@@ -159,7 +159,7 @@ def _cast(
     cluster: Cluster, spec: SynthesisSpec, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[Projection, NDArray[np.float64]]:
     """Project one agglomerate; rows of x, y, shown, radial in px of the projection's window."""
-    bodies = _make_bodies(cluster.radii, spec, recipe.kinds, recipe.lying, rng)
+    bodies = _make_bodies(cluster.radii, spec, recipe, rng)
     centres = settle(cluster, bodies, spec.overlap, spec.flatness)
     if recipe.apart < 1 and len(bodies) > 1:
         centres = push_apart(centres, cluster.radii, recipe.apart)

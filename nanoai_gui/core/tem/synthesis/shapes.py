@@ -326,11 +326,11 @@ def _rod(aspect: float, rng: np.random.Generator) -> Rod:
     return Rod(axis, aspect - 1, 1.0)
 
 
-def rough_table(roughness: float, rng: np.random.Generator) -> Rays:
+def rough_table(roughness: float, rng: np.random.Generator, orders: NDArray[np.intp] = ROUGH_ORDERS) -> Rays:
     """Factors of the radius over the angle, mean 1: harmonics whose amplitude falls with their order."""
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
-    parts = rng.standard_normal((2, len(ROUGH_ORDERS))) / ROUGH_ORDERS
-    spectrum[ROUGH_ORDERS] = parts[0] + 1j * parts[1]
+    parts = rng.standard_normal((2, len(orders))) / orders
+    spectrum[orders] = parts[0] + 1j * parts[1]
     waves = np.fft.irfft(spectrum, _TABLE)
     factor: Rays = np.maximum(1 + roughness * waves / waves.std(), 0.3).astype(np.float32)
     return factor
