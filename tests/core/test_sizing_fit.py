@@ -9,6 +9,8 @@ import pytest
 
 from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.tem.detection.detections import Detections
+from nanoai_gui.core.tem.detection.merging import are_marks
+from nanoai_gui.core.tem.fitting.refine import Starts
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.report import FitFacts, ImageRecord, summarise
 from nanoai_gui.core.tem.sizing import SizingResult, get_method
@@ -141,6 +143,36 @@ def test_the_summary_says_what_the_fit_cannot_see(spheres: Case) -> None:
     values = summarise([record], [], made.settings)["methods"]["fit"]["pooled"]
     assert values["detection_limit_px"] >= 5 and values["n_to_check"] == 3
     assert "spheres" in values["measured_as"]
+
+
+def test_a_doubtful_outline_inside_a_surer_one_is_a_mark_on_it_where_particles_are_opaque() -> None:
+    spec = replace(
+        SPEC, shape=Shape.POLYHEDRON, contrast_kind=ContrastKind.SILHOUETTE, contrast=0.97, dose=3000,
+        aspect_ratio=1.6, flatness=0.9,
+    )  # fmt: skip
+    case = near_truth(spec, 4101, centre_px=0.3, radius_share=0.02)
+    s = case.starts
+    largest = int(np.argmax(s.radius))
+    # One in the middle of the largest particle, and one that sticks out of it by half of its width.
+    x = s.x[largest] + np.array([0.2, 1.0]) * s.radius[largest]
+    both = [np.concatenate([column, np.repeat(column[largest], 2)]) for column in (s.agglomerate, s.y)]
+    more = Starts(
+        both[0], np.concatenate([s.x, x]), both[1],
+        np.concatenate([s.radius, np.full(2, 0.4 * s.radius[largest])]), np.zeros(len(s) + 2, dtype=bool),
+    )  # fmt: skip
+    found = as_detections(more)
+    doubted = np.arange(len(more)) >= len(s)
+    found = replace(found, score=np.where(doubted, 0.5, 0.9))
+    assert np.flatnonzero(are_marks(found)).tolist() == [len(s)]
+    # A misfit that no model keeps to: the outlines stand.
+    strict = FitParameters(largest_misfit_percent=0.5)
+    result = measure(case.image.micrograph, case.agglomerates, found, strict, NOBODY)
+    assert result.fit is not None and result.fit.outlines_stand
+    p = result.particles
+    assert len(p) == len(more) - 1 and p.ids.tolist() == list(range(1, len(more)))
+    # Where the network is as sure of it, it is another particle.
+    sure = replace(found, score=np.full(len(found), 0.9))
+    assert not are_marks(sure).any() and not are_marks(found.select(np.array([0]))).any()
 
 
 def test_rings_of_defocus_in_a_large_sphere_are_not_a_sphere_in_front_of_it() -> None:

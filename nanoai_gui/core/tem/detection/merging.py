@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoai_gui.core.tem.detection.candidates import Candidates, Material, lie_within, pairs_nearby
+from nanoai_gui.core.tem.detection.candidates import (
+    Candidates,
+    Material,
+    lie_within,
+    pairs_nearby,
+    share_inside,
+)
+from nanoai_gui.core.tem.detection.detections import Detections
 from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, directions
 
 NOTCH = np.array([0.72, 0.78, 0.84, 0.9])
@@ -20,6 +27,11 @@ FILLED, FREE = 0.85, 0.7
 LEAST_POINTS = 5
 LARGEST_RATIO = 2.5
 ROUNDS = 3
+WITHIN, LESS_SURE = 0.8, 0.8
+"""Share of a particle that lies in a larger one, and its score over that one's, of what may be a band, facet
+or dark core of it. Chosen on 14 scenes of each mix of the training (seed 773): among crystals 71 of 1162
+wrong ones go for 2 of 2268 right ones, among powders 8 for none; clear spheres lose more than they gain.
+"""
 
 
 def merge_pieces(candidates: Candidates, material: Material) -> Candidates:
@@ -36,6 +48,32 @@ def merge_pieces(candidates: Candidates, material: Material) -> Candidates:
             break
         candidates = _join(candidates, pairs)
     return candidates
+
+
+def are_marks(found: Detections) -> NDArray[np.bool_]:
+    """Tell which particles are rather marks on a larger one that the network is surer of.
+
+    For particles through which one hardly sees others: among translucent spheres a small one often lies
+    wholly before or behind a large one.
+    """
+    out = np.zeros(len(found), dtype=bool)
+    if len(found) < 2:
+        return out
+    about = np.arange(N_ANGLES) * (2 * np.pi / N_ANGLES)
+    radial = np.empty((len(found), N_ANGLES))
+    for row, outline, x, y in zip(radial, found.outlines, found.x, found.y, strict=True):
+        dx, dy = outline[:, 0] - x, outline[:, 1] - y
+        angle = np.arctan2(dy, dx)
+        order = np.argsort(angle)
+        row[:] = np.interp(about, angle[order], np.hypot(dx, dy)[order], period=2 * np.pi)
+    candidates = Candidates(found.x, found.y, radial, found.score, np.zeros(len(found)))
+    first, second = pairs_nearby(candidates).T
+    is_smaller = found.radius_px[first] < found.radius_px[second]
+    small, large = np.where(is_smaller, first, second), np.where(is_smaller, second, first)
+    doubtful = found.score[small] < LESS_SURE * found.score[large]
+    small, large = small[doubtful], large[doubtful]
+    out[small[share_inside(candidates, small, large) >= WITHIN]] = True
+    return out
 
 
 def _seamless(candidates: Candidates, material: Material) -> NDArray[np.intp]:

@@ -166,6 +166,7 @@ def measure(
     particles = _from_network(found)
     if not len(found) or not parameters.refine:
         return SizingResult.from_particles(NAME, agglomerates, particles)
+    from nanoai_gui.core.tem.detection.merging import are_marks
     from nanoai_gui.core.tem.fitting.refine import Starts, refine
 
     starts = Starts(
@@ -183,6 +184,9 @@ def measure(
     stand = bool(np.mean(~believed) > _MOST_FLAGGED) if known is None else known.outlines_stand
     if stand:
         # The model is wrong for this image: what it says of the number of particles counts for nothing.
+        if not fixed_number:
+            particles = particles.select(~are_marks(found))
+            particles = replace(particles, ids=np.arange(1, len(particles) + 1, dtype=np.int32))
         return replace(
             SizingResult.from_particles(NAME, agglomerates, particles), fit=_report(refined, found, stand)
         )
