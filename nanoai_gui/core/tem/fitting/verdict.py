@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 SMOOTHING_PX = 1.0
 """Noise averages out over this, what the model cannot explain does not."""
-INFLATION = 0.84
-"""Standard errors are this many times what the covariance and the residual say (seeds 1600 to 1607), ..."""
-BY_MISFIT, BY_OVERLAP = 0.3, 0.05
+INFLATION = 0.8
+"""Standard errors are this many times what the covariance and the residual say (seeds 1000 to 1300), ..."""
+BY_MISFIT, BY_OVERLAP = 0.5, 0.3
 """... and what no noise explains adds to that of ln r: this share of the misfit of a particle, since a model
-that leaves so much unexplained is wrong by about as much, and this share of how far contacts have grown into
-each other, which is known for the image as a whole only."""
-LEAST_ERROR_PX = 0.04
+that leaves so much unexplained is wrong by about as much, and this share of the square of how far contacts
+have grown into each other, as what two share goes with that and is known for the image as a whole only."""
+SHAPED = 0.35
+"""Share of the latter that is left where particles are ellipsoids."""
+LEAST_ERROR_PX = 0.035
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +70,33 @@ def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> 
     """Judge the particles of one scene."""
     out = Judgement.nothing(len(held))
     radius = np.exp(fit.state.parameters[:, LOG_R])
-    out.misfit[:], inflation = misfits(model, fit)
+    out.misfit[:], inflation, chance = misfits(model, fit)
     free = np.flatnonzero(~held)
     if len(free):
         columns_fitted = physics.columns
         equations = model.linearise(fit.state, fit.optics, free, columns_fitted)
         variance = covariance(model, equations, free)[:, columns_fitted.index(LOG_R)]
         sd = INFLATION * np.sqrt(variance * inflation[free])
-        model_error = np.hypot(BY_MISFIT * np.nan_to_num(out.misfit[free]), BY_OVERLAP * physics.overlap)
+        # What chance alone leaves of a right model is no error of it.
+        beyond = np.sqrt(np.maximum(np.nan_to_num(out.misfit[free]) ** 2 - chance[free] ** 2, 0))
+        # Where shapes are free, they take up most of what contacts are wrong by.
+        shared = physics.overlap**2 * (SHAPED if physics.strain_sd else 1.0)
+        model_error = np.hypot(BY_MISFIT * beyond, BY_OVERLAP * shared)
         out.log_r_sd[free] = np.hypot(np.hypot(sd, model_error), LEAST_ERROR_PX / radius[free])
     return out
 
 
-def misfits(model: Model, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def misfits(model: Model, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Measure what the model leaves unexplained in and around each particle.
 
     Returns
     -------
-    misfit, inflation
-        (n,) each: see :class:`Judgement`; and by how much the weighted residual is larger than its weights
-        say, 1 at least.
+    misfit, inflation, chance
+        (n,) each: see :class:`Judgement`; by how much the weighted residual is larger than its weights say,
+        1 at least; and the misfit that noise makes of a right model, being larger here and smaller there.
     """
     n = len(fit.state.parameters)
-    misfit, inflation = np.full(n, np.nan), np.ones(n)
+    misfit, inflation, chance = np.full(n, np.nan), np.ones(n), np.zeros(n)
     weighted = blur(model.weight * fit.state.residual, SMOOTHING_PX) ** 2
     plain = blur(fit.state.residual * (model.weight > 0), SMOOTHING_PX) ** 2
     shape = 1 - fit.state.blurred
@@ -115,4 +121,7 @@ def misfits(model: Model, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.flo
         left = max(float(plain[rows, columns][near].mean()) - noise, 0.0)
         misfit[k] = np.sqrt(left) / max(contrast, 1e-6)
         inflation[k] = max(mean / kept, 1.0)
-    return misfit, inflation
+        # Squares of noise smoothed by s go together over 2 pi s^2 px.
+        together = 2 * np.pi * SMOOTHING_PX**2 / np.count_nonzero(near)
+        chance[k] = np.sqrt(noise * np.sqrt(2 * together)) / max(contrast, 1e-6)
+    return misfit, inflation, chance
