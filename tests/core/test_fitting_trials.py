@@ -19,6 +19,7 @@ from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.scene import Optics, Scene
 from nanoai_gui.core.tem.fitting.solver import solve
 from nanoai_gui.core.tem.fitting.trials import Places, attempt
+from nanoai_gui.core.tem.fitting.verdict import misfits
 
 Parameters = NDArray[np.float64]
 
@@ -221,3 +222,14 @@ def test_nothing_takes_the_place_of_added_particles_that_are_right(model: Model)
     fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
     added = np.arange(5) == 1
     assert not len(replacements(model, fit, Sizes(7.5, 0.1, 8.0), None, added).x)
+
+
+def test_what_noise_leaves_of_a_right_model_is_told_from_an_error_of_it(model: Model) -> None:
+    fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
+    misfit, _, chance = misfits(model, fit)
+    assert (misfit < 2 * chance).all() and (chance > 0).all()
+    kept = np.array([0, 2, 3, 4])
+    few = model.with_particles(OWNER[kept], no_prior(4))
+    wrong = solve(few, TRUTH[kept], OPTICS, SPHERE, np.zeros(4, dtype=bool))
+    misfit, _, chance = misfits(few, wrong)
+    assert (misfit[:2] > 4 * chance[:2]).all()
