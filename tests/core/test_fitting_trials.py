@@ -233,3 +233,10 @@ def test_what_noise_leaves_of_a_right_model_is_told_from_an_error_of_it(model: M
     wrong = solve(few, TRUTH[kept], OPTICS, SPHERE, np.zeros(4, dtype=bool))
     misfit, _, chance = misfits(few, wrong)
     assert (misfit[:2] > 4 * chance[:2]).all()
+
+
+def test_a_particle_must_explain_more_where_the_model_is_not_exact() -> None:
+    truth = TRUTH[:2].copy()
+    truth[1] = 44.0, 33.0, np.log(3.8), 0, 0, 0
+    assert len(_revised(truth, truth[:1])[0]) == 2
+    assert len(_revised(truth, truth[:1], replace(PHYSICS, misfit=0.5))[0]) == 1

@@ -36,8 +36,9 @@ from nanoai_gui.core.tem.fitting.proposals import (
 from nanoai_gui.core.tem.fitting.solver import Fit, find_contacts, solve
 from nanoai_gui.core.tem.fitting.trials import Places, Tried, attempt
 
-WORTH = 60.0
-"""Cost (chi square) that a new particle must save."""
+WORTH, EXACT = 60.0, 0.01
+"""Cost (chi square) that a new particle must save, more where the misfit of the image is no longer small
+beside the second: fringes of defocus, which no model explains, would be filled with spheres."""
 SHARE = 0.2
 """Share of the cost (beyond noise) around it that a new particle must take away."""
 ORDINARY = 3.0
@@ -179,7 +180,8 @@ def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried
     with np.errstate(invalid="ignore"):
         away = np.abs(np.log(r / sizes.typical)) / max(sizes.spread, LEAST_SPREAD)
         ordinary = (away < ORDINARY) & (r > sizes.smallest)
-        gain = tried.gain - np.select([more > 0, more == 0], [WORTH * more, 0.5 * WORTH], -WORTHLESS)
+        pay = WORTH * (1 + physics.misfit / EXACT)
+        gain = tried.gain - np.select([more > 0, more == 0], [pay * more, 0.5 * pay], -WORTHLESS)
         left = tried.before - tried.after
         explains = (left > 0.5 * WORTH) & (left > SHARE * (tried.before - 0.5 * tried.n_px))
         moved = np.hypot(new[:, :, X] - places.x[:, None], new[:, :, Y] - places.y[:, None])
