@@ -1,8 +1,8 @@
 """Where the number of particles may be wrong, and what might be right instead: to be tried, not believed.
 
 Missing particles show in what is left of the contrast, at every size that is ordinary. A particle that fits
-badly may be two, two that cover each other and fit badly may be one, and one that hardly explains anything
-may be none.
+badly may be two, and one that hardly explains anything may be none. One in the place of two is not proposed:
+of hundreds of such trials in crowds of spheres one stood, for a fifth of the time of all.
 """
 
 from __future__ import annotations
@@ -139,34 +139,6 @@ def splits(model: Model, fit: Fit, rows: NDArray[np.intp], axis: NDArray[np.floa
         new[:, :, LOG_R + 1 :] = 0
         several.append(Places(model.component[rows], p[rows, X], p[rows, Y], 1.4 * r, rows[:, None], new))
     return Places.joined(several)
-
-
-def merges(
-    model: Model,
-    fit: Fit,
-    suspect: NDArray[np.bool_],
-    bad: NDArray[np.bool_],
-    held: NDArray[np.bool_],
-) -> Places:
-    """One particle in the place of two that cover each other, if one is suspect or both fit badly."""
-    from scipy.spatial import cKDTree
-
-    p = fit.state.parameters
-    r = np.exp(p[:, LOG_R])
-    pairs = cKDTree(p[:, [X, Y]]).query_pairs(float(r.max(initial=0)), output_type="ndarray").astype(np.intp)
-    a, b = pairs[:, 0], pairs[:, 1]
-    away = np.hypot(p[a, X] - p[b, X], p[a, Y] - p[b, Y])
-    good = (away < np.maximum(r[a], r[b])) & (model.component[a] == model.component[b])
-    good &= (suspect[a] | suspect[b] | bad[a] & bad[b]) & ~held[a] & ~held[b]
-    a, b = a[good], b[good]
-    # As much material as in both, where most of it was.
-    share = r[a] ** 3 / (r[a] ** 3 + r[b] ** 3)
-    new = np.zeros((len(a), 1, N_PARAMETERS))
-    new[:, 0, [X, Y]] = share[:, None] * p[a][:, [X, Y]] + (1 - share)[:, None] * p[b][:, [X, Y]]
-    new[:, 0, LOG_R] = np.log(r[a] ** 3 + r[b] ** 3) / 3
-    x, y = new[:, 0, X], new[:, 0, Y]
-    reach = np.max([np.hypot(p[k, X] - x, p[k, Y] - y) + r[k] for k in (a, b)], axis=0, initial=0)
-    return Places(model.component[a], x, y, reach, np.column_stack([a, b]), new)
 
 
 def replacements(

@@ -27,7 +27,6 @@ from nanoai_gui.core.tem.fitting.proposals import (
     births,
     deaths,
     doubled,
-    merges,
     replacements,
     returns,
     splits,
@@ -47,7 +46,7 @@ PROMISING = 30.0
 """The same, while its neighbours stay as they are, for it to be tried with them."""
 RIVALS, SAME_PLACE = 2, 0.5
 """So many changes are tried with their neighbours where circles around them meet, shrunk to this share."""
-ROUNDS = 6
+ROUNDS = 3
 """How often everything is tried again where something has changed."""
 ALIKE = 0.1
 """Spread of ln absorption up to which two particles one behind the other are told from a darker one."""
@@ -142,7 +141,6 @@ def _proposals(revision: Revision, found: Found, sizes: Sizes, changed: Places |
         *([replacements(model, fit, sizes, changed, added)] if added.any() else []),
         returns(model, fit, found, held),
         splits(model, fit, np.flatnonzero((bad > BADLY_FITTED) & ~held), axis),
-        merges(model, fit, suspect, bad > BADLY_FITTED, held),
         deaths(model, fit, np.flatnonzero(suspect)),
     ])  # fmt: skip
     if changed is None:
