@@ -234,8 +234,9 @@ class SynthesisDialog(QDialog):
         grid.addLayout(numbers, at, 1)
         grid.addWidget(QLabel("Folder"), at + 1, 0)
         grid.addLayout(place, at + 1, 1)
-        grid.addWidget(self.single, at + 2, 1)
-        grid.addWidget(self.open_after, at + 3, 1)
+        # As wide as their words: a click beside those does nothing.
+        grid.addWidget(self.single, at + 2, 1, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(self.open_after, at + 3, 1, Qt.AlignmentFlag.AlignLeft)
         grid.addWidget(self.state, at + 4, 0, 1, 2)
         grid.addLayout(buttons, at + 5, 0, 1, 2)
 
