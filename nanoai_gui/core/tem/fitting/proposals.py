@@ -19,13 +19,13 @@ from nanoai_gui.core.tem.fitting.solver import Fit
 from nanoai_gui.core.tem.fitting.trials import Places
 from nanoai_gui.core.tem.fitting.verdict import SMOOTHING_PX
 
-SEED = 8.0
+SEED = 6.5
 """Standard errors by which a place must stand out to be tried."""
 SCALE_STEP = 1.6
 """Ratio of the radii that are looked for."""
 LEAST_SPREAD = 0.12
 """Standard deviation of ln r that is allowed for at least."""
-FAR_SMALLER, FAR_LARGER = 2.5, 2.0
+FAR_SMALLER, FAR_LARGER = 3.0, 2.0
 """Radii that are looked for, in standard deviations from the typical one."""
 RIVAL = 0.7
 """A size is tried beside another one at the same place if it stands out by such a share of that."""

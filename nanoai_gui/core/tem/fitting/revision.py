@@ -35,14 +35,15 @@ from nanoai_gui.core.tem.fitting.proposals import (
 from nanoai_gui.core.tem.fitting.solver import Fit, find_contacts, solve
 from nanoai_gui.core.tem.fitting.trials import Places, Tried, attempt
 
-WORTH, EXACT = 60.0, 0.01
+WORTH, EXACT = 40.0, 0.01
 """Cost (chi square) that a new particle must save, more where the misfit of the image is no longer small
 beside the second: fringes of defocus, which no model explains, would be filled with spheres."""
 SHARE = 0.2
 """Share of the cost (beyond noise) around it that a new particle must take away."""
-ORDINARY = 3.0
-"""A new particle may be so many standard deviations smaller or larger (ln r) than the typical one."""
-PROMISING = 30.0
+ORDINARY, ORDINARY_FUSED = 3.3, 2.5
+"""A new particle may be so many standard deviations smaller or larger (ln r) than the typical one; the second
+where the others are not plain spheres that only touch: there, necks and corners look like small ones."""
+PROMISING = 20.0
 """The same, while its neighbours stay as they are, for it to be tried with them."""
 RIVALS, SAME_PLACE = 2, 0.5
 """So many changes are tried with their neighbours where circles around them meet, shrunk to this share."""
@@ -177,7 +178,8 @@ def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried
     r = np.exp(new[:, :, LOG_R])
     with np.errstate(invalid="ignore"):
         away = np.abs(np.log(r / sizes.typical)) / max(sizes.spread, LEAST_SPREAD)
-        ordinary = (away < ORDINARY) & (r > sizes.smallest)
+        far = ORDINARY if physics.is_plain else ORDINARY_FUSED
+        ordinary = (away < far) & (r > sizes.smallest)
         pay = WORTH * (1 + physics.misfit / EXACT)
         gain = tried.gain - np.select([more > 0, more == 0], [pay * more, 0.5 * pay], -WORTHLESS)
         left = tried.before - tried.after
