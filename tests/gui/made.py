@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.agglomerates import TOUCHES_BORDER, Agglomerates, PackedLabels, Polarity
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageAnalysis, ImageRequest
 from nanoai_gui.core.tem.calibration import Calibration, CalibrationSource
@@ -15,6 +19,12 @@ from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.sizing import SizingResult
 from nanoai_gui.gui.settings import SettingsStore
 from nanoai_gui.gui.tem.session import TemSession
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+    from pytestqt.qtbot import QtBot
+
+    from nanoai_gui.gui.app import Application
 
 SHAPE = (256, 320)
 IN_FILE = Calibration(0.5, CalibrationSource.METADATA, "Zeiss tag 34118")
@@ -25,6 +35,34 @@ def quick_settings(path: Path) -> SettingsStore:
     store = SettingsStore(path)
     store.values.methods = store.values.methods or ["watershed"]
     return store
+
+
+@contextmanager
+def running(
+    qapp: QApplication, qtbot: QtBot, store: SettingsStore, pool: WorkerPool | None = None
+) -> Iterator[Application]:
+    """Run the program with its window on show; what it changed of the application is put back."""
+    # Workers import this module too, and need no window.
+    from nanoai_gui.gui.app import create_app
+    from nanoai_gui.gui.jobs import JobRunner
+
+    palette = qapp.palette()
+    application = create_app(
+        store=store,
+        runner=JobRunner(pool or WorkerPool(2, reserve=1)),
+        install_hooks=False,
+        with_log=False,
+    )
+    try:
+        application.window.show()
+        qtbot.waitExposed(application.window)
+        yield application
+    finally:
+        application.window.close()
+        application.close()
+        application.theme.deleteLater()
+        application.window.deleteLater()
+        qapp.setPalette(palette)
 
 
 def made_micrograph(name: str = "a.tif", calibration: Calibration = IN_FILE) -> Micrograph:

@@ -16,13 +16,11 @@ from pytestqt.qtbot import QtBot
 from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.analysis import analyse
-from nanoai_gui.gui.app import create_app
-from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
 from nanoai_gui.gui.tem.tools import Tool
 from tests.core.edited import made_micrograph
-from tests.gui.made import quick_settings
+from tests.gui.made import quick_settings, running
 
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -35,27 +33,15 @@ def window(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[MainWin
     """The real window with a measured image."""
     path = tmp_path / "made.tif"
     tifffile.imwrite(path, made_micrograph().pixels)
-    palette = qapp.palette()
-    application = create_app(
-        store=quick_settings(tmp_path / "settings.json"),
-        runner=JobRunner(WorkerPool(1)),
-        install_hooks=False,
-        with_log=False,
-    )
-    window = application.window
-    window.show()
-    qtbot.waitExposed(window)
-    (key,) = window.session.add_paths([path])
-    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
-    made = analyse(window.session.entry(key).request(), window.session.settings)
-    assert window.session.accept_analysis(key, made, made.labels.unpack())
-    qtbot.waitUntil(lambda: window.tab.canvas.picture is not None, timeout=SOON)
-    window.tab.canvas.setFocus()
-    yield window
-    window.close()
-    application.close()
-    application.theme.deleteLater()
-    qapp.setPalette(palette)
+    with running(qapp, qtbot, quick_settings(tmp_path / "settings.json"), WorkerPool(1)) as application:
+        window = application.window
+        (key,) = window.session.add_paths([path])
+        qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+        made = analyse(window.session.entry(key).request(), window.session.settings)
+        assert window.session.accept_analysis(key, made, made.labels.unpack())
+        qtbot.waitUntil(lambda: window.tab.canvas.picture is not None, timeout=SOON)
+        window.tab.canvas.setFocus()
+        yield window
 
 
 def press(window: MainWindow, key: Qt.Key, keys: Qt.KeyboardModifier = NONE) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +18,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
-from nanoai_gui.core.jobs import Failure, WorkerPool
+from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import AnalysisSettings
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
 from nanoai_gui.gui.actions import ACTIONS
-from nanoai_gui.gui.app import Application, create_app
+from nanoai_gui.gui.app import Application
 from nanoai_gui.gui.errors import ErrorDialog
-from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.tem.batch import BatchProgress, BatchSummary, batch_messages
 from nanoai_gui.gui.tem.display import ColourMap, Contrast
 from nanoai_gui.gui.theme import DARK, tokens
 from tests.gui import tasks
-from tests.gui.made import quick_settings
+from tests.gui.made import quick_settings, running
 
 SOON = 20_000
 LEFT = Qt.MouseButton.LeftButton
@@ -52,29 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[[], Application]]:
-    """Start the program; what it changed of the application is put back."""
-    made: list[Application] = []
-    palette = qapp.palette()
-
-    def start() -> Application:
-        application = create_app(
-            store=quick_settings(tmp_path / "settings.json"),
-            runner=JobRunner(WorkerPool(2, reserve=1)),
-            install_hooks=False,
-            with_log=False,
-        )
-        made.append(application)
-        application.window.show()
-        qtbot.waitExposed(application.window)
-        return application
-
-    yield start
-    for application in made:
-        application.window.close()
-        application.close()
-        application.theme.deleteLater()
-        application.window.deleteLater()
-    qapp.setPalette(palette)
+    """Start the program, as often as wanted."""
+    with ExitStack() as made:
+        yield lambda: made.enter_context(running(qapp, qtbot, quick_settings(tmp_path / "settings.json")))
 
 
 @pytest.fixture

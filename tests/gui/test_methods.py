@@ -16,7 +16,6 @@ from pytestqt.qtbot import QtBot
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.sizing import METHOD_MODULES
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
-from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner, Task
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.remembering import restore_methods
@@ -25,7 +24,7 @@ from nanoai_gui.gui.tem import methods
 from nanoai_gui.gui.tem.methods import IN_ORDER, MethodCheck
 from nanoai_gui.gui.tem.session import TemSession
 from tests.gui import tasks
-from tests.gui.made import show_image
+from tests.gui.made import running, show_image
 
 SOON = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -41,21 +40,8 @@ def jobs() -> Iterator[JobRunner]:
 @pytest.fixture
 def window(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     """The real window of a person who never chose anything."""
-    palette = qapp.palette()
-    application = create_app(
-        store=SettingsStore(tmp_path / "settings.json"),
-        runner=JobRunner(WorkerPool(2, reserve=1)),
-        install_hooks=False,
-        with_log=False,
-    )
-    application.window.show()
-    qtbot.waitExposed(application.window)
-    yield application.window
-    application.window.close()
-    application.close()
-    application.theme.deleteLater()
-    application.window.deleteLater()
-    qapp.setPalette(palette)
+    with running(qapp, qtbot, SettingsStore(tmp_path / "settings.json")) as application:
+        yield application.window
 
 
 def test_a_new_window_measures_by_network_and_fit_and_offers_that_first(

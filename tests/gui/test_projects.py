@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.patches import LabelPatch, with_packed_labels
 from nanoai_gui.core.files.spectra_table import write_table
-from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.project.opening import open_project, read_histories, read_project
 from nanoai_gui.core.project.schema import FORMAT
 from nanoai_gui.core.project.store import ProjectStore
@@ -33,8 +33,6 @@ from nanoai_gui.core.spectra.spectral_set import concatenate
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
-from nanoai_gui.gui.app import Application, create_app
-from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.projects.recorder import entry_of
@@ -45,7 +43,7 @@ from nanoai_gui.gui.tem.editing import editor as editor_module
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.tem.view import View
 from tests.core.test_plain import assert_same
-from tests.gui.made import quick_settings
+from tests.gui.made import quick_settings, running
 from tests.gui.test_editing_tools import drag, use
 from tests.gui.test_spectra_tab import map_of
 from tests.killing import digest_of
@@ -68,30 +66,16 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWindow]]:
     """Start the program as a person does, each time with the settings of the last."""
-    made: list[Application] = []
-    palette = qapp.palette()
+    with ExitStack() as made:
 
-    def begin(*files: Path) -> MainWindow:
-        application = create_app(
-            store=quick_settings(tmp_path / "settings" / "settings.json"),
-            runner=JobRunner(WorkerPool(2, reserve=1)),
-            install_hooks=False,
-            with_log=False,
-        )
-        made.append(application)
-        application.window.show()
-        qtbot.waitExposed(application.window)
-        application.window.begin(files)
-        return application.window
+        def begin(*files: Path) -> MainWindow:
+            store = quick_settings(tmp_path / "settings" / "settings.json")
+            window = made.enter_context(running(qapp, qtbot, store)).window
+            made.callback(window.projects.may_close)
+            window.begin(files)
+            return window
 
-    yield begin
-    for application in made:
-        application.window.projects.may_close()
-        application.window.close()
-        application.close()
-        application.theme.deleteLater()
-        application.window.deleteLater()
-    qapp.setPalette(palette)
+        yield begin
 
 
 def measure(window: MainWindow, qtbot: QtBot) -> dict[int, ImageAnalysis]:

@@ -23,7 +23,6 @@ from nanoai_gui.core.spectra.rejection import Measures
 from nanoai_gui.core.spectra.rois import Brush, Lasso, Polygon, Rectangle
 from nanoai_gui.core.spectra.spectral_set import SpectralSet
 from nanoai_gui.core.spectra.state import rois_from_bytes, rois_to_bytes, set_from_bytes, set_to_bytes
-from nanoai_gui.gui.app import create_app
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
@@ -38,6 +37,7 @@ from nanoai_gui.gui.spectra.spectra_table import SpectraTable
 from nanoai_gui.gui.spectra.spectrum_plot import TEXT_MARGIN, Curve, SpectrumPlot
 from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
+from tests.gui.made import running
 
 SOON = 30_000
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -72,21 +72,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def window(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
-    palette = qapp.palette()
-    made = create_app(
-        store=SettingsStore(tmp_path / "settings.json"),
-        runner=JobRunner(WorkerPool(2, reserve=1)),
-        install_hooks=False,
-        with_log=False,
-    )
-    made.window.show()
-    qtbot.waitExposed(made.window)
-    yield made.window
-    made.window.close()
-    made.close()
-    made.theme.deleteLater()
-    made.window.deleteLater()
-    qapp.setPalette(palette)
+    with running(qapp, qtbot, SettingsStore(tmp_path / "settings.json")) as application:
+        yield application.window
 
 
 @pytest.fixture
