@@ -33,9 +33,7 @@ class MethodCheck(QObject):
         super().__init__(parent)
         self._session = session
         self._jobs = jobs
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(CHECK_MS)
+        self._timer = QTimer(self, singleShot=True, interval=CHECK_MS)
         self._timer.timeout.connect(self._check)
         session.current_changed.connect(self._start)
         session.settings_changed.connect(self._start)
