@@ -84,7 +84,31 @@ def test_where_it_cannot_run_another_method_does_and_the_window_says_so(
     assert not window.tab.parameters.method_tick("fit").isChecked()
     told = "“Network and fit” cannot measure on this computer, so “Watershed” does. "
     (text,) = (text for text in window.notices.texts if text.startswith(told))
-    assert ("Install it." in text) == (task is tasks.lacking)
+    lacks = task is tasks.lacking
+    assert ("Install it." in text) == lacks
+    # Nothing tries again by itself after a worker that died: the sentence says who can.
+    assert text.endswith("Tick “Network and fit” on the right to try it all the same.") != lacks
+    assert "try again" not in text
+
+
+def test_what_nobody_chose_is_no_step_and_leaves_those_to_redo(
+    qtbot: QtBot, jobs: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "why_unavailable", tasks.lacking)
+    session = TemSession()
+    check = MethodCheck(session, jobs)
+    session.set_settings(replace(session.settings, methods=("fit",)))
+    key = show_image(session)
+    session.set_settings(replace(session.settings, methods=("fit", "hough")))
+    session.undo(key)
+    history = session.history(key)
+    assert (history.undo_title, history.redo_title) == ("", "Choose methods")
+    with qtbot.waitSignal(check.told, timeout=SOON):
+        pass
+    assert session.settings.methods == ("watershed",)
+    assert (history.undo_title, history.redo_title) == ("", "Choose methods")
+    session.redo(key)
+    assert list(session.settings.methods) == ["fit", "hough"]
 
 
 def test_a_person_s_other_methods_stay_where_the_first_choice_cannot_run(

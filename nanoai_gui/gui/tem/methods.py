@@ -58,13 +58,15 @@ class MethodCheck(QObject):
         )
 
     def _give_up(self, failure: Failure) -> None:
-        self._take(str(failure))
+        # What the failure advises is to try again; here that is for the person to do, as nothing else does.
+        title = get_method(FIRST_CHOICE).TITLE
+        self._take(f"{failure.message} Tick “{title}” on the right to try it all the same.")
 
     def _take(self, reason: str) -> None:
         settings = self._session.settings
         if not reason or FIRST_CHOICE not in settings.methods:
             return
         others = tuple(name for name in settings.methods if name != FIRST_CHOICE) or (INSTEAD,)
-        self._session.set_settings(replace(settings, methods=others))
+        self._session.set_settings(replace(settings, methods=others), is_step=False)
         wanted, instead = get_method(FIRST_CHOICE).TITLE, get_method(others[0]).TITLE
         self.told.emit(f"“{wanted}” cannot measure on this computer, so “{instead}” does. {reason}")

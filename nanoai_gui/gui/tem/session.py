@@ -451,14 +451,14 @@ class TemSession(ImageEdits):
         """How images are analysed from now on."""
         return self._settings
 
-    def set_settings(self, settings: AnalysisSettings) -> None:
+    def set_settings(self, settings: AnalysisSettings, *, is_step: bool = True) -> None:
         """Change how images are analysed; other results become outdated, and fresh again if undone.
 
-        A step in the history of the image shown, if there is one.
+        A step in the history of the image shown, if there is one; not a step where nobody chose it.
         """
         if settings == self._settings:
             return
-        if self._current is None:
+        if self._current is None or not is_step:
             self._take_settings(settings)
         else:
             what = settings_title(self._settings, settings)
