@@ -209,8 +209,7 @@ class MainWindow(QMainWindow):
         self.tab.editing.told.connect(self.notices.show)
         self.loader.failed.connect(self._on_unreadable)
         self.loader.busy_changed.connect(self._on_busy)
-        again = self.tab.editing.remeasuring
-        again.under_way_changed.connect(lambda: self._on_busy(again.n_under_way > 0))
+        self.tab.editing.remeasuring.under_way_changed.connect(self._on_busy)
         self.method_check.told.connect(lambda text: self.notices.show(text, Kind.WARNING))
         session.wanted_changed.connect(lambda: self.notices.remove(self._unreadable))
         session.current_changed.connect(self._update_title)
@@ -341,25 +340,33 @@ class MainWindow(QMainWindow):
                 self.session.set_current(other)
                 return
 
-    def _on_busy(self, is_busy: bool) -> None:
+    def _busy_text(self) -> str:
+        """Say what is under way that is short mostly; nothing if nothing is."""
+        n = self.tab.editing.remeasuring.n_under_way
+        if n:
+            return f"Measuring {count(n, 'agglomerate')} again"
+        if self.spectra is not None and self.spectra.loader.is_busy:
+            return "Reading spectra"
+        wanted = self.session.wanted
+        if self.loader.is_busy and wanted is not None and wanted in self.session:
+            return f"Reading {self.session.entry(wanted).name}"
+        return ""
+
+    def _on_busy(self, *_: object) -> None:
         """Follow what is short mostly, and is shown only where it is not."""
-        if not is_busy:
+        if not self._busy_text():
             self._busy_timer.stop()
             if not self.batch.is_running:
                 self.busy.hide()
+        elif not self.busy.isHidden():
+            self._show_busy()  # the end of one may leave another
         elif not self._busy_timer.isActive():
             self._busy_timer.start()
 
     def _show_busy(self) -> None:
-        if self.batch.is_running:
-            return
-        n = self.tab.editing.remeasuring.n_under_way
-        if n:
-            self.busy.show_busy(f"Measuring {count(n, 'agglomerate')} again")
-        elif self.spectra is not None and self.spectra.loader.is_busy:
-            self.busy.show_busy("Reading spectra")
-        elif self.session.wanted is not None:
-            self.busy.show_busy(f"Reading {self.session.entry(self.session.wanted).name}")
+        text = self._busy_text()
+        if text and not self.batch.is_running:
+            self.busy.show_busy(text)
 
     def _show_in_folder(self) -> None:
         if self.tabs.is_spectra:
@@ -388,6 +395,7 @@ class MainWindow(QMainWindow):
         self._enable_timer.start()
         for text, kind in batch_messages(summary):
             self.notices.show(text, kind)
+        self._on_busy()
 
     # ------------------------------------------------------------------ state of the window
 

@@ -18,6 +18,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.analysis import AnalysisSettings
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
@@ -30,6 +31,7 @@ from nanoai_gui.gui.tem.display import ColourMap, Contrast
 from nanoai_gui.gui.theme import DARK, tokens
 from tests.gui import tasks
 from tests.gui.made import quick_settings, running
+from tests.gui.test_spectra_tab import map_of
 
 SOON = 20_000
 LEFT = Qt.MouseButton.LeftButton
@@ -339,14 +341,32 @@ def test_stop_is_seen_within_a_second(
     assert window.notices.texts[-1] == "Stopped: 0 images measured."
 
 
-def test_slow_reading_is_shown(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+def test_whatever_is_slow_is_shown_until_the_last_of_it_ends(
+    window: MainWindow, folder: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    write_table(tmp_path / "spectra.csv", map_of())
     open_folder(window, folder, qtbot)
-    window.loader.busy_changed.emit(True)
-    qtbot.waitUntil(window.busy.isVisible)
-    assert window.busy.label.text() == "Reading field 1.tif"
-    assert not window.busy.stop_button.isVisible()
-    window.loader.busy_changed.emit(False)
-    assert not window.busy.isVisible()
+    workers = [window._runner.run(tasks.endless, None, None) for _ in range(2)]
+
+    def says(text: str) -> None:
+        qtbot.waitUntil(lambda: window.busy.isVisible() and window.busy.label.text() == text, timeout=SOON)
+        assert not window.busy.stop_button.isVisible()
+
+    qtbot.waitUntil(window.actions_by_key["next"].isEnabled, timeout=SOON)
+    press(window, Qt.Key.Key_D)
+    says("Reading field 2.tif")
+    window._spectra.session.add_paths([tmp_path / "spectra.csv"])
+    press(window, Qt.Key.Key_A)  # the image is there still; the spectra are not
+    says("Reading spectra")
+    give(window, "analyse_current", qtbot)
+    qtbot.waitUntil(window.busy.stop_button.isVisible, timeout=SOON)
+    QTest.mouseClick(window.busy.stop_button, LEFT)
+    qtbot.waitUntil(lambda: not window.batch.is_running, timeout=SOON)
+    says("Reading spectra")
+    for worker in workers:
+        worker.cancel()
+    qtbot.waitUntil(lambda: not window.busy.isVisible(), timeout=SOON)
+    assert window.spectra is not None and len(window.spectra.session.ready()) == 1
 
 
 def test_closing_during_work_leaves_no_process_and_no_thread(

@@ -35,30 +35,40 @@ class ImageLoader(QObject):
         super().__init__(parent)
         self._session = session
         self._runner = runner
+        self._is_busy = False
         session.wanted_changed.connect(self._read)
         session.current_changed.connect(self._unpack)
         session.entry_changed.connect(self._on_entry_changed)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the wanted image is being read."""
+        return self._is_busy
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._is_busy = is_busy
+        self.busy_changed.emit(is_busy)
 
     def _read(self) -> None:
         key = self._session.wanted
         if key is None:
             self._runner.cancel(IMAGE)
-            self.busy_changed.emit(False)
+            self._set_busy(False)
             return
         entry, shown = self._session.entry(key), self._session.micrograph
         if key == self._session.current and shown is not None and entry.frame in (None, shown.frame):
             # Back before another one came: it is there still, with its overlay and place.
             self._runner.cancel(IMAGE)
-            self.busy_changed.emit(False)
+            self._set_busy(False)
             return
-        self.busy_changed.emit(True)
+        self._set_busy(True)
 
         def done(micrograph: object) -> None:
-            self.busy_changed.emit(False)
+            self._set_busy(False)
             self._session.accept_micrograph(key, micrograph)  # type: ignore[arg-type]
 
         def failed(failure: Failure) -> None:
-            self.busy_changed.emit(False)
+            self._set_busy(False)
             self._session.fail(key, str(failure), is_unreadable=True)
             self.failed.emit(key, failure)
 
