@@ -33,7 +33,7 @@ from nanoai_gui.gui.spectra.map_bar import FITTED
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
-from nanoai_gui.gui.spectra.spectra_table import SpectraTable
+from nanoai_gui.gui.spectra.spectra_table import WIDEST_COLUMN, SpectraTable
 from nanoai_gui.gui.spectra.spectrum_plot import TEXT_MARGIN, Curve, SpectrumPlot
 from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
@@ -246,13 +246,31 @@ def test_what_is_opened_is_chosen_alone(tab: SpectraTab, qtbot: QtBot) -> None:
 
 
 def test_names_in_the_table_of_spectra_are_whole(tab: SpectraTab) -> None:
-    session, table = session_of(tab), tab.findChildren(SpectraTable)[0]
+    table = tab.findChildren(SpectraTable)[0]
     name = "a cell of a long name"
-    session.set_column(session.keys()[0], [0], "cell", name)
-    table.model.modelReset.emit()
-    at = table.model.names.index("cell")
-    assert table.view.columnWidth(at) > table.view.fontMetrics().horizontalAdvance(name)
-    assert table.view.columnWidth(table.model.names.index("roi")) < 70
+    cell, roi = (table.model.names.index(column) for column in ("cell", "roi"))
+
+    def fill(text: str) -> None:
+        table.value.selectAll()
+        QTest.keyClicks(table.value, text)
+        QTest.mouseClick(table.fill_button, LEFT)
+        assert table.model.data(table.model.index(0, cell)) == text
+
+    table.column.setCurrentText("cell")
+    fill(name)
+    assert table.view.columnWidth(cell) > table.view.fontMetrics().horizontalAdvance(name)
+    assert table.view.columnWidth(roi) < 70
+    # What a person made wider stays so.
+    header = table.view.horizontalHeader()
+    end = header.sectionViewportPosition(cell) + header.sectionSize(cell) - 1
+    middle = header.height() // 2
+    QTest.mousePress(header.viewport(), LEFT, NONE, QPoint(end, middle))
+    QTest.mouseMove(header.viewport(), QPoint(end + 90, middle))
+    QTest.mouseRelease(header.viewport(), LEFT, NONE, QPoint(end + 90, middle))
+    own = table.view.columnWidth(cell)
+    assert own > WIDEST_COLUMN
+    fill("b")
+    assert table.view.columnWidth(cell) == own
 
 
 def test_pixels_lie_where_the_stage_was_and_a_missing_one_is_transparent(tab: SpectraTab) -> None:

@@ -190,6 +190,7 @@ class SpectraTable(QWidget):
         layout.addWidget(self.view, 1)
         self.model.edited.connect(self._edited)
         self.model.modelReset.connect(self._fit_columns)
+        self.model.dataChanged.connect(lambda *_: self._fit_columns(only_widen=True))
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.view.selectionModel().currentRowChanged.connect(lambda index, _: self._on_current(index))
         session.current_changed.connect(self._show)
@@ -197,16 +198,16 @@ class SpectraTable(QWidget):
         session.selection_changed.connect(self._follow)
         self._show()
 
-    def _fit_columns(self) -> None:
+    def _fit_columns(self, *, only_widen: bool = False) -> None:
         """Make columns as wide as what stands in their first rows: names of cells differ at their ends."""
         metrics, header = self.view.fontMetrics(), self.view.horizontalHeader()
         n = min(self.model.rowCount(), ROWS_LOOKED_AT)
         for i in range(self.model.columnCount()):
             texts = [str(self.model.data(self.model.index(row_, i))) for row_ in range(n)]
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + 2 * GRID
-            self.view.setColumnWidth(
-                i, min(max(widest, header.sectionSizeHint(i), NARROWEST_COLUMN), WIDEST_COLUMN)
-            )
+            wanted = min(max(widest, header.sectionSizeHint(i), NARROWEST_COLUMN), WIDEST_COLUMN)
+            if not only_widen or wanted > self.view.columnWidth(i):
+                self.view.setColumnWidth(i, wanted)
 
     def fill(self) -> None:
         """Write the value into the column of the selected spectra, of all if none is selected."""
