@@ -113,6 +113,29 @@ def test_numbers_are_faint_while_an_agglomerate_is_measured_again(tab: TemTab, q
     assert under_way == [1, 0] and not document.stale()
 
 
+def test_numbers_stay_faint_while_another_image_is_looked_at(
+    tab: TemTab, qtbot: QtBot, tmp_path: Path
+) -> None:
+    session, panel = tab._session, tab.histogram
+    document = session.entry(1).document
+    gmd = panel.statistics.value("gmd")
+    tab.editing.remeasuring.prepare()
+    qtbot.waitUntil(lambda: tab.editing.remeasuring.is_ready and gmd.text() != DASH, timeout=SOON)
+    busy = tab._jobs.run(tasks.endless, None, None)
+    session.commit(1, labels.grow(document, [int(document.labels[54, 146])]))
+    qtbot.waitUntil(lambda: not gmd.isEnabled(), timeout=SOON)
+    (other,) = session.add_paths([tmp_path / "other.tif"])
+    session.set_current(other)
+    session.accept_micrograph(other, made_micrograph())
+    assert session.current == other
+    assert panel._caution_timer.isActive()
+    qtbot.waitUntil(lambda: not panel._caution_timer.isActive(), timeout=SOON)
+    assert document.stale() and not gmd.isEnabled()  # the numbers are of all images
+    busy.cancel()
+    qtbot.waitUntil(gmd.isEnabled, timeout=SOON)
+    assert not document.stale()
+
+
 def test_a_file_that_is_gone_fails_once_and_keeps_the_edit(tab: TemTab, qtbot: QtBot) -> None:
     session = tab._session
     document = session.entry(1).document

@@ -286,21 +286,18 @@ class HistogramPanel(QWidget):
 
     def _show_caution(self) -> None:
         state = None if self._plot is None else self._plot.state
-        doubts = []
+        doubts, is_stale = [], False
         if state is not None and self._stack.currentWidget() is self._splitter:
             keys = [key for key, _ in state.request.images if key in self._session]
+            method = self._session.shown_method
+            is_stale = any(method in self._session.entry(key).document.stale() for key in keys)
             n = sum(map(self._session.is_outdated, keys))
             if n:
                 doubts.append(f"{count(n, 'image')} measured with other settings")
             if state.n_uncalibrated:
                 doubts.append(f"{count(state.n_uncalibrated, 'image')} not calibrated, left out")
         self.statistics.show_caution(f"⚠ {'; '.join(doubts)}" if doubts else "")
-        self.statistics.set_provisional(self._session.shown_method in self._stale_methods())
-
-    def _stale_methods(self) -> frozenset[str]:
-        """Methods by which something of the image shown has still to be measured again."""
-        entry = self._session.current_entry
-        return frozenset() if entry is None or entry.analysis is None else frozenset(entry.document.stale())
+        self.statistics.set_provisional(is_stale)
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False
