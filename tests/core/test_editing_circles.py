@@ -375,6 +375,19 @@ def test_accepting_one_of_two_that_are_the_same_particle_takes_the_other_away(
     assert circles.taken_away(both) == 0
 
 
+def test_what_lies_between_two_accepted_ones_is_a_double_of_neither(document: ImageDocument) -> None:
+    outer = found_at(document, 150, 150)
+    row = particles(document).select(particles(document).ids == outer)
+    first = document.next_particle(METHOD)
+    between, inner = (
+        replace(row, ids=np.array([first + k], dtype=np.int32), area_px=row.area_px * share**2)
+        for k, share in enumerate((0.4, 0.23))
+    )
+    do(document, Edit("", (circles._patch(document, METHOD, [], join_particles(between, inner)),)))
+    do(document, circles.accept(document, METHOD, [outer, first + 1]))
+    assert first in particles(document).ids
+
+
 def test_what_comes_for_agglomerates_that_did_not_change_since_is_taken() -> None:
     base = made()
     document = base.document()

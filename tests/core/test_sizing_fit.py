@@ -11,10 +11,12 @@ from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.tem.detection.detections import Detections
 from nanoai_gui.core.tem.detection.merging import are_marks
 from nanoai_gui.core.tem.fitting.refine import Starts
+from nanoai_gui.core.tem.given import given_agglomerates
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.core.tem.report import FitFacts, ImageRecord, summarise
+from nanoai_gui.core.tem.segmentation import SegmentationParameters
 from nanoai_gui.core.tem.sizing import SizingResult, get_method
-from nanoai_gui.core.tem.sizing.fit import FitParameters, measure, size
+from nanoai_gui.core.tem.sizing.fit import NOTHING_FOUND, FitParameters, measure, size
 from nanoai_gui.core.tem.synthesis import SynthesisSpec
 from nanoai_gui.core.tem.synthesis.spec import ContrastKind, Shape
 from tests.core.analyses import Disc, make_analysis
@@ -114,6 +116,24 @@ def test_no_more_particles_than_a_person_counted(spheres: Case) -> None:
     counts = {int(i): 1 for i in ids}
     result = size(spheres.image.micrograph, spheres.agglomerates, FitParameters(), counts=counts)
     assert result.n_particles.max() <= 1 and result.n_particles.sum() > 0
+
+
+def test_an_agglomerate_in_which_nothing_is_found_is_left_out_and_says_so(spheres: Case) -> None:
+    micrograph = spheres.image.micrograph
+    x, y = np.clip(empty_place(spheres), 10, np.array(micrograph.shape[::-1]) - 11)
+    labels = spheres.agglomerates.labels.copy()
+    mine = int(labels.max()) + 1
+    labels[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4] = mine
+    a = given_agglomerates(micrograph, SegmentationParameters(), labels)
+    parameters = FitParameters(refine=False)
+    result = size(micrograph, a, parameters)
+    reasons = dict(zip(a.ids.tolist(), result.excluded, strict=True))
+    assert reasons.pop(mine) == NOTHING_FOUND
+    assert [*reasons.values()] == [*a.excluded[:-1]] and result.n_particles.sum() > 0
+    # What a person put there is in it.
+    there = np.array([x]), np.array([y])
+    held = Particles.from_circles(np.array([mine], dtype=np.int32), *there, np.array([4.0]))
+    assert size(micrograph, a, parameters, held=held).excluded == a.excluded
 
 
 def test_it_runs_as_any_method_and_comes_back_from_a_file(spheres: Case) -> None:

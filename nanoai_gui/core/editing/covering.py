@@ -11,11 +11,8 @@ from nanoai_gui.core.editing.document import ImageDocument
 from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.patches import ParticlePatch
 from nanoai_gui.core.editing.rows import is_in, join_particles
-from nanoai_gui.core.tem.evaluation import lens_area
+from nanoai_gui.core.tem.evaluation import Circles, mostly_covered
 from nanoai_gui.core.tem.particles import Particles, Status
-
-COVERED = 0.5
-"""A particle of a person stands in the place of a found one of which it covers a larger share."""
 
 
 def not_held(document: ImageDocument, method: str, but: Collection[int] = ()) -> Particles:
@@ -32,16 +29,9 @@ def covered_by(found: Particles, drawn: Particles) -> NDArray[np.bool_]:
 
     A small one drawn in front of a large one takes nothing away.
     """
-    covered = np.zeros(len(found), dtype=bool)
-    if not len(found):
-        return covered
-    radius = found.diameter_px / 2
-    for x, y, r in zip(drawn.x, drawn.y, drawn.diameter_px / 2, strict=True):
-        away = np.hypot(found.x - x, found.y - y)
-        near = np.flatnonzero(away < radius + r)
-        common = lens_area(away[near], radius[near], np.full(len(near), r))
-        covered[near] |= common > COVERED * found.area_px[near]
-    return covered
+    return mostly_covered(
+        Circles(found.x, found.y, found.diameter_px), Circles(drawn.x, drawn.y, drawn.diameter_px)
+    )
 
 
 def place_taken(
@@ -100,6 +90,9 @@ def _so_far(
 def doubles_of(document: ImageDocument, method: str, accepted: Particles) -> list[int]:
     """Give the particles that can only be an accepted one, found twice: each covers most of the other."""
     found = not_held(document, method, accepted.ids.tolist())
-    found = found.select(covered_by(found, accepted))
-    rows = [found.select(found.ids == i) for i in found.ids]
-    return [int(row.ids[0]) for row in rows if covered_by(accepted, row).any()]
+    is_double = np.zeros(len(found), dtype=bool)
+    for i in range(len(accepted)):  # One by one: what lies between two of them is a double of neither.
+        one = accepted.select(np.arange(len(accepted)) == i)
+        for k in np.flatnonzero(covered_by(found, one)):
+            is_double[k] |= bool(covered_by(one, found.select(np.arange(len(found)) == k))[0])
+    return [int(i) for i in found.ids[is_double]]

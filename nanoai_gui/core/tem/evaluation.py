@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MINIMUM_IOU = 0.5
 """A found circle is a true one when they share at least this part of their union."""
+MOSTLY = 0.5
+"""A circle is mostly covered by another one that covers a larger share of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,18 @@ def lens_area(
         square = (-safe + r + s) * (safe + r - s) * (safe - r + s) * (safe + r + s)
         area = a + b - 0.5 * np.sqrt(np.maximum(square, 0))
     return np.where(apart, 0.0, np.where(inside, np.pi * small**2, area))
+
+
+def mostly_covered(circles: Circles, by: Circles) -> NDArray[np.bool_]:
+    """Tell of which circles, (n,), any single one of ``by`` covers more than half of the area."""
+    covered = np.zeros(len(circles), dtype=bool)
+    radius = circles.diameter / 2
+    for x, y, r in zip(by.x, by.y, by.diameter / 2, strict=True):
+        away = np.hypot(circles.x - x, circles.y - y)
+        near = np.flatnonzero(away < radius + r)
+        common = lens_area(away[near], radius[near], np.full(len(near), r))
+        covered[near] |= common > MOSTLY * np.pi * radius[near] ** 2
+    return covered
 
 
 def match_circles(

@@ -30,8 +30,9 @@ NAME = "fit"
 TITLE = "Network and fit"
 SUMMARY = "A network finds every particle and its outline; a physical fit then measures overlapping spheres."
 
-_SAME = 0.5
-"""A particle of which a held one covers a larger share is that one."""
+NOTHING_FOUND = "no particle found"
+"""Why an agglomerate is left out in which there is none: film, dirt, or a speck above the threshold."""
+
 _LARGEST_CHANGE = 0.35
 """A fit that changes ln r, or moves the centre (in radii), by more has found another particle ..."""
 _NETWORK_SD = 4.0
@@ -135,7 +136,17 @@ def size(
         micrograph, agglomerates, found, parameters, held, fitting, cancelled,
         fixed_number=bool(counts), known=known,
     )  # fmt: skip
-    return replace(result, model=describe_network(shipped_network()))
+    return replace(_without_empty(result, held), model=describe_network(shipped_network()))
+
+
+def _without_empty(result: SizingResult, held: Particles) -> SizingResult:
+    """Leave out, with the reason, the agglomerates that hold no particle: they were not measured."""
+    ids = result.agglomerate_ids
+    holds = np.isin(ids, np.concatenate([result.particles.agglomerate, held.agglomerate]))
+    excluded = [
+        why if why or full else NOTHING_FOUND for why, full in zip(result.excluded, holds, strict=True)
+    ]
+    return replace(result, excluded=tuple(excluded))
 
 
 def measure(
@@ -324,14 +335,10 @@ def _beside(found: Detections, held: Particles) -> Detections:
     """Leave out what was found where a held particle is."""
     if not len(held) or not len(found):
         return found
-    from nanoai_gui.core.tem.evaluation import lens_area
+    from nanoai_gui.core.tem.evaluation import Circles, mostly_covered
 
-    keep = np.ones(len(found), dtype=bool)
-    for x, y, area in zip(held.x, held.y, held.area_px, strict=True):
-        away = np.hypot(found.x - x, found.y - y)
-        common = lens_area(away, found.radius_px, np.full(len(found), np.sqrt(area / np.pi)))
-        keep &= common <= _SAME * found.area_px
-    return found.select(keep)
+    there = Circles(held.x, held.y, held.diameter_px)
+    return found.select(~mostly_covered(Circles(found.x, found.y, 2 * found.radius_px), there))
 
 
 def _limited(found: Detections, held: Particles, counts: Mapping[int, int]) -> Detections:
