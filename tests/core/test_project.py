@@ -40,7 +40,7 @@ from nanoai_gui.core.project.records import ImageFacts, StoredEdit
 from nanoai_gui.core.project.salvaging import describe_salvage, salvage
 from nanoai_gui.core.project.sources import Fingerprint, Source, SourceState, check_source, take_fingerprint
 from nanoai_gui.core.project.store import ProjectStore
-from nanoai_gui.core.project.writer import ProjectWriter
+from nanoai_gui.core.project.writer import Journalled, ProjectWriter
 from nanoai_gui.core.tem.agglomerates import PackedLabels
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
@@ -698,6 +698,23 @@ def test_what_was_written_before_a_disk_error_is_not_written_twice(path: Path, w
     titles = [title for *_, title in lines_of(path)]
     assert titles == ["Delete 0", "first", "last"]
     assert [type(t) for t in writers.told] == [ProjectTrouble, type(None)]
+
+
+def test_lines_of_a_try_that_takes_long_are_among_the_unwritten_ones(path: Path, writers: Writers) -> None:
+    writer = writers(open_project(path).store)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(store: ProjectStore) -> None:
+        begun.set()
+        go_on.wait(20)
+
+    writer.put(Journalled(slow, (("now", 1, "done", "first"),)))
+    assert begun.wait(10)
+    writer.put(Journalled(lambda store: None, (("then", 1, "done", "last"),)))
+    assert [title for *_, title in writer.unwritten_lines(0.0)] == ["first", "last"]
+    go_on.set()
+    assert writer.flush(10)
+    assert writer.unwritten_lines() == ()
 
 
 def lines_of(path: Path) -> list[tuple[str, int | None, str, str]]:

@@ -72,6 +72,7 @@ class ProjectWriter:
         self._on_defect = on_defect
         self._retry = retry_seconds
         self._waiting: dict[Hashable, Write] = {}
+        self._under_way: tuple[Write, ...] = ()
         self._calls: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._is_busy = False
@@ -110,11 +111,12 @@ class ProjectWriter:
     def unwritten_lines(self, timeout: float = 1.0) -> tuple[Line, ...]:
         """Give the lines of the journal that are not in the file, oldest first.
 
-        Waits ``timeout`` seconds for a try that is just under way.
+        Waits ``timeout`` seconds for a try that is just under way. After that its lines are given too, of
+        which some may be in the file by then: a line that stands twice is better than one that is lost.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._is_busy, timeout)
-            waiting = [*self._waiting.values()]
+            waiting = [*self._under_way, *self._waiting.values()]
         return tuple(line for write in waiting if isinstance(write, Journalled) for line in write.lines)
 
     @property
@@ -207,6 +209,7 @@ class ProjectWriter:
                 if self._is_closing and not self._calls:
                     return
                 batch, self._waiting = self._waiting, {}
+                self._under_way = tuple(batch.values())
                 calls, self._calls = self._calls, []
                 self._is_busy = True
             error = self._write(batch) if batch else self._failed
@@ -215,6 +218,7 @@ class ProjectWriter:
                     # What waited stays before what came since, and a newer version of it counts.
                     self._waiting = {k: w for k, w in batch.items() if k not in self._waiting} | self._waiting
                 self._is_busy = False
+                self._under_way = ()
                 self._changed.notify_all()
             if str(error) != str(self._failed):
                 self._failed = error
