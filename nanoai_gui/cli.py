@@ -17,12 +17,11 @@ from nanoai_gui.cli_benchmark import add_benchmark
 from nanoai_gui.cli_classify import add_classify
 from nanoai_gui.cli_synthesize import add_synthesize
 from nanoai_gui.cli_train import add_train
+from nanoai_gui.core.worker import THREADS
 
 # Nothing heavy here: --help and --version must answer at once, and threads are pinned before NumPy loads.
 
 OK, INCOMPLETE, WRONG_USAGE = 0, 1, 2
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit code.
     """
     # Small matrices: more threads cost more than they give, up to a factor of eight with --jobs.
-    for name in THREAD_VARIABLES:
+    for name in THREADS:
         os.environ.setdefault(name, "1")
     parser = make_parser()
     try:
