@@ -29,7 +29,7 @@ from nanoai_gui.core.tem.networks.training import PNC_NODES, TrainingSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "models"
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    # The longest first, and the founding method.
+    # The longest first; the second is the founding method. Rates were chosen on the validation part.
     "tem-ann-rich": (
         "rich",
         {"pnc_nodes": 100, "decay": 0.5, "members": 5, "epochs": 180, "patience": 18, "learning_rate": 0.002},
