@@ -117,6 +117,17 @@ def test_a_missing_particle_is_put_in_and_only_its_neighbours_move(model: Model)
     assert not np.array_equal(p[:2], fit.state.parameters[:2])
 
 
+def test_without_its_neighbours_moving_a_particle_is_worth_the_same(model: Model) -> None:
+    """What it shares with them is theirs alone once it is gone, whether they take part or stay."""
+    fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
+    for row, component in ((0, 0), (1, 0), (4, 1)):
+        places = _nothing(row, component)
+        alone = attempt(model, fit, places, np.zeros(5, bool), PHYSICS, never_cancelled, alone=True)
+        held = attempt(model, fit, places, np.ones(5, bool), PHYSICS, never_cancelled)
+        assert alone.gain[0] == pytest.approx(held.gain[0], rel=1e-4)
+        assert not len(alone.rows)
+
+
 def test_changes_at_one_place_are_tried_side_by_side(model: Model) -> None:
     """Each has its own copy of the neighbours: the right size gains what it gains alone."""
     kept = np.array([0, 2, 3, 4])

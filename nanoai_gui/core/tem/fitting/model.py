@@ -185,7 +185,7 @@ class Model:
         return out, shift[out.component]
 
     def patches(
-        self, boxes: NDArray[np.intp], numbers: NDArray[np.intp], halo: int, depth: Image, state: State
+        self, boxes: NDArray[np.intp], numbers: NDArray[np.intp], halo: int, state: State
     ) -> tuple[Model, NDArray[np.float64]]:
         """Cut out places that overlap, each a component of its own, without particles or a level of its own.
 
@@ -197,16 +197,14 @@ class Model:
             (m,) component of each, of which alone px count.
         halo
             Px around each box that are seen, but do not count.
-        depth
-            (h, w) optical depth of what stays as it is.
         state
-            Gives the level of each component.
+            Gives the optical depth of what stays as it is, and the level of each component.
 
         Returns
         -------
-        The model, its ``base`` cut out of ``depth``, and what must be added to x and y in each box, (m, 2).
+        The model, its ``base`` cut out of that depth, and what must be added to x and y in each box, (m, 2).
         """
-        out, shift = self._cut(boxes, numbers, 0, halo, depth)
+        out, shift = self._cut(boxes, numbers, 0, halo, state.depth)
         out.contacts = Contacts.none()
         known = out.owner >= 0
         out.contrast[known] -= state.level[numbers[out.owner[known]]].astype(np.float32)
@@ -256,7 +254,8 @@ class Model:
 
     def _place_of_interest(self, sigma: float) -> tuple[slice, slice]:
         """Rows and columns that hold all px that count, and as far around them as a blur reaches."""
-        reach = len(kernel(sigma)) // 2
+        # The derivative by the blur asks for one that is a little wider.
+        reach = len(kernel(sigma + WIDTH_STEP)) // 2
         y0, x0, y1, x1 = self._bounds
         return slice(max(y0 - reach, 0), y1 + reach), slice(max(x0 - reach, 0), x1 + reach)
 
@@ -446,7 +445,7 @@ class Model:
         """Weighted derivatives of the model by ln absorption, ln amplitude and blur, (3, h, w)."""
         a = np.float32(optics.amplitude)
         out = np.zeros((3, *self.shape), dtype=np.float32)
-        place = self._place_of_interest(optics.blur_px + WIDTH_STEP)
+        place = self._place_of_interest(optics.blur_px)
         passed, blurred = state.passed[place], state.blurred[place]
         if self.kind is not Kind.FLAT:
             out[0][place] = a * blur(passed * state.depth[place], optics.blur_px)

@@ -1,8 +1,9 @@
 """Where the number of particles may be wrong, and what might be right instead: to be tried, not believed.
 
 Missing particles show in what is left of the contrast, at every size that is ordinary. A particle that fits
-badly may be two, and one that hardly explains anything may be none. One in the place of two is not proposed:
-of hundreds of such trials in crowds of spheres one stood, for a fifth of the time of all.
+badly may be two, one that hardly explains anything may be none, and what was added in several pieces, or
+changed from what the network found, may be one after all. Two that the network found are never made one: of
+hundreds of such trials in crowds of spheres one stood.
 """
 
 from __future__ import annotations
@@ -198,9 +199,9 @@ def badness(model: Model, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.flo
     """
     p = model.shifted(fit.state.parameters)
     # What noise leaves of this is known, whether its px go together or not.
-    square = blur(model.weight * fit.state.residual, SMOOTHING_PX) ** 2
-    kept = 1 / (4 * np.pi * SMOOTHING_PX**2)
     weighted = model.weight * fit.state.residual
+    square = blur(weighted, SMOOTHING_PX) ** 2
+    kept = 1 / (4 * np.pi * SMOOTHING_PX**2)
     out, axis = np.zeros(len(p)), np.zeros(len(p))
     for half, members in model.groups(p, np.arange(len(p)), fit.optics):
         w = windows(p, members, half, Kind.MASS, 1.0)
@@ -225,8 +226,9 @@ def worth(model: Model, fit: Fit) -> NDArray[np.float64]:
     rows = np.arange(len(state.parameters))
     out = np.zeros(len(rows))
     weighted = model.weight * state.residual
-    for half, members in model.groups(state.parameters, rows, optics):
-        w = windows(model.shifted(state.parameters), members, half, model.kind, optics.absorption)
+    p = model.shifted(state.parameters)
+    for half, members in model.groups(p, rows, optics):
+        w = windows(p, members, half, model.kind, optics.absorption)
         at = w.y0, w.x0, 2 * half + 1
         smooth = blur_matrix(2 * half + 1, optics.blur_px)
         lost = cut_out(state.passed, *at) * np.expm1(np.minimum(w.depth, 20))

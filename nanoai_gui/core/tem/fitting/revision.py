@@ -44,7 +44,7 @@ ORDINARY, ORDINARY_FUSED = 3.3, 2.5
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one; the second
 where the others are not plain spheres that only touch: there, necks and corners look like small ones."""
 PROMISING = 20.0
-"""The same, while its neighbours stay as they are, for it to be tried with them."""
+"""Cost that each further particle must save while its neighbours stay, for it to be tried with them."""
 RIVALS, SAME_PLACE = 2, 0.5
 """So many changes are tried with their neighbours where circles around them meet, shrunk to this share."""
 ROUNDS = 3
@@ -92,6 +92,11 @@ def revise(
         (n, 6) the same as they were found.
     sizes
         What radii are ordinary.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
     """
     first = revision
     found = Found(start, first.model.component, first.held)
@@ -134,7 +139,7 @@ def _proposals(revision: Revision, found: Found, sizes: Sizes, changed: Places |
     bad, axis = badness(model, fit)
     p, component = fit.state.parameters, model.component
     suspect = (worth(model, fit) < DOUBTFUL) | doubled(p, component)
-    # An agglomerate is at least one particle.
+    # The only one of its component is never given up.
     suspect &= ~held & (np.bincount(component, minlength=model.n_components)[component] > 1)
     added = revision.origin < 0
     out = Places.joined([
@@ -160,12 +165,7 @@ def _promising(revision: Revision, physics: Physics, places: Places, cancelled: 
     gain = alone.gain - np.where(more > 0, PROMISING * more, -DOUBTFUL)
     kept: list[int] = []
     for k in np.flatnonzero(gain > 0)[np.argsort(-gain[gain > 0], kind="stable")].tolist():
-        before = np.array(kept, dtype=np.intp)
-        apart = np.hypot(places.x[before] - places.x[k], places.y[before] - places.y[k])
-        met = (places.component[before] == places.component[k]) & (
-            apart < SAME_PLACE * (places.reach[before] + places.reach[k])
-        )
-        if met.sum() < RIVALS:
+        if places.meeting(k, kept, SAME_PLACE).sum() < RIVALS:
             kept.append(k)
     return places.select(np.array(kept, dtype=np.intp))
 
@@ -191,19 +191,18 @@ def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried
     told_apart = physics.kind is Kind.MASS and physics.absorption_sd <= ALIKE
     chosen: list[int] = []
     gone: set[int] = set()
+    number = np.bincount(old.model.component, minlength=old.model.n_components)
     for k in np.flatnonzero(good)[np.argsort(-gain[good], kind="stable")].tolist():
         rows = {g for g in places.gone[k].tolist() if g >= 0}
-        before = np.array(chosen, dtype=np.intp)
-        apart = np.hypot(places.x[before] - places.x[k], places.y[before] - places.y[k])
-        met = (places.component[before] == places.component[k]) & (
-            apart < places.reach[before] + places.reach[k]
-        )
-        if rows & gone or met.any():
+        # What is fitted together holds at least one particle.
+        is_last = number[places.component[k]] + more[k] < 1
+        if rows & gone or is_last or places.meeting(k, chosen).any():
             continue
         if not told_apart and not _are_apart(old, places, tried, k):
             continue
         chosen.append(k)
         gone |= rows
+        number[places.component[k]] += more[k]
     return chosen
 
 

@@ -59,6 +59,13 @@ class Places:
             np.isfinite(self.new[:, :, LOG_R]).sum(axis=1) - (self.gone >= 0).sum(axis=1), dtype=np.intp
         )
 
+    def meeting(self, k: int, others: list[int], share: float = 1.0) -> NDArray[np.bool_]:
+        """Tell which circles of ``others`` meet that of row k in its component, all shrunk to a share."""
+        rows = np.array(others, dtype=np.intp)
+        apart = np.hypot(self.x[rows] - self.x[k], self.y[rows] - self.y[k])
+        near = apart < share * (self.reach[rows] + self.reach[k])
+        return np.asarray(near & (self.component[rows] == self.component[k]))
+
     def select(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Places:
         """Return the rows of a mask or index array."""
         return Places(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
@@ -119,18 +126,31 @@ def attempt(
     *,
     alone: bool = False,
 ) -> Tried:
-    """Try a change at each place and fit what lies beside it; ``alone``: only what is put in."""
+    """Try a change at each place and fit what lies beside it.
+
+    Parameters
+    ----------
+    held
+        (n,) rows that do not move.
+    alone
+        Neighbours stay as they are too: only what is put in is fitted, in fewer steps.
+
+    Raises
+    ------
+    OperationCancelled
+        If ``cancelled()`` became true.
+    """
     p, optics = fit.state.parameters, fit.optics
     m, q = places.new.shape[:2]
-    none = np.empty(0, dtype=np.intp)
-    rows, place = (none, none) if alone else _beside(model, p, places)
+    rows, place = _touching(model.contacts, places) if alone else _beside(model, p, places)
+    fixed = held[rows] | alone
     gone_place, which = np.nonzero(places.gone >= 0)
     old_rows = np.concatenate([rows, places.gone[gone_place, which]])
     old_place = np.concatenate([place, gone_place])
     new_place, slot = np.nonzero(np.isfinite(places.new[:, :, LOG_R]))
     pad = 2 + len(kernel(optics.blur_px)) // 2
     boxes = _boxes(p, old_rows, old_place, places, pad)
-    few, shift = model.patches(boxes, places.component, pad, fit.state.depth, fit.state)
+    few, shift = model.patches(boxes, places.component, pad, fit.state)
     old = p[old_rows]
     old[:, [X, Y]] += shift[old_place]
     few.component, few.prior = old_place, physics.prior(len(old))
@@ -142,7 +162,7 @@ def attempt(
     few.prior = physics.prior(len(inner))
     few.contacts = contacts.within(np.arange(len(old)) < len(rows))
     inner[len(rows) :, [X, Y]] += shift[new_place]
-    still = np.concatenate([held[rows], np.zeros(len(new_place), dtype=bool)])
+    still = np.concatenate([fixed, np.zeros(len(new_place), dtype=bool)])
     found = solve(
         few, inner, optics, physics.columns, still, most_steps=STEPS_ALONE if alone else STEPS,
         close_px=CLOSE_PX, cancelled=cancelled,
@@ -156,7 +176,7 @@ def attempt(
     out[:, [X, Y]] -= shift[few.component]
     new = np.full_like(places.new, np.nan)
     new[new_place, slot] = out[len(rows) :]
-    free = ~held[rows]
+    free = ~fixed
     return Tried(
         before.cost - after.cost, new, rows[free], place[free], out[: len(rows)][free],
         table[:, :, 0], table[:, :, 1], table[:, :, 2],
@@ -182,6 +202,22 @@ def _beside(
     return rows[good], place[good]
 
 
+def _touching(contacts: Contacts, places: Places) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of rows and the places where something is taken away that shares room with them, (k,) each."""
+    one = np.concatenate([contacts.small, contacts.large])
+    order = np.argsort(one, kind="stable")
+    one, other = one[order], np.concatenate([contacts.large, contacts.small])[order]
+    place, which = np.nonzero(places.gone >= 0)
+    gone = places.gone[place, which]
+    first = np.searchsorted(one, gone)
+    number = np.searchsorted(one, gone, side="right") - first
+    step = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+    rows, place = other[np.repeat(first, number) + step], np.repeat(place, number)
+    stays = ~(places.gone[place] == rows[:, None]).any(axis=1)
+    pairs = np.unique(np.stack([place[stays], rows[stays]]), axis=1)
+    return pairs[1], pairs[0]
+
+
 def _inner_contacts(contacts: Contacts, rows: NDArray[np.intp], place: NDArray[np.intp], n: int) -> Contacts:
     """Contacts between rows of one place, as positions in ``rows``."""
     key = place * n + rows
@@ -195,7 +231,7 @@ def _inner_contacts(contacts: Contacts, rows: NDArray[np.intp], place: NDArray[n
     step = np.arange(len(small)) - np.repeat(np.cumsum(number) - number, number)
     wanted = place[small] * n + contacts.large[by_small][np.repeat(first, number) + step]
     at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
-    present = key[at] == wanted if len(key) else np.zeros(0, dtype=bool)
+    present = key[at] == wanted
     return Contacts(small[present], order[at[present]], contacts.overlap)
 
 

@@ -38,7 +38,8 @@ _LARGEST_CHANGE = 0.35
 _NETWORK_SD = 4.0
 """... unless the network itself was no surer of the radius than this many of its standard errors."""
 _SURE = 0.15
-"""Standard error of ln r above which a particle that only the fit found is not believed."""
+"""Standard error of ln r above which a particle that only the fit found is not believed, nor one that moved
+where the number was revised (there, the limits above do not hold)."""
 _ADDED_SCORE = 0.6
 """Score of a particle that the network did not find, before its misfit is taken off."""
 _CONCENTRIC = 0.1
@@ -192,7 +193,10 @@ def measure(
         change_number=parameters.change_number and not fixed_number, known=known,
     )  # fmt: skip
     believed = _believed(found, refined, parameters)
-    stand = bool(np.mean(~believed) > _MOST_FLAGGED) if known is None else known.outlines_stand
+    # What was dropped, or gave way to others, is no longer there for the model to fail at.
+    there = ~refined.dropped[: len(found)]
+    fails = np.count_nonzero(there & ~believed) > _MOST_FLAGGED * np.count_nonzero(there)
+    stand = bool(fails) if known is None else known.outlines_stand
     if stand:
         # The model is wrong for this image: what it says of the number of particles counts for nothing.
         if not fixed_number:
