@@ -135,13 +135,19 @@ def main() -> None:
         "--one-in",
         type=int,
         default=1,
-        help="take only one in so many steps and scenes: whether all of this works is then known in minutes",
+        help="take only one in so many steps and scenes: whether training, resuming and writing work is then "
+        "known in minutes; what comes of it is kept apart and is no network to ship",
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test-scenes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--work", type=Path, default=Path("scratch") / "particle-network")
     options = parser.parse_args()
+    if options.one_in > 1:
+        # What comes of it must neither be shipped nor be gone on from.
+        options.work /= f"one-in-{options.one_in}"
+        if options.out == FOLDER:
+            options.out = options.work
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     maker = multiprocessing.get_context("spawn").Process(
@@ -328,7 +334,7 @@ def teach(learner: Learner, pool: Pool, steps: range, options: argparse.Namespac
 
 
 def blend(average: Any, network: Any, keep: float) -> None:  # noqa: ANN401
-    """Move the average a little towards the network, its counted statistics included."""
+    """Move the average a part of the way towards the network, its counted statistics included."""
     import torch
 
     with torch.no_grad():

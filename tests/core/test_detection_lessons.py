@@ -143,11 +143,10 @@ def test_thickness_tells_dark_from_darker() -> None:
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
-    monkeypatch.setattr(lessons, "SCENES_PER_SHARD", 2)
     monkeypatch.setattr(lessons, "SCENE_PX", 320)
-    write_shard(tmp_path, 4, 0)
+    write_shard(tmp_path, 4, 0, 2)
     stamp = shard_path(tmp_path, 4, 0).stat().st_mtime_ns
-    write_shard(tmp_path, 4, 0)
+    write_shard(tmp_path, 4, 0, 2)
     assert shard_path(tmp_path, 4, 0).stat().st_mtime_ns == stamp
     pool = Pool()
     pool.add(shard_path(tmp_path, 4, 0))

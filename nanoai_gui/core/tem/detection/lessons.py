@@ -82,7 +82,7 @@ def shard_path(folder: Path, seed: int, index: int) -> Path:
     return folder / f"scenes-{seed}-{index:04d}.npz"
 
 
-def write_shard(folder: Path, seed: int, index: int, n_scenes: int = SCENES_PER_SHARD) -> None:
+def write_shard(folder: Path, seed: int, index: int, n_scenes: int) -> None:
     """Make a shard and write it, unless it is there already."""
     path = shard_path(folder, seed, index)
     if path.exists():
