@@ -38,6 +38,7 @@ from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.projects.recorder import entry_of
 from nanoai_gui.gui.projects.work import Prepared, try_open
 from nanoai_gui.gui.spectra.entries import SetState
+from nanoai_gui.gui.spectra.loading import SpectraLoader
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.tem.editing import editor as editor_module
 from nanoai_gui.gui.tem.tools import Tool
@@ -950,13 +951,16 @@ def test_a_map_that_was_taken_off_stays_off_even_while_its_file_cannot_be_read(
 
 
 def test_maps_of_a_file_that_was_still_being_read_are_all_there(
-    start: Callable[..., MainWindow], two_maps: Path, qtbot: QtBot
+    start: Callable[..., MainWindow], two_maps: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = start(two_maps)
-    qtbot.waitUntil(lambda: window.spectra is not None and len(window.spectra.session) == 1, timeout=SOON)
-    window.projects.flush()
-    assert n_read(window) == 0
-    window.close()
+    with monkeypatch.context() as patch:
+        # A file that takes longer to read than the window lives.
+        patch.setattr(SpectraLoader, "_read", lambda loader, key: None)
+        window = start(two_maps)
+        qtbot.waitUntil(lambda: window.spectra is not None and len(window.spectra.session) == 1, timeout=SOON)
+        window.projects.flush()
+        assert n_read(window) == 0
+        window.close()
     again = start()
     qtbot.waitUntil(lambda: n_read(again) == 2, timeout=SOON)
 
