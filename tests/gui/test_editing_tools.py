@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.editing import labels
 from nanoai_gui.core.editing.document import ImageDocument
+from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.patches import ParticlePatch
 from nanoai_gui.core.editing.rows import take_result
 from nanoai_gui.core.jobs import WorkerPool
@@ -520,6 +522,31 @@ def test_an_edit_of_many_is_worked_out_beside_the_window(
     assert document(tab).table.area_px.sum() > areas
     tab._session.jump(1, 0)
     assert document(tab).state_bytes() == before
+
+
+def test_an_edit_of_many_survives_a_change_under_its_hands(
+    tab: TemTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editor_module, "MANY", 3)
+    changed, grow, calls = threading.Event(), labels.grow, []
+
+    def torn_once(document: ImageDocument, ids: Collection[int], *, protect: bool = True) -> Edit | None:
+        calls.append(ids)
+        if len(calls) == 1:
+            assert changed.wait(SOON / 1000)
+            raise AssertionError("an agglomerate is gone whose row was read before")
+        return grow(document, ids, protect=protect)
+
+    monkeypatch.setattr(labels, "grow", torn_once)
+    failures: list[object] = []
+    tab.editing.editor._jobs.failed.connect(failures.append)
+    select(tab, *document(tab).table.ids.tolist())
+    tab.editing.editor.grow()
+    tab._session.commit(1, labels.take_new_id(document(tab), 7))
+    changed.set()
+    qtbot.waitUntil(lambda: len(tab._session.history(1).edits) == 2, timeout=SOON)
+    assert len(calls) == 2
+    assert failures == []
 
 
 def test_a_count_for_several_is_one_step(tab: TemTab) -> None:

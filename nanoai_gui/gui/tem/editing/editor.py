@@ -152,7 +152,9 @@ class Editor(QObject):
                 then(self._do(lambda _: edit))
 
         def failed(failure: Failure) -> None:
-            if key is None or self._session.current != key or not self._session.mend(key):
+            if self._session.current == key and self.document is document and document.revision != revision:
+                self._do_to(ids, make, then)  # it was changed under the thread's hands
+            elif key is None or self._session.current != key or not self._session.mend(key):
                 self._jobs.failed.emit(failure)
 
         self._jobs.run_in_thread(make, document, on_done=made, on_error=failed, key="edit of many")
