@@ -27,7 +27,7 @@ def imported_by(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter holds after ``statement``."""
     program = f"import sys\n{statement}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=250
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())

@@ -69,7 +69,7 @@ def test_data_of_icu_is_a_library_still_and_keeps_what_qt_uses(
     answers = [
         subprocess.run(
             [sys.executable, "-c", program], env={**os.environ, "LD_PRELOAD": preload},
-            capture_output=True, text=True, check=True, timeout=60,
+            capture_output=True, text=True, check=True, timeout=250,
         ).stdout.splitlines()
         for preload in ("", str(path))
     ]  # fmt: skip

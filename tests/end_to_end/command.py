@@ -39,7 +39,7 @@ class Outcome:
         return [float(row["diameter_px"]) for row in self.rows("particles.csv") if row["image"] == image]
 
 
-def size(paths: list[Path], out: Path, *options: str, timeout: float = 100) -> Outcome:
+def size(paths: list[Path], out: Path, *options: str, timeout: float = 250) -> Outcome:
     """Run ``nanoai-gui size PATHS --out OUT OPTIONS``."""
     command = [sys.executable, "-m", "nanoai_gui", "size", *map(str, paths), "--out", str(out), *options]
     done = subprocess.run(

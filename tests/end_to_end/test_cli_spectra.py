@@ -21,7 +21,7 @@ from tests.core.made_spectra import AXIS, CLASSES, made_set
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "nanoai_gui", *map(str, words)],
-        capture_output=True, encoding="utf-8", check=False, timeout=100, stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", check=False, timeout=250, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     for word in ("Traceback", "Errno", "site-packages", "Warning:"):
         assert word not in done.stdout + done.stderr, done.stdout + done.stderr

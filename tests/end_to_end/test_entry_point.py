@@ -15,7 +15,9 @@ import nanoai_gui
 def run(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "nanoai_gui"]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=250, env=environment
+    )
 
 
 def test_version() -> None:
@@ -40,7 +42,7 @@ def test_without_a_screen_it_says_so() -> None:
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {name: value for name, value in os.environ.items() if name not in screens}
     command = [sys.executable, "-m", "nanoai_gui", "a.tif"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert done.returncode == 1
     assert "no screen" in done.stderr
 
@@ -80,7 +82,7 @@ if __name__ == "__main__":
         timer = QTimer()
         timer.timeout.connect(look)
         timer.start(50)
-        QTimer.singleShot(40_000, self.window.close)
+        QTimer.singleShot(200_000, self.window.close)
         show(self, files)
 
     app.Application.show = show_and_look
@@ -98,7 +100,7 @@ def test_files_named_on_the_command_line_are_opened(tmp_path: Path) -> None:
     script.write_text(WINDOW)
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run(
-        [sys.executable, script, path], capture_output=True, text=True, timeout=60, env=environment
+        [sys.executable, script, path], capture_output=True, text=True, timeout=250, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[0] == "ein Bild ü.tif 1"

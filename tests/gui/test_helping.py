@@ -110,7 +110,7 @@ def test_a_crash_leaves_a_report_that_is_told_of_once(tmp_path: Path) -> None:
         "ctypes.string_at(0)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path], capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", program, tmp_path], capture_output=True, check=False, timeout=250
     )
     assert done.returncode != 0
     (report,) = crash.reports_of_crashes(tmp_path)
@@ -181,7 +181,7 @@ def test_frames_are_drawn(tmp_path: Path, user_folders: Path) -> None:
     script.write_text(program, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, script],
-        capture_output=True, text=True, check=False, timeout=110,
+        capture_output=True, text=True, check=False, timeout=250,
         env={**os.environ, "PYTHONPATH": str(resource("guide").parents[1]), "QT_QPA_PLATFORM": "offscreen"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -202,7 +202,7 @@ def test_a_running_program_opens_what_the_system_asks_for(tmp_path: Path) -> Non
         "qt.sendEvent(qt, QFileOpenEvent(QUrl.fromLocalFile('/a/b.nanoai')))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=250
     )
     assert done.stdout.strip() == "/a/b.nanoai"
 

@@ -265,9 +265,9 @@ def test_a_burst_of_results_is_computed_at_most_ten_times_a_second(
         analyse_image(session, key, seed=i)
         qtbot.wait(5)
     qtbot.waitUntil(lambda: panel.plot.state is not None and len(panel.plot.state.request.images) == 30)
-    # 30 results within some 0.2 to 0.6 s (more on a busy machine): the last one is always shown.
-    assert runs[-1] == 30
-    assert 3 <= len(runs) <= 3 + 10 * (time.monotonic() - began)
+    # Some on the way, as far as the machine has the time for it, and the last one always.
+    assert runs[0] < runs[-1] == 30
+    assert len(runs) <= 3 + 10 * (time.monotonic() - began)
 
 
 def test_removing_all_images_empties_the_panel(

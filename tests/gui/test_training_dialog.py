@@ -138,16 +138,16 @@ def test_corrected_agglomerates_join_the_training(
 
 
 def test_the_window_lives_while_it_trains(dialog: TrainingDialog, qtbot: QtBot) -> None:
-    ticks: list[float] = []
+    ticks: list[bool] = []
     clock = QTimer()
     clock.setInterval(5)
-    clock.timeout.connect(lambda: ticks.append(time.monotonic()))
+    clock.timeout.connect(lambda: ticks.append(dialog.is_running))
     clock.start()
-    began = time.monotonic()
     train(dialog, qtbot)
     clock.stop()
-    # How long it stands still at most is for a quiet machine to measure; here, that it does not.
-    assert len(ticks) > 20 * (time.monotonic() - began)
+    # How long it stands still at most is for a quiet machine to measure; here, that it does not: in the
+    # window's own thread there would be none before the end.
+    assert sum(ticks) > 10
 
 
 def test_stopping_leaves_nothing_behind(
