@@ -625,6 +625,8 @@ def test_what_is_handed_over_is_written(tmp_path: Path, writers: Writers) -> Non
     assert writer.close()
     content = read_project(file).content
     assert (len(content.images), content.facts["v"]) == (29, 99)
+    with pytest.raises(ProjectTrouble):  # whoever asks too late is told so in a sentence
+        writer.call(lambda store: store.read())
 
 
 def test_nothing_is_dropped_while_the_disk_is_full(path: Path, writers: Writers) -> None:

@@ -109,6 +109,20 @@ def test_cancelled_preparation_stops():
         prepare_overlay(random_labels(0), cancelled=lambda: True)
 
 
+def test_what_is_edited_meanwhile_does_not_tear_the_picture():
+    labels = np.zeros((40, 40), np.int32)
+    labels[5:15, 5:15] = 1
+
+    def edit() -> bool:
+        labels[20:30, 20:30] = 400
+        return False
+
+    picture = prepare_overlay(labels, cancelled=edit)
+    assert picture.labels is labels
+    assert picture.agglomerates.owners.tolist() == [1]
+    assert np.unique(picture.fill[0]).tolist() == [0, 2]
+
+
 def test_circles_stay_within_a_tenth_of_a_pixel():
     outlines = circles(np.array([3.0, 50.0]), np.array([4.0, -2.0]), np.array([2.0, 60.0]), np.array([1, 9]))
     for i, (x, y, r) in enumerate(((3, 4, 2), (50, -2, 60))):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,11 +27,13 @@ from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.tem.analysis import AnalysisSettings, ImageRequest, analyse, load
 from nanoai_gui.core.tem.networks.corrections import load_corrections
 from nanoai_gui.core.tem.particles import Status
+from nanoai_gui.gui.exchange import exchange as exchange_module
 from nanoai_gui.gui.exchange.exchange import Exchange
 from nanoai_gui.gui.exchange.export_dialog import FORMATS, ExportChoice, ExportDialog
 from nanoai_gui.gui.exchange.import_dialog import ImportDialog
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.tem.entries import ImageEntry
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.widgets.notice import NoticeArea
 from tests.core.edited import SHAPE, made_micrograph
@@ -123,6 +127,34 @@ def test_labels_go_into_a_measured_image_as_one_step(desk: Desk, image: Path, tm
     assert desk.session.history(key).undo_title == "Import agglomerates"
     desk.session.undo(key)
     assert document.state_bytes() == before
+
+
+def test_outlines_do_not_go_into_another_image_of_that_number(
+    desk: Desk, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.open(image, analysed=True)
+    session, analysis = desk.session, desk.session.analyses()[0]
+    labels = session.entry(key).document.labels.copy()
+    labels[labels == labels[150, 150]] = 0
+    write_labels(tmp_path / "labels.tif", labels)
+    desk.exchange.read(tmp_path / "labels.tif")
+    dialog = desk.dialog(ImportDialog)
+    go_on, work_out = threading.Event(), exchange_module._work_out
+
+    def slow(*what: Any) -> object:
+        assert go_on.wait(SOON / 1000)
+        return work_out(*what)
+
+    monkeypatch.setattr(exchange_module, "_work_out", slow)
+    press(dialog, "Import")
+    session.remove([key])
+    session.restore([ImageEntry(key, image, analysis=analysis)])  # as another project has one
+    before = session.entry(key).document.state_bytes()
+    go_on.set()
+    desk.qtbot.waitUntil(lambda: not desk.exchange._runner._in_threads, timeout=SOON)
+    QApplication.processEvents()
+    assert session.entry(key).document.state_bytes() == before
+    assert not desk.notices.texts and not desk.failures
 
 
 def test_labels_make_the_first_analysis_of_an_image(desk: Desk, image: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
+from nanoai_gui.core.callbacks import never_cancelled
 from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.fitting.bodies import Kind
 from nanoai_gui.core.tem.fitting.report import FitReport
@@ -22,10 +23,11 @@ from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.tem.canvas import DOUBTFUL_COLOUR, MicrographCanvas
 from nanoai_gui.gui.tem.canvas_items import residual_colours
 from nanoai_gui.gui.tem.particle_hint import describe
+from nanoai_gui.gui.tem.residual import prepare_residual
 from nanoai_gui.gui.tem.session import TemSession
 from nanoai_gui.gui.tem.tem_tab import TemTab
 from nanoai_gui.gui.tem.thumbnails import Thumbnails
-from tests.gui.made import made_analysis, show_image
+from tests.gui.made import made_agglomerates, made_analysis, made_micrograph, show_image
 
 METHOD = "watershed"
 
@@ -200,6 +202,16 @@ def test_the_filter_hides_where_there_are_no_scores(tab: TemTab, session: TemSes
     assert not tab.score.isVisible()
     tab.score.set_particles(Particles.from_circles([1], [5.0], [5.0], [4.0], [0.4]))
     assert tab.score.isVisible()
+
+
+def test_an_agglomerate_that_is_new_since_the_residual_was_asked_for_does_not_spoil_it() -> None:
+    agglomerates = made_agglomerates(5)
+    none, levels = Particles.empty(), dataclasses.replace(report(), levels=np.array([[1.0, 0.1]]))
+    before = prepare_residual(made_micrograph(), agglomerates, none, levels, never_cancelled)
+    agglomerates.labels[150:170, 150:170] = 9
+    after = prepare_residual(made_micrograph(), agglomerates, none, levels, never_cancelled)
+    assert np.array_equal(before.levels[0], after.levels[0])
+    assert agglomerates.labels[160, 160] == 9
 
 
 def test_a_residual_of_another_size_is_refused(qtbot: QtBot) -> None:

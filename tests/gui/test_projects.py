@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.project.opening import open_project, read_histories, read_project
 from nanoai_gui.core.project.schema import FORMAT
 from nanoai_gui.core.project.store import ProjectStore
+from nanoai_gui.core.project.writer import ProjectWriter
 from nanoai_gui.core.soundness import labels_fit
 from nanoai_gui.core.spectra.model import Predictions
 from nanoai_gui.core.spectra.preprocessing import Pipeline
@@ -34,6 +36,7 @@ from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.synthesis import SynthesisSpec, make_image
 from nanoai_gui.gui.main_window import MainWindow
+from nanoai_gui.gui.projects import work
 from nanoai_gui.gui.projects.places import list_unnamed, unnamed_folder
 from nanoai_gui.gui.projects.recorder import entry_of
 from nanoai_gui.gui.projects.work import Prepared, try_open
@@ -44,6 +47,7 @@ from nanoai_gui.gui.tem.editing import editor as editor_module
 from nanoai_gui.gui.tem.tools import Tool
 from nanoai_gui.gui.tem.view import View
 from tests.core.test_plain import assert_same
+from tests.gui import tasks
 from tests.gui.made import quick_settings, running
 from tests.gui.test_editing_tools import drag, use
 from tests.gui.test_spectra_tab import map_of
@@ -257,6 +261,61 @@ def test_the_commands_of_the_menu_begin_open_name_and_copy(
     window.actions_by_key["open_project"].trigger()
     qtbot.waitUntil(lambda: len(window.session) == 2, timeout=SOON)
     assert window.projects.title == "two"
+
+
+@pytest.mark.parametrize("leave", ["new", "close"])
+def test_what_changes_while_a_project_is_written_elsewhere_is_not_lost_by_leaving_it(
+    start: Callable[..., MainWindow], images: Path, qtbot: QtBot, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, leave: str,
+) -> None:  # fmt: skip
+    window = start(images)
+    qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
+    is_copied, go_on, save_elsewhere = threading.Event(), threading.Event(), work.save_elsewhere
+
+    def slow(writer: ProjectWriter, path: Path) -> object:
+        found = save_elsewhere(writer, path)
+        is_copied.set()
+        assert go_on.wait(SOON / 1000)
+        return found
+
+    monkeypatch.setattr(work, "save_elsewhere", slow)
+    window.projects.save_as(tmp_path / "a.nanoai")
+    assert is_copied.wait(SOON / 1000)
+    window.session.set_calibration(window.session.keys(), Calibration.typed(3.0))
+    if leave == "new":
+        window.projects.new()
+        assert len(window.session) == 2 and "try again in a moment" in window.notices.texts[-1]
+        go_on.set()
+        qtbot.waitUntil(lambda: window.projects.title == "a", timeout=SOON)
+        window.projects.new()
+        assert len(window.session) == 0
+    else:
+        assert not window.close()
+        assert window.isVisible() and "closes as soon as" in window.notices.texts[-1]
+        go_on.set()
+        qtbot.waitUntil(lambda: not window.isVisible(), timeout=SOON)
+    content = read_project(tmp_path / "a.nanoai").content
+    assert [i.facts.calibration for i in content.images] == [Calibration.typed(3.0)] * 2
+
+
+def test_what_was_found_out_of_one_project_is_not_said_of_the_next(
+    start: Callable[..., MainWindow], moved: Path, qtbot: QtBot
+) -> None:
+    other = moved.with_name("b.nanoai")
+    shutil.copy(moved, other)
+    spoil(moved, "UPDATE images SET size = size + 1, mtime_ns = 1")
+    window = start()
+    workers = [window._runner.run(tasks.endless, None, None) for _ in range(window._runner.pool.n_workers)]
+    window.projects.open(moved)
+    qtbot.waitUntil(lambda: window.projects.path == moved, timeout=SOON)
+    window.projects.open(other)
+    qtbot.waitUntil(lambda: window.projects.path == other, timeout=SOON)
+    for worker in workers:
+        worker.cancel()
+    window.projects.sources._waiting.append(moved)
+    window.projects.sources._take_more()  # done after all that was asked for before
+    qtbot.waitUntil(lambda: not window.projects.sources._is_busy, timeout=SOON)
+    assert [entry.state.name for entry in window.session.entries()] == ["DONE", "DONE"]
 
 
 # ---------------------------------------------------------------------- trouble

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -15,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QTreeWidg
 from pytestqt.qtbot import QtBot
 
 from nanoai_gui.core.files.spectra import read_spectra
+from nanoai_gui.core.files.spectra_labels import Labelling, LabelTable, fill_in
 from nanoai_gui.core.files.spectra_table import write_table
 from nanoai_gui.core.jobs import WorkerPool
 from nanoai_gui.core.spectra.model import Predictions
@@ -26,10 +29,11 @@ from nanoai_gui.core.spectra.state import rois_from_bytes, rois_to_bytes, set_fr
 from nanoai_gui.gui.jobs import JobRunner
 from nanoai_gui.gui.main_window import MainWindow
 from nanoai_gui.gui.settings import SettingsStore
+from nanoai_gui.gui.spectra import map_panel, map_work, transfer
 from nanoai_gui.gui.spectra.colour_scale import RAMP_WIDTH
 from nanoai_gui.gui.spectra.colours import NOT_CLASSIFIED_NAME
 from nanoai_gui.gui.spectra.entries import SetContent, SetEntry, SetState
-from nanoai_gui.gui.spectra.map_bar import FITTED
+from nanoai_gui.gui.spectra.map_bar import FITTED, LABELS
 from nanoai_gui.gui.spectra.map_plot import MapTool
 from nanoai_gui.gui.spectra.session import SpectraSession
 from nanoai_gui.gui.spectra.spectra_tab import SpectraTab
@@ -37,6 +41,7 @@ from nanoai_gui.gui.spectra.spectra_table import WIDEST_COLUMN, SpectraTable
 from nanoai_gui.gui.spectra.spectrum_plot import TEXT_MARGIN, Curve, SpectrumPlot
 from nanoai_gui.gui.spectra.training_data import gather_parts
 from nanoai_gui.gui.tabs import SPECTRA, TEM
+from nanoai_gui.gui.widgets.notice import NoticeArea
 from tests.gui.made import running
 
 SOON = 30_000
@@ -642,6 +647,53 @@ def test_predictions_colour_the_map_and_rejected_pixels_have_their_own(tab: Spec
     assert [name for name, _ in scale.names] == ["early", "late", NOT_CLASSIFIED_NAME]
     session.set_predictions(key, None)
     assert tab.map.bar.what != "Class"
+
+
+def test_numbers_that_come_too_late_leave_what_is_shown_since(
+    tab: SpectraTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, make_work = threading.Event(), map_work.make_work
+
+    def slow(*what: Any) -> Callable[[], object]:
+        work = make_work(*what)
+        return lambda: go_on.wait(SOON / 1000) and work()
+
+    monkeypatch.setattr(map_panel, "make_work", slow)
+    jobs, bar = tab.map._jobs, tab.map.bar
+    tab.map._measure()
+    bar.show_what(LABELS)
+    shown = tab.map.scale.scale
+    assert shown is not None and shown.title == "Label" and tab.map.values is None
+    go_on.set()
+    qtbot.waitUntil(lambda: not jobs._in_threads, timeout=SOON)
+    QApplication.processEvents()
+    assert tab.map.values is None and tab.map.scale.scale is shown
+
+
+def test_labels_are_filled_into_what_a_person_edits_meanwhile(
+    tab: SpectraTab, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("source,index,label\ncells.csv,0,early\n")
+    session, notices = session_of(tab), NoticeArea(tab)
+    key = session.current
+    assert key is not None
+    edited = threading.Event()
+
+    def slow(spectra: SpectralSet, labels: LabelTable) -> Labelling:
+        assert edited.wait(SOON / 1000)
+        return fill_in(spectra, labels)
+
+    monkeypatch.setattr(transfer, "fill_in", slow)
+    transfer.Transfer(session, tab.map._jobs, notices, tab).import_labels(table)
+    session.set_column(key, [1], "label", "late")
+    edited.set()
+    qtbot.waitUntil(lambda: bool(notices.texts), timeout=SOON)
+    assert notices.texts == ["1 spectrum found in labels.csv and filled in."]
+    assert session.spectra is not None
+    assert session.spectra.text("label")[:3].tolist() == ["early", "late", ""]
+    session.undo_stack.undo()
+    assert session.spectra.text("label")[:3].tolist() == ["", "late", ""]
 
 
 def test_the_label_of_the_highest_peak_is_whole_in_a_low_plot(qtbot: QtBot) -> None:

@@ -140,7 +140,7 @@ class ProjectWriter:
         Raises
         ------
         NanoAIError
-            If what waits cannot be written.
+            If what waits cannot be written, or the project is closed.
         """
         done = threading.Event()
         outcome: list[T] = []
@@ -158,7 +158,7 @@ class ProjectWriter:
 
         with self._changed:
             if self._is_closing:
-                raise RuntimeError("the project is closed")
+                raise ProjectTrouble("The project was closed before that could be done.")
             self._calls.append(work)
             self._changed.notify_all()
         done.wait()

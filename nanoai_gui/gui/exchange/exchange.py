@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from nanoai_gui.core.exchange.reading import Choice, Outlines, Taken
     from nanoai_gui.core.tem.networks.corrections import Source
     from nanoai_gui.gui.exchange.export_dialog import ExportChoice
+    from nanoai_gui.gui.tem.entries import ImageEntry
 
 
 class Exchange(Commands):
@@ -58,23 +58,22 @@ class Exchange(Commands):
         """Read outlines for the image shown, then ask what they are."""
         from nanoai_gui.core.exchange.reading import read_outlines
 
-        micrograph, key = self._session.micrograph, self._session.current
-        if micrograph is None or key is None:
+        micrograph, entry = self._session.micrograph, self._session.current_entry
+        if micrograph is None or entry is None:
             return
         self._runner.run(
             read_outlines, path, micrograph.name, micrograph.shape, micrograph.data_bar_top, micrograph.frame,
-            on_done=lambda outlines: self._offer(key, outlines), key="outlines",
+            on_done=lambda outlines: self._offer(entry, outlines), key="outlines",
         )  # fmt: skip
 
-    def _offer(self, key: int, outlines: Outlines) -> None:
+    def _offer(self, entry: ImageEntry, outlines: Outlines) -> None:
         from nanoai_gui.gui.exchange.import_dialog import ImportDialog
 
-        if key != self._session.current:
+        if entry is not self._session.current_entry:
             return
-        entry = self._session.entry(key)
         dialog = ImportDialog(outlines, entry.name, list(entry.document.results), self._window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.accepted.connect(lambda: self.take(key, outlines, dialog.choice))
+        dialog.accepted.connect(lambda: self.take(entry.key, outlines, dialog.choice))
         dialog.open()
 
     def take(self, key: int, outlines: Outlines, choice: Choice) -> None:
@@ -83,18 +82,19 @@ class Exchange(Commands):
             return
         document = self._session.entry(key).document
         revision = document.revision
+
+        def done(made: tuple[Taken, Edit | None]) -> None:
+            # Another project may have an image of that number.
+            if key in self._session and self._session.entry(key).document is document:
+                self._commit(key, outlines, choice, revision, made)
+
         # In a thread, on a copy: filling outlines is NumPy's work, and label images are large to send about.
-        self._runner.run_in_thread(
-            _work_out, outlines, choice, document.copy(),
-            on_done=partial(self._commit, key, outlines, choice, revision),
-        )  # fmt: skip
+        self._runner.run_in_thread(_work_out, outlines, choice, document.copy(), on_done=done)
 
     def _commit(
         self, key: int, outlines: Outlines, choice: Choice, revision: int, made: tuple[Taken, Edit | None]
     ) -> None:
         session = self._session
-        if key not in session:
-            return
         document = session.entry(key).document
         taken, edit = made
         if document.revision != revision:

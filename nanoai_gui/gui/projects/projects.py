@@ -84,6 +84,7 @@ class Projects(QObject):
         self._is_read_only = False
         self._is_busy = False
         self._is_left = False
+        self._is_to_close = False
         self._has_left_one = False
         self._in_hand: list[Prepared] = []
         self._told = ""
@@ -228,6 +229,9 @@ class Projects(QObject):
 
     def new(self) -> None:
         """Leave the project and begin an empty one."""
+        if self.recorder.is_held:
+            self._notices.show("The project is just being written to another file: try again in a moment.")
+            return
         self._leave(self._begin_empty)
 
     def _begin_empty(self) -> None:
@@ -280,7 +284,7 @@ class Projects(QObject):
 
     def _on_failure(self, failure: Failure) -> None:
         """Be free for the next try after a defect."""
-        self._is_busy = False
+        self._is_busy = self._is_to_close = False
         self.recorder.release()
         self._runner.failed.emit(failure)
 
@@ -389,6 +393,7 @@ class Projects(QObject):
             self._is_busy = False
             slow.ended()
             if isinstance(found, NanoAIError):
+                self._is_to_close = False
                 for everything in made:
                     # What changes from now on is written as a change of that.
                     writer.put(everything, "everything")
@@ -406,6 +411,8 @@ class Projects(QObject):
             is_broken = isinstance(writer.trouble, ProjectBroken)
             writer.close(0.0 if is_broken else LAST_TRY_SECONDS, delete=is_unnamed(before) and not is_broken)
             tell(before)
+            if self._is_to_close:
+                self._window.close()
 
         self._runner.run_in_thread(save_elsewhere, writer, path, on_done=done, on_error=self._on_failure)
 
@@ -464,6 +471,10 @@ class Projects(QObject):
 
     def may_close(self) -> bool:
         """Write the last changes before the window closes; false, and a question, if that fails."""
+        if self.recorder.is_held and not self._is_left:
+            self._is_to_close = True  # later: what changes now is in no file yet
+            self._notices.show("NanoAI closes as soon as the project is written.")
+            return False
         if self._is_left or self.flush(LAST_TRY_SECONDS):
             self._is_left = True  # what stops now is to go on at the next start
             return True

@@ -73,6 +73,8 @@ class SourceKeeper(QObject):
         self._lost.clear()
         self._waiting.clear()
         self._late.clear()
+        # Images of the next project may have the same numbers.
+        self._runner.cancel(self)
         self._notices.remove(self._told)
 
     # ------------------------------------------------------------------ taking checksums
@@ -153,7 +155,7 @@ class SourceKeeper(QObject):
         if sources:
             self._runner.run(
                 check_sources, sources, project, priority=Priority.BACKGROUND,
-                on_done=lambda found: self._checked(sources, found),
+                on_done=lambda found: self._checked(sources, found), key=self,
             )  # fmt: skip
 
     def _checked(self, sources: Mapping[int, Source], found: Mapping[int, SourceCheck]) -> None:
@@ -227,4 +229,4 @@ class SourceKeeper(QObject):
             elif sources:
                 self._notices.show(f"None of them is in {folder.name}.", Kind.WARNING)
 
-        self._runner.run(find_again, sources, folder, on_done=done)
+        self._runner.run(find_again, sources, folder, on_done=done, key=self)

@@ -236,7 +236,9 @@ class MapPanel(QWidget):
             self._show_threshold()
 
     def _rest(self) -> None:
-        """Nothing is being measured any more."""
+        """Measure nothing any more: numbers would come over what is shown since."""
+        self._stop.set()
+        self._jobs.cancel(self)
         self._busy.stop()
         self.scale.set_note("")
 

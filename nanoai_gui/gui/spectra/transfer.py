@@ -56,19 +56,19 @@ class Transfer(QObject):
 
     def _filled(self, path: Path, asked: dict[int, SpectralSet], found: dict[int, Labelling]) -> None:
         session = self._session
-        n = sum(labelling.n_filled for labelling in found.values())
+        here = [key for key in found if key in session]
+        if any(session.entry(key).spectra is not asked[key] for key in here):
+            # What a person edited meanwhile is not overwritten by what was read before.
+            self.import_labels(path)
+            return
+        n = sum(found[key].n_filled for key in here)
         if not n:
             self._notices.show(
                 f"{path.name} fits none of the spectra that are open: its sources, maps or places differ.",
                 Kind.WARNING,
             )
             return
-        changed = {
-            key: labelling.spectra
-            for key, labelling in found.items()
-            # What a person edited meanwhile is not overwritten by what was read before.
-            if labelling.n_filled and key in session and session.entry(key).spectra is asked[key]
-        }
+        changed = {key: found[key].spectra for key in here if found[key].n_filled}
         session.replace_spectra(changed, "Import labels")
         self._notices.show(f"{count(n, 'spectrum', 'spectra')} found in {path.name} and filled in.")
 

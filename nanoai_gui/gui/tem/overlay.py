@@ -239,8 +239,8 @@ def prepare_overlay(
     Parameters
     ----------
     labels
-        (height, width) label image; it is kept, not copied. Whoever changes it afterwards has what changed
-        prepared again by :func:`patch_overlay`.
+        (height, width) label image; it is kept, not copied. Whoever changes it afterwards, or meanwhile, has
+        what changed prepared again by :func:`patch_overlay`.
     excluded
         Ids of agglomerates that are not measured.
     particles
@@ -253,9 +253,11 @@ def prepare_overlay(
     OperationCancelled
         If ``cancelled()`` became true.
     """
-    index = overlay_index(labels, excluded)
+    # All is drawn of one state: ids that come between one look and the next would be in no table.
+    seen = labels.copy()
+    index = overlay_index(seen, excluded)
     checkpoint(cancelled)
-    outlines = trace(labels, cancelled)
+    outlines = trace(seen, cancelled)
     return _assemble(labels, decimated_pyramid(index), outlines, excluded, particles, edited, cancelled)
 
 

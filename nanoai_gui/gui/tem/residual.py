@@ -39,7 +39,13 @@ def prepare_residual(
     report: FitReport,
     cancelled: Cancelled,
 ) -> ResidualPicture:
-    """Compute the residual and put it on a scale. Runs anywhere; imports no Qt."""
+    """Compute the residual and put it on a scale. Runs anywhere; imports no Qt.
+
+    The label image may be edited meanwhile: what is not in the table of agglomerates counts as background.
+    """
+    labels = agglomerates.labels.copy()
+    labels[labels > agglomerates.ids.max(initial=0)] = 0
+    agglomerates = replace(agglomerates, labels=labels)
     left = residual_image(micrograph, agglomerates, particles, report)
     checkpoint(cancelled)
     sample = left[::3, ::3]
