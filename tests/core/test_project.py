@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -604,6 +605,13 @@ class Writers:
         return self.made[-1]
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @pytest.fixture
 def writers() -> Iterator[Writers]:
     made = Writers()
@@ -620,7 +628,7 @@ def test_what_is_handed_over_is_written(tmp_path: Path, writers: Writers) -> Non
         writer.put(partial(put, number=number))
     for value in range(100):
         writer.put(partial(ProjectStore.put_fact, name="v", value=value), "v")
-    assert writer.flush(10) and writer.is_saved
+    assert writer.flush(60) and writer.is_saved
     assert writer.call(lambda store: len(store.read().images)) == 29
     assert writer.close()
     content = read_project(file).content
@@ -640,18 +648,34 @@ def test_nothing_is_dropped_while_the_disk_is_full(path: Path, writers: Writers)
     writer.put(lambda s: s.put_spectra({"noise": noise}))
     writer.put(lambda s: s.remove_image(1))
     waiting = threading.Event()
-    assert not writer.flush(0.5)
-    assert "The disk is full" in str(writer.trouble)
+    until(lambda: writer.trouble is not None)
+    assert "The disk is full" in str(writer.trouble) and not writer.is_saved
     with pytest.raises(ProjectTrouble):
         writer.call(lambda s: waiting.set())
     writer.put(lambda s: s.remove_image(2))
     store._connection.execute("PRAGMA max_page_count = 100000")
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [type(t) for t in writers.told] == [ProjectTrouble, type(None)]
     writer.close()
     content = read_project(path).content
     assert [i.number for i in content.images] == [3]
     assert content.spectra["noise"] == noise
+
+
+def test_who_waits_for_the_disk_is_woken_when_it_is_known_how_it_went(path: Path) -> None:
+    refusals, saved = [OSError(28, "No space left on device")], []
+
+    def once_refused(store: ProjectStore) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    store = open_project(path).store
+    assert store is not None
+    writer = ProjectWriter(store, lambda error: saved.append((error is None, writer.is_saved)), print, 0.02)
+    writer.put(once_refused)
+    assert writer.flush(60)
+    assert saved == [(False, False), (True, False)]
+    writer.close()
 
 
 def test_a_defect_keeps_nothing_else_from_the_disk(path: Path, writers: Writers) -> None:
@@ -665,7 +689,7 @@ def test_a_defect_keeps_nothing_else_from_the_disk(path: Path, writers: Writers)
     writer.put(lambda s: s.remove_image(1))
     writer.put(broken)
     writer.put(lambda s: s.remove_image(2))
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [str(e) for e in writers.defects] == ["a defect"]
     writer.close()
     assert [i.number for i in read_project(path).content.images] == [3]
@@ -688,14 +712,14 @@ def test_what_was_written_before_a_disk_error_is_not_written_twice(path: Path, w
     begun = threading.Event()
 
     def first(store: ProjectStore) -> None:
-        begun.wait(5)
+        begun.wait(60)
         store.log("now", 1, "done", "first")
 
     writer.put(first)
     writer.put(refused)
     writer.put(broken)
     begun.set()
-    assert writer.flush(10)
+    assert writer.flush(60)
     writer.close()
     titles = [title for *_, title in lines_of(path)]
     assert titles == ["Delete 0", "first", "last"]
@@ -708,14 +732,14 @@ def test_lines_of_a_try_that_takes_long_are_among_the_unwritten_ones(path: Path,
 
     def slow(store: ProjectStore) -> None:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
 
     writer.put(Journalled(slow, (("now", 1, "done", "first"),)))
-    assert begun.wait(10)
+    assert begun.wait(60)
     writer.put(Journalled(lambda store: None, (("then", 1, "done", "last"),)))
     assert [title for *_, title in writer.unwritten_lines(0.0)] == ["first", "last"]
     go_on.set()
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert writer.unwritten_lines() == ()
 
 
@@ -740,7 +764,7 @@ def test_what_can_never_be_written_is_told_as_that(path: Path, how: str, writers
         writer.put(lambda s: s.put_spectra({"a": b""}))
     else:
         writer.put(lambda s: s.put_edit(1, replace(edit(9), title=None)))  # type: ignore[arg-type]
-    assert not writer.flush(30)  # at once, as there is nothing to wait for
+    assert not writer.flush(60)  # at once, as there is nothing to wait for
     assert isinstance(writer.trouble, ProjectBroken)
     assert str(writer.trouble).startswith("Bilder ü.nanoai takes the last changes no more (")
     assert [type(t) for t in writers.told] == [ProjectBroken]
@@ -769,7 +793,7 @@ def test_another_reason_is_told_anew(path: Path, writers: Writers) -> None:
         done.set()
 
     writer.put(refused)
-    assert writer.flush(10) and done.is_set()
+    assert writer.flush(60) and done.is_set()
     assert [None if t is None else "space" in str(t) for t in writers.told] == [True, False, None]
 
 
@@ -836,7 +860,7 @@ def test_writing_again_what_was_deleted_is_tried_until_it_works(
     monkeypatch.setattr(ProjectStore, "copy_to", copying)
     monkeypatch.setattr(Path, "replace", replacing)
     writer.put(lambda s: s.remove_image(1))
-    assert writer.flush(10) and writer.trouble is None
+    assert writer.flush(60) and writer.trouble is None
     writer.close()
     assert len(tries) == 4
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -859,7 +883,7 @@ def test_a_project_that_was_moved_or_deleted_while_open_is_written_again(
         other.write_bytes(b"another file")
         other.replace(path)
     writer.put(lambda s: s.remove_image(1))
-    assert writer.flush(10) and writer.trouble is None
+    assert writer.flush(60) and writer.trouble is None
     writer.close()
     assert [i.number for i in read_project(path).content.images] == [2, 3]
     if how == "replaced":
@@ -884,7 +908,7 @@ def test_an_automatic_project_is_made_only_once_needed(tmp_path: Path, writers: 
     assert not file.parent.exists()
     writer = writers(lambda: ProjectStore.create(file))
     writer.put(lambda s: put(s, 1))
-    writer.flush(10)
+    writer.flush(60)
     assert file.exists()
     writer.close(delete=True)
     assert list(file.parent.iterdir()) == []
@@ -894,7 +918,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, writers: Writers) 
     (tmp_path / "file").touch()
     writer = writers(lambda: ProjectStore.create(tmp_path / "file" / "a.nanoai"), retry_seconds=0.05)
     writer.put(lambda s: put(s, 1))
-    assert not writer.flush(0.3)
+    until(lambda: writer.trouble is not None)
     assert "No project can be made" in str(writer.trouble)
 
 
@@ -917,7 +941,7 @@ def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
 def test_a_project_that_rests_is_one_file(path: Path, tmp_path: Path, writers: Writers) -> None:
     writer = writers(open_project(path).store)
     writer.put(lambda s: s.remove_image(1))
-    assert writer.flush(10)
+    assert writer.flush(60)
     writer.call(lambda s: s.fold())
     copy = tmp_path / "copied by hand.nanoai"
     shutil.copy(path, copy)

@@ -43,6 +43,13 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
 
 
 @pytest.fixture(autouse=True)
+def _the_last_try_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a window that closes ask for nothing on a machine whose disk is busy with something else."""
+    for module in ("naming", "projects"):
+        monkeypatch.setattr(f"nanoai_gui.gui.projects.{module}.LAST_TRY_SECONDS", PATIENCE_MS / 1000)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves threads, processes or windows: they crash a later one."""
     before = set(threading.enumerate())

@@ -560,8 +560,10 @@ def test_a_newer_project_and_something_else_are_refused_in_a_sentence(
 
 
 def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
-    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
-) -> None:
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("nanoai_gui.gui.projects.projects.LAST_TRY_SECONDS", 0.5)  # it cannot succeed
     window = start(project)
     qtbot.waitUntil(lambda: window.projects.path == project, timeout=SOON)
     qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
@@ -581,6 +583,7 @@ def test_a_full_disk_is_told_retried_and_asked_about_on_closing(
     qtbot.waitUntil(lambda: window.projects.path == elsewhere, timeout=SOON)
     assert window.windowTitle() == "field 1.tif - elsewhere - NanoAI"
     assert sum(i.analysis is not None for i in read_project(elsewhere).content.images) == 2
+    monkeypatch.setattr("nanoai_gui.gui.projects.projects.LAST_TRY_SECONDS", SOON / 1000)
     assert window.close()
 
 
@@ -630,8 +633,9 @@ def test_work_that_a_project_takes_no_more_goes_on_in_a_new_one(
 
 
 def test_what_was_taken_off_the_list_goes_along_from_a_project_in_trouble(
-    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path
-) -> None:
+    start: Callable[..., MainWindow], project: Path, qtbot: QtBot, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     window = start(project)
     qtbot.waitUntil(lambda: window.session.micrograph is not None, timeout=SOON)
     measure(window, qtbot)
@@ -666,8 +670,10 @@ def test_what_was_taken_off_the_list_goes_along_from_a_project_in_trouble(
     writer._store._connection.execute(f"PRAGMA max_page_count = {limit}")  # type: ignore[union-attr]
     for _ in range(3):
         window.session.commit(first, labels.grow(document, document.table.ids.tolist()))
-    window.projects.save_as(tmp_path / "elsewhere.nanoai")
-    qtbot.waitUntil(lambda: window.projects.path == tmp_path / "elsewhere.nanoai", timeout=SOON)
+    with monkeypatch.context() as patch:
+        patch.setattr("nanoai_gui.gui.projects.projects.LAST_TRY_SECONDS", 0.1)  # it cannot succeed
+        window.projects.save_as(tmp_path / "elsewhere.nanoai")
+        qtbot.waitUntil(lambda: window.projects.path == tmp_path / "elsewhere.nanoai", timeout=SOON)
     assert window.projects.flush()
     live = digest_of(window.session.entry(first))
     assert window.close()

@@ -213,6 +213,10 @@ class ProjectWriter:
                 calls, self._calls = self._calls, []
                 self._is_busy = True
             error = self._write(batch) if batch else self._failed
+            if str(error) != str(self._failed):
+                # Before those who wait are woken: they go by it.
+                self._failed = error
+                self._on_trouble(error)
             with self._changed:
                 if error is not None and batch:
                     # What waited stays before what came since, and a newer version of it counts.
@@ -220,9 +224,6 @@ class ProjectWriter:
                 self._is_busy = False
                 self._under_way = ()
                 self._changed.notify_all()
-            if str(error) != str(self._failed):
-                self._failed = error
-                self._on_trouble(error)
             for call in calls:
                 call()
 
