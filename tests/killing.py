@@ -41,6 +41,8 @@ XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 class Kill:
     """What one kill showed: seconds of work that were not in the file, and in how many states it had been.
 
+    ``lost_ticks`` counts how often the window's timer had come round meanwhile (every 40 ms at best): seconds
+    say on a busy machine how busy it is, and not how long the window had the time to write and did not.
     ``never_shown`` names the images that the project holds as the window never had them (or says that it
     never had them all so at one time); ``forgotten`` those that waited to be measured, and wait no longer.
     """
@@ -49,6 +51,7 @@ class Kill:
     n_states: int
     n_edits: int = 0
     n_pending: int = 0
+    lost_ticks: int = 0
     check: str = "ok"
     never_shown: str = ""
     forgotten: str = ""
@@ -85,6 +88,7 @@ class Work:
         self.file = os.open(witness, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.states: dict[int, str] = {}
         self.has_asked = False
+        self.n_ticks = 0
         self.window.batch.started.connect(self._asked)
         self.session.entries_added.connect(self.note)
         self.session.entry_changed.connect(lambda key: self.note([key]))
@@ -104,7 +108,7 @@ class Work:
             e.key for e in self.session.entries() if e.state in (ImageState.QUEUED, ImageState.RUNNING)
         ]
         line = json.dumps({
-            "time": time.time(), "states": {str(k): v for k, v in self.states.items()},
+            "time": time.time(), "tick": self.n_ticks, "states": {str(k): v for k, v in self.states.items()},
             # Before, those of the killed window wait, which are only asked for again.
             "waiting": waiting if self.has_asked else None,
         })  # fmt: skip
@@ -116,6 +120,7 @@ class Work:
 
     def step(self) -> None:
         """Do something a person might do."""
+        self.n_ticks += 1
         keys = self.session.keys()
         if len(keys) < N_IMAGES:
             return
@@ -265,7 +270,7 @@ class Killer:
 
         states, project = _lines(witness), self.project
         if project is None:
-            return Kill(killed - states[0]["time"], len(states))
+            return Kill(killed - states[0]["time"], len(states), lost_ticks=states[-1]["tick"])
         opened = read_project(project)
         assert not opened.content.problems, opened.content.problems
         images = opened.content.images
@@ -275,12 +280,18 @@ class Killer:
         self.is_begun = self.is_begun or bool(held)
         if not held:
             # Begun, and killed before the first images were in it: all that was done is lost.
-            return Kill(killed - states[0]["time"], len(states), check=check_copy(project))
+            return Kill(
+                killed - states[0]["time"],
+                len(states),
+                lost_ticks=states[-1]["tick"],
+                check=check_copy(project),
+            )
         matching = [i for i, state in enumerate(states) if state["states"] == held]
-        lost, never_shown, forgotten = 0.0, "", ""
+        lost, lost_ticks, never_shown, forgotten = 0.0, 0, "", ""
         if matching and matching[-1] + 1 < len(states):
             # What came after it is lost, and it began with the next change.
-            lost = killed - states[matching[-1] + 1]["time"]
+            first = states[matching[-1] + 1]
+            lost, lost_ticks = killed - first["time"], states[-1]["tick"] - first["tick"]
         if not matching:
             shown = {(key, digest) for state in states for key, digest in state["states"].items()}
             never_shown = ", ".join(sorted(key for key, digest in held.items() if (key, digest) not in shown))
@@ -291,7 +302,7 @@ class Killer:
             forgotten = f"waiting {waiting[-1]}, of which the project knows {pending}"
         n_edits = sum(len(entry.history.edits) for entry in entries)
         check = check_copy(project)
-        return Kill(lost, len(states), n_edits, len(pending), check, never_shown, forgotten)
+        return Kill(lost, len(states), n_edits, len(pending), lost_ticks, check, never_shown, forgotten)
 
 
 def check_copy(project: Path) -> str:

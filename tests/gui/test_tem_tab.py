@@ -438,7 +438,6 @@ def test_a_threshold_by_hand_is_previewed_live(
     n = len(masks)
     for _ in range(3):
         QTest.keyClick(level.slider, Qt.Key.Key_PageUp)
-        qtbot.wait(40)
     qtbot.waitUntil(lambda: len(masks) > n, timeout=20_000)
     at_080 = masks[-1]
     assert at_080 is not None and at_080 < 0.98 * at_half
