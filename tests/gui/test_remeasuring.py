@@ -131,6 +131,7 @@ def test_numbers_stay_faint_while_another_image_is_looked_at(
     assert panel._caution_timer.isActive()
     qtbot.waitUntil(lambda: not panel._caution_timer.isActive(), timeout=SOON)
     assert document.stale() and not gmd.isEnabled()  # the numbers are of all images
+    assert panel.statistics.caution.text() == ""
     busy.cancel()
     qtbot.waitUntil(gmd.isEnabled, timeout=SOON)
     assert not document.stale()
@@ -148,11 +149,30 @@ def test_a_file_that_is_gone_fails_once_and_keeps_the_edit(tab: TemTab, qtbot: Q
     qtbot.wait(200)
     assert len(told) == 1
     assert document.stale() == {"watershed": frozenset({ident})}
+    statistics = tab.histogram.statistics
+    advice = "⚠ made.tif could not be measured again: undo the edit or analyse the image anew"
+    qtbot.waitUntil(lambda: statistics.caution.text() == advice, timeout=SOON)
+    assert not statistics.value("gmd").isEnabled()
     editor = tab.editing.editor
     editor.add_particle(Ellipse(146, 54, 8, 8))  # and one can go on
     editor.undo()
     editor.undo()
     assert not document.stale()
+    qtbot.waitUntil(lambda: statistics.caution.text() == "", timeout=SOON)
+    assert statistics.value("gmd").isEnabled()
+
+
+def test_an_image_that_waits_to_be_measured_again_is_named(tab: TemTab, qtbot: QtBot, tmp_path: Path) -> None:
+    session, statistics = tab._session, tab.histogram.statistics
+    document = session.entry(1).document
+    (other,) = session.add_paths([tmp_path / "other.tif"])
+    session.set_current(other)
+    session.accept_micrograph(other, made_micrograph())
+    session.commit(1, labels.grow(document, [int(document.labels[54, 146])]))
+    said = "⚠ made.tif will be measured again when shown"
+    qtbot.waitUntil(lambda: statistics.caution.text() == said, timeout=SOON)
+    session.set_current(1)
+    qtbot.waitUntil(lambda: not document.stale() and statistics.caution.text() == "", timeout=SOON)
 
 
 def test_a_box_is_segmented_again(tab: TemTab, qtbot: QtBot) -> None:

@@ -50,6 +50,8 @@ class ImageEntry:
         Whether the file is another one than the one that was measured.
     values, history
         What a person set by edits, and the steps that can be undone.
+    failed_revision
+        The state of the document in which measuring again what an edit had touched has failed.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class ImageEntry:
         self.n_frames = n_frames
         self.shape = shape
         self.has_changed = False
+        self.failed_revision: int | None = None
         self.document = ImageDocument(analysis)
         self.document.values.update(values or {})
         self.document.set_value(CALIBRATION, calibration)
@@ -117,6 +120,11 @@ class ImageEntry:
             return False
         # Where the file lies is no property of the image.
         return replace(self.analysis.request, generation=self.generation, path=self.path) == self.request()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether something is to be measured again, and could not be as the image is now."""
+        return self.failed_revision == self.document.revision and bool(self.document.stale())
 
     def follow_calibration(self) -> None:
         """Give the results the pixel size that holds now; nothing needs to be measured again."""

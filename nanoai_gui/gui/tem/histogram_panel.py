@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal, SignalInstance
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QWidget
 
@@ -15,6 +16,7 @@ from nanoai_gui.core.tem.analysis import ImageAnalysis
 from nanoai_gui.core.tem.distribution import SizeDistribution
 from nanoai_gui.core.tem.sizing import ALL_METHODS, HAND_MODULES, get_method
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.entries import ImageEntry
 from nanoai_gui.gui.tem.histogram_data import HistogramComputer, HistogramRequest, HistogramState
 from nanoai_gui.gui.tem.legend import Legend, LegendEntry
 from nanoai_gui.gui.tem.selecting import combine, of_particles
@@ -62,6 +64,7 @@ class HistogramPanel(QWidget):
         self._jobs = jobs
         self._selected_keys: tuple[int, ...] = ()
         self._computer = HistogramComputer()
+        self._is_under_way: Callable[[int], bool] = lambda _: True
         self._is_computing = False
         self._is_blind = False
         self._is_stale = False
@@ -165,6 +168,11 @@ class HistogramPanel(QWidget):
             line.addWidget(box)
         line.addWidget(self.legend, 1)
         return line
+
+    def follow_measuring(self, is_under_way: Callable[[int], bool], changed: SignalInstance) -> None:
+        """Name images whose numbers are old and that nobody measures again; ``changed`` says look anew."""
+        self._is_under_way = is_under_way
+        changed.connect(self._caution_timer.start)
 
     def set_blind(self, is_blind: bool) -> None:
         """Show the chosen method alone: what the others found must not sway who measures by hand."""
@@ -290,7 +298,10 @@ class HistogramPanel(QWidget):
         if state is not None and self._stack.currentWidget() is self._splitter:
             keys = [key for key, _ in state.request.images if key in self._session]
             method = self._session.shown_method
-            is_stale = any(method in self._session.entry(key).document.stale() for key in keys)
+            old = [self._session.entry(key) for key in keys]
+            old = [entry for entry in old if method in entry.document.stale()]
+            is_stale = bool(old)
+            doubts += self._why_old(old)
             n = sum(map(self._session.is_outdated, keys))
             if n:
                 doubts.append(f"{count(n, 'image')} measured with other settings")
@@ -298,6 +309,23 @@ class HistogramPanel(QWidget):
                 doubts.append(f"{count(state.n_uncalibrated, 'image')} not calibrated, left out")
         self.statistics.show_caution(f"⚠ {'; '.join(doubts)}" if doubts else "")
         self.statistics.set_provisional(is_stale)
+
+    def _why_old(self, old: list[ImageEntry]) -> list[str]:
+        """Say of which images numbers are those before an edit, unless they are just being measured again."""
+        doubts = []
+        stuck = [entry for entry in old if entry.is_stuck]
+        if stuck:
+            edits, images = ("edit", "image") if len(stuck) == 1 else ("edits", "images")
+            doubts.append(
+                f"{_named(stuck)} could not be measured again: undo the {edits} or analyse the {images} anew"
+            )
+        waiting = [
+            entry for entry in old
+            if not entry.is_stuck and entry.key != self._session.current and not self._is_under_way(entry.key)
+        ]  # fmt: skip
+        if waiting:
+            doubts.append(f"{_named(waiting)} will be measured again when shown")
+        return doubts
 
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False
@@ -328,6 +356,11 @@ def _choice(name: str, texts: list[str], tip: str) -> QComboBox:
     box.addItems(texts)
     box.setToolTip(tip)
     return box
+
+
+def _named(entries: list[ImageEntry]) -> str:
+    first, *others = (entry.name for entry in entries)
+    return f"{first} and {count(len(others), 'more', 'more')}" if others else first
 
 
 def _in_short(d: SizeDistribution) -> str:

@@ -106,6 +106,8 @@ class TemTab(QWidget):
             session, self.editing, self.canvas, self.histogram, self.canvas_bar, self
         )
         self.manual_bar = ManualBar(session, self.measuring)
+        remeasuring = self.editing.remeasuring
+        self.histogram.follow_measuring(remeasuring.is_under_way, remeasuring.under_way_changed)
         self._lay_out()
         self._connect()
         self._show_image()

@@ -60,7 +60,6 @@ class Remeasuring(QObject):
         self._grey_levels: GreyLevels | None = None
         self._for: object = None
         self._awaited: object = None
-        self._failed_at: tuple[int, int] | None = None
         self._running: list[_Run] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -80,6 +79,10 @@ class Remeasuring(QObject):
         """How many agglomerates are being measured again."""
         return len(frozenset[int]().union(*(run.ids for run in self._running)))
 
+    def is_under_way(self, key: int) -> bool:
+        """Whether anything of an image is being measured again."""
+        return any(run.key == key for run in self._running)
+
     def prepare(self) -> None:
         """Have the grey levels made, if they are not there yet."""
         entry = self._session.current_entry
@@ -95,13 +98,20 @@ class Remeasuring(QObject):
             self._grey_levels, self._for, self._awaited = grey_levels, wanted, None
             self._measure()
 
-        analysis = entry.analysis
+        analysis, document = entry.analysis, entry.document
+
+        def failed(failure: Failure) -> None:
+            self._awaited = None
+            if document.stale():
+                self._stop_trying(entry.key, document)
+                self._jobs.failed.emit(failure)
+
         self._jobs.run(
             prepare_grey_levels,
             analysis.request,
             analysis.settings.segmentation,
             on_done=ready,
-            on_error=self._give_up,
+            on_error=failed,
             key=GREY_LEVELS,
         )
 
@@ -121,7 +131,7 @@ class Remeasuring(QObject):
         if entry is None or micrograph is None or session.labels is None or entry.analysis is None:
             return
         document = entry.document
-        if not document.stale() or self._failed_at == (entry.key, document.revision):
+        if not document.stale() or entry.is_stuck:
             return
         self.prepare()
         if self._grey_levels is None or self._for != _basis(entry.key, entry.analysis):
@@ -151,9 +161,7 @@ class Remeasuring(QObject):
     def _forget_outdated(self) -> None:
         """Stop what measures nothing but agglomerates that were changed since, or belongs to what is gone."""
         for run in self._running[:]:
-            is_gone = (
-                run.key not in self._session or self._session.entry(run.key).document is not run.document
-            )
+            is_gone = not self._is_there(run.key, run.document)
             if is_gone or run.document.changed_since(run.revision, run.ids) == run.ids:
                 self._running.remove(run)
                 if run.task is not None:
@@ -164,14 +172,14 @@ class Remeasuring(QObject):
         self._running.remove(run)
         self.under_way_changed.emit()
         self._timer.start()
-        patches = amendment(run.document, found) if self._is_there(run) else ()
+        patches = amendment(run.document, found) if self._is_there(run.key, run.document) else ()
         if patches:
             self._session.amend(run.key, patches)
             self._tell_counts(run.document, found)
             self.finished.emit()
 
-    def _is_there(self, run: _Run) -> bool:
-        return run.key in self._session and self._session.entry(run.key).document is run.document
+    def _is_there(self, key: int, document: ImageDocument) -> bool:
+        return key in self._session and self._session.entry(key).document is document
 
     def _tell_counts(self, document: ImageDocument, found: Remeasured) -> None:
         """Say where a method could not find the number of particles that was set."""
@@ -190,16 +198,14 @@ class Remeasuring(QObject):
     def _fail(self, run: _Run, failure: Failure) -> None:
         self._running.remove(run)
         self.under_way_changed.emit()
-        self._failed_at = run.key, run.document.revision
+        self._stop_trying(run.key, run.document)
         self._jobs.failed.emit(failure)
 
-    def _give_up(self, failure: Failure) -> None:
-        entry = self._session.current_entry
-        self._awaited = None
-        if entry is not None:
-            self._failed_at = entry.key, entry.document.revision
-            if entry.document.stale():
-                self._jobs.failed.emit(failure)
+    def _stop_trying(self, key: int, document: ImageDocument) -> None:
+        """Leave an image alone until it is changed: it would fail again."""
+        if self._is_there(key, document):
+            self._session.entry(key).failed_revision = document.revision
+            self._session.entry_changed.emit(key)
 
 
 def _load_libraries() -> None:
