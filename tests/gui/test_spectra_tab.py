@@ -265,16 +265,24 @@ def test_names_in_the_table_of_spectra_are_whole(tab: SpectraTab) -> None:
     fill(name)
     assert table.view.columnWidth(cell) > table.view.fontMetrics().horizontalAdvance(name)
     assert table.view.columnWidth(roi) < 70
-    # What a person made wider stays so.
+    # What a person made wider or narrower stays so.
     header = table.view.horizontalHeader()
-    end = header.sectionViewportPosition(cell) + header.sectionSize(cell) - 1
     middle = header.height() // 2
-    QTest.mousePress(header.viewport(), LEFT, NONE, QPoint(end, middle))
-    QTest.mouseMove(header.viewport(), QPoint(end + 90, middle))
-    QTest.mouseRelease(header.viewport(), LEFT, NONE, QPoint(end + 90, middle))
-    own = table.view.columnWidth(cell)
+
+    def widen(by: int) -> int:
+        end = header.sectionViewportPosition(cell) + header.sectionSize(cell) - 1
+        QTest.mousePress(header.viewport(), LEFT, NONE, QPoint(end, middle))
+        QTest.mouseMove(header.viewport(), QPoint(end + by, middle))
+        QTest.mouseRelease(header.viewport(), LEFT, NONE, QPoint(end + by, middle))
+        return table.view.columnWidth(cell)
+
+    own = widen(90)
     assert own > WIDEST_COLUMN
     fill("b")
+    assert table.view.columnWidth(cell) == own
+    own = widen(-own + 40)
+    assert own < 60
+    fill(name)
     assert table.view.columnWidth(cell) == own
 
 

@@ -34,6 +34,7 @@ from nanoai_gui.gui.tem.training_plots import AreaPlot, ConfusionMatrix, LossPlo
 from nanoai_gui.gui.theme import DARK, LIGHT, palette_of
 from nanoai_gui.gui.widgets.network_picture import NetworkPicture
 from nanoai_gui.gui.widgets.notice import NoticeArea
+from nanoai_gui.gui.widgets.numbers import grouped
 from tests.networks_made import QUICK, plain_samples, quick_model, quick_training
 
 LEFT = Qt.MouseButton.LeftButton
@@ -135,6 +136,18 @@ def test_corrected_agglomerates_join_the_training(
     assert "2 kept aside" in dialog.words.text()
     click(dialog.corrections.clear_button)
     assert not dialog.corrections.files and dialog.corrections.label.text() == "none"
+
+
+def test_the_number_of_samples_is_parted_as_all_numbers_are(dialog: TrainingDialog) -> None:
+    box = dialog.number
+    assert box.text() == grouped(box.value()) and "," not in box.text()
+    for typed, value in (("30000", 30_000), ("45 000", 45_000), ("60,000", 60_000), ("70x000", 70_000)):
+        box.selectAll()
+        QTest.keyClicks(box, typed)
+        box.interpretText()  # as leaving it does
+        assert box.value() == value and box.text() == grouped(value)
+    QTest.keyClick(box, Qt.Key.Key_Up)
+    assert box.text() == grouped(71_000)
 
 
 def test_the_window_lives_while_it_trains(dialog: TrainingDialog, qtbot: QtBot) -> None:

@@ -143,6 +143,8 @@ class SpectraTable(QWidget):
     def __init__(self, session: SpectraSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._own_widths: dict[str, int] = {}
+        self._is_fitting = False
         self.model = SpectraModel(self)
         self.view = QTableView()
         self.view.setObjectName("spectraTable")
@@ -159,6 +161,7 @@ class SpectraTable(QWidget):
         self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.view.horizontalHeader().setDefaultSectionSize(68)
         self.view.horizontalHeader().setHighlightSections(False)
+        self.view.horizontalHeader().sectionResized.connect(self._resized)
         keep_navigation_keys(self.view)
         self.column = QComboBox()
         self.column.setObjectName("fillColumn")
@@ -200,14 +203,24 @@ class SpectraTable(QWidget):
 
     def _fit_columns(self, *, only_widen: bool = False) -> None:
         """Make columns as wide as what stands in their first rows: names of cells differ at their ends."""
+        self._is_fitting = True
         metrics, header = self.view.fontMetrics(), self.view.horizontalHeader()
         n = min(self.model.rowCount(), ROWS_LOOKED_AT)
         for i in range(self.model.columnCount()):
             texts = [str(self.model.data(self.model.index(row_, i))) for row_ in range(n)]
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + 2 * GRID
             wanted = min(max(widest, header.sectionSizeHint(i), NARROWEST_COLUMN), WIDEST_COLUMN)
-            if not only_widen or wanted > self.view.columnWidth(i):
+            own = self._own_widths.get(self.model.names[i])
+            if own is not None:
+                self.view.setColumnWidth(i, own)
+            elif not only_widen or wanted > self.view.columnWidth(i):
                 self.view.setColumnWidth(i, wanted)
+        self._is_fitting = False
+
+    def _resized(self, column_: int, _before: int, width: int) -> None:
+        """Keep the width that a person gave a column, wide or narrow, whatever comes to stand in it."""
+        if not self._is_fitting and column_ < len(self.model.names):
+            self._own_widths[self.model.names[column_]] = width
 
     def fill(self) -> None:
         """Write the value into the column of the selected spectra, of all if none is selected."""

@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSpinBox,
     QTabWidget,
     QWidget,
 )
@@ -35,6 +34,7 @@ from nanoai_gui.gui.tem.batch import seconds_in_words
 from nanoai_gui.gui.tem.correction_files import CorrectionFiles, corrections_in_words
 from nanoai_gui.gui.tem.training_plots import AreaPlot, ConfusionMatrix, LossPlot
 from nanoai_gui.gui.tem.training_run import TrainingRun
+from nanoai_gui.gui.widgets.count_box import CountBox
 from nanoai_gui.gui.widgets.layout import GRID, HALF, column, keep_room, row
 from nanoai_gui.gui.widgets.network_picture import NetworkPicture
 from nanoai_gui.gui.widgets.numbers import grouped
@@ -108,13 +108,12 @@ class TrainingDialog(QDialog):
             self.features.addItem(f"{features.title}, for {method}", features.name)
         self.features.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.features.currentIndexChanged.connect(self._show_layers)
-        self.number = QSpinBox()
+        self.number = CountBox()
         self.number.setRange(FEWEST, MOST)
         self.number.setSingleStep(1000)
         self.number.setValue(USUAL)
         self.number.setKeyboardTracking(False)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.number.setGroupSeparatorShown(True)
         self.number.setToolTip("Synthetic agglomerates to make: 20 000 for a try, 100 000 for good networks")
         self.population = ParameterForm(TrainingPopulation)
         self.settings = ParameterForm(TrainingSettings)
