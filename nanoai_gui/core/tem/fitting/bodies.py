@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ ELLIPSOID = (X, Y, LOG_R, Q1, Q2)
 
 Image = NDArray[np.float32]
 
-_OPAQUE = np.float32(0.999)
+_OPAQUE, _HALF, _NEAREST = np.float32(0.999), np.float32(0.5), np.float32(0.05)
 # Steps of a sixth: few classes, little waste.
 _HALF_SIZES = np.unique(np.rint(4 * 1.167 ** np.arange(40)).astype(np.intp))
 
@@ -80,10 +81,11 @@ def windows(
         Parameters by which derivatives are wanted.
     """
     p = parameters[rows]
-    x0, y0 = np.rint(p[:, X]).astype(np.intp) - half, np.rint(p[:, Y]).astype(np.intp) - half
-    steps = np.arange(2 * half + 1, dtype=np.float32)
-    dx = (steps + (x0 - p[:, X])[:, None].astype(np.float32))[:, None, :]
-    dy = (steps + (y0 - p[:, Y])[:, None].astype(np.float32))[:, :, None]
+    middle = np.rint(p[:, :2]).astype(np.intp) - half
+    x0, y0 = middle[:, X], middle[:, Y]
+    steps = _steps(half)
+    away = (middle - p[:, :2]).astype(np.float32)
+    dx, dy = (steps + away[:, X, None])[:, None, :], (steps + away[:, Y, None])[:, :, None]
     r = np.exp(p[:, LOG_R]).astype(np.float32)[:, None, None]
     straight = not p[:, (Q1, Q2)].any()
     if straight:
@@ -97,9 +99,10 @@ def windows(
             for m in (cosh - ratio * p[:, Q1], cosh + ratio * p[:, Q1], -ratio * p[:, Q2])
         )
         u, v = m11 * dx + m12 * dy, m12 * dx + m22 * dy
-    d = np.sqrt(u * u + v * v)
+    d = u * u + v * v
+    np.sqrt(d, out=d)
     if kind is Kind.FLAT:
-        cover = np.clip(r - d + np.float32(0.5), 0, 1)
+        cover = np.clip(r - d + _HALF, 0, 1)
         depth = -np.log1p(-_OPAQUE * cover)
         if not columns:
             return Windows(rows, x0, y0, depth, _none(depth))
@@ -108,17 +111,33 @@ def windows(
         by_d = -by_r
     else:
         scale = (absorption * np.exp(p[:, H])).astype(np.float32)[:, None, None]
-        # The path averaged over a px across the edge: what the camera sees, and smooth in r.
-        far, near = np.minimum(d + np.float32(0.5), r), np.clip(d - np.float32(0.5), -r, r)
-        high, low = np.sqrt(r * r - far * far), np.sqrt(r * r - near * near)
-        angle = np.arcsin(far / r) - np.arcsin(near / r)
-        depth = scale * np.maximum(far * high - near * low + r * r * angle, 0)
+        # The path averaged over a px across the edge: what the camera sees, and smooth in r. Step by step in
+        # place, which is most of what the fit does.
+        square = r * r
+        far, near = d + _HALF, d - _HALF
+        np.minimum(far, r, out=far)
+        np.minimum(near, r, out=near)
+        np.maximum(near, -r, out=near)
+        high, low = far * far, near * near
+        for half_path in (high, low):
+            np.subtract(square, half_path, out=half_path)
+            np.sqrt(half_path, out=half_path)
+        depth, more = far * high, near * low
+        depth -= more
+        angle = np.divide(far, r, out=far)
+        np.arcsin(angle, out=angle)
+        np.divide(near, r, out=near)
+        angle -= np.arcsin(near, out=near)
+        depth += np.multiply(square, angle, out=more)
+        np.maximum(depth, 0, out=depth)
+        depth *= scale
         if not columns:
             return Windows(rows, x0, y0, depth, _none(depth))
-        by_r = scale * 2 * r * angle
-        by_d = scale * 2 * (high - low)
+        by_r = np.multiply(scale * 2 * r, angle, out=angle)
+        high -= low
+        by_d = np.multiply(scale * 2, high, out=high)
     slopes = np.empty((len(rows), len(columns), *depth.shape[1:]), dtype=np.float32)
-    by_d = by_d / np.maximum(d, np.float32(0.05))
+    by_d /= np.maximum(d, _NEAREST, out=d)
     for k, column in enumerate(columns):
         out = slopes[:, k]
         if column == X:
@@ -134,6 +153,11 @@ def windows(
         else:
             out[...] = depth
     return Windows(rows, x0, y0, depth, slopes)
+
+
+@lru_cache(maxsize=64)
+def _steps(half: int) -> Image:
+    return np.arange(2 * half + 1, dtype=np.float32)
 
 
 def _none(depth: Image) -> Image:

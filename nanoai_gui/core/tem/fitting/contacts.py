@@ -86,26 +86,37 @@ def lenses(
     """Compute the optical depth that pairs share, windows of one size at a time (``reach`` px around)."""
     if not len(contacts.small):
         return
-    half = np.minimum(half_sizes(parameters[contacts.small], reach), most)
+    small, large = parameters[contacts.small], parameters[contacts.large]
+    half = np.minimum(half_sizes(small, reach), most)
+    middle = np.rint(small[:, :2]).astype(np.intp) - half[:, None]
+    radius, radius_large = np.exp(small[:, LOG_R]), np.exp(large[:, LOG_R])
+    across = (small[:, X] - large[:, X]) ** 2 + (small[:, Y] - large[:, Y]) ** 2
+    apart = (1 - contacts.overlap) * (radius + radius_large)
+    along = np.sqrt(np.maximum(apart**2 - across, 0)).astype(np.float32)[:, None, None]
+    rate = (absorption * np.exp(0.5 * (small[:, H] + large[:, H]))).astype(np.float32)[:, None, None]
+    both = [
+        ((middle - p[:, :2]).astype(np.float32), (r * r).astype(np.float32)[:, None, None])
+        for p, r in ((small, radius), (large, radius_large))
+    ]
     for size in np.unique(half).tolist():
         pairs = np.flatnonzero(half == size)
-        a, b = parameters[contacts.small[pairs]], parameters[contacts.large[pairs]]
-        x0 = np.rint(a[:, X]).astype(np.intp) - size
-        y0 = np.rint(a[:, Y]).astype(np.intp) - size
-        steps = np.arange(2 * size + 1)
+        steps = np.arange(2 * size + 1, dtype=np.float32)
         high = []
-        for p in (a, b):
-            dx = (steps + (x0 - p[:, X])[:, None]).astype(np.float32)[:, None, :]
-            dy = (steps + (y0 - p[:, Y])[:, None]).astype(np.float32)[:, :, None]
-            r2 = np.exp(2 * p[:, LOG_R]).astype(np.float32)[:, None, None]
-            high.append(np.sqrt(np.maximum(r2 - dx * dx - dy * dy, 0)))
-        across = (a[:, X] - b[:, X]) ** 2 + (a[:, Y] - b[:, Y]) ** 2
-        apart = (1 - contacts.overlap) * (np.exp(a[:, LOG_R]) + np.exp(b[:, LOG_R]))
-        along = np.sqrt(np.maximum(apart**2 - across, 0)).astype(np.float32)[:, None, None]
-        path = np.minimum(high[0], along + high[1]) - np.maximum(-high[0], along - high[1])
-        path = np.where((high[0] > 0) & (high[1] > 0), np.maximum(path, 0), 0)
-        rate = (absorption * np.exp(0.5 * (a[:, H] + b[:, H]))).astype(np.float32)[:, None, None]
-        yield Lenses(pairs, x0, y0, np.minimum(rate * path, np.float32(MOST_DEPTH)))
+        for away, r2 in both:
+            dx, dy = (steps + away[pairs][:, axis, None] for axis in (X, Y))
+            square = (r2[pairs] - np.square(dx)[:, None, :]) - np.square(dy)[:, :, None]
+            np.maximum(square, 0, out=square)
+            high.append(np.sqrt(square, out=square))
+        # From the higher of the two lower ends to the lower of the two upper ones, where there are both.
+        depth = along[pairs] + high[1]
+        np.minimum(depth, high[0], out=depth)
+        start = along[pairs] - high[1]
+        depth -= np.maximum(start, -high[0], out=start)
+        np.maximum(depth, 0, out=depth)
+        depth *= (high[0] > 0) & (high[1] > 0)
+        depth *= rate[pairs]
+        np.minimum(depth, np.float32(MOST_DEPTH), out=depth)
+        yield Lenses(pairs, middle[pairs, X], middle[pairs, Y], depth)
 
 
 def choose(

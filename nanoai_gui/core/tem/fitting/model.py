@@ -12,7 +12,7 @@ for at once.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, N_PARAMETERS, Q1, Kind, X, Y, half_sizes, windows
 from nanoai_gui.core.tem.fitting.contacts import Contacts, Lenses, lenses
+from nanoai_gui.core.tem.fitting.equations import NormalEquations, products_of_pairs
 from nanoai_gui.core.tem.fitting.scene import (
     Image,
     Optics,
@@ -77,42 +78,6 @@ class State:
     cost: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class NormalEquations:
-    """Blocks of the normal equations for p parameters a particle.
-
-    Parameters
-    ----------
-    gradient
-        (n, p): derivative of half the cost, downhill.
-    own
-        (n, p, p) blocks on the diagonal.
-    first, second
-        (k,) pairs of rows that see each other.
-    shared
-        (k, p, p) their blocks.
-    border
-        (n, p) products with the level of the component.
-    ground
-        (components,) the level's own element.
-    pooled_gradient, pooled_own, pooled_border
-        (g,), (g, g), (n, p, g): the same for the shared parameters ln absorption, ln amplitude and blur,
-        if asked for (g = 3, else 0); ``pooled_level`` (components, g).
-    """
-
-    gradient: NDArray[np.float64]
-    own: NDArray[np.float64]
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
-    shared: NDArray[np.float64]
-    border: NDArray[np.float64]
-    ground: NDArray[np.float64]
-    pooled_gradient: NDArray[np.float64]
-    pooled_own: NDArray[np.float64]
-    pooled_border: NDArray[np.float64]
-    pooled_level: NDArray[np.float64]
-
-
 class Model:
     """A scene with its particles, ready to be evaluated at any parameters.
 
@@ -147,16 +112,27 @@ class Model:
             if found is not None:
                 (rows, columns) = found
                 self.boxes[k] = rows.start, columns.start, rows.stop, columns.stop
-        counted = np.flatnonzero(self.weight)
+        counted = np.flatnonzero(self.weight > 0)
+        # Component by component, so that sums over one are sums over what lies together.
+        number = self.owner.ravel()[counted]
+        order = np.argsort(number.astype(np.int16) if self.n_components < 2**15 else number, kind="stable")
+        counted, number = counted[order], number[order]
         here = self.boxes[self.boxes[:, 2] > 0]
         low, high = (here[:, :2].min(axis=0), here[:, 2:].max(axis=0)) if len(here) else ([0, 0], [0, 0])
         self._bounds = int(low[0]), int(low[1]), int(high[0]), int(high[1])
         self._counted = counted
-        self._counted_owner = self.owner.ravel()[counted]
         self._counted_weight = self.weight.ravel()[counted]
-        squares = self._counted_weight.astype(np.float64) ** 2
-        self.ground = np.bincount(self._counted_owner, squares, self.n_components) + LEVEL_SD**-2.0
-        self.n_px = np.bincount(self._counted_owner, minlength=self.n_components)
+        self.n_px = np.bincount(number, minlength=self.n_components)
+        self._present = np.flatnonzero(self.n_px)
+        self._first = np.searchsorted(number, self._present)
+        self.ground = self._sums(self._counted_weight**2) + LEVEL_SD**-2.0
+
+    def _sums(self, values: Image) -> NDArray[np.float64]:
+        """Sum values of the px that count over each component."""
+        out = np.zeros(self.n_components)
+        if len(self._present):
+            out[self._present] = np.add.reduceat(values, self._first, dtype=np.float64)
+        return out
 
     def with_particles(self, component: NDArray[np.intp], prior: Prior) -> Model:
         """Give the same scene with other particles (and no contacts)."""
@@ -178,7 +154,9 @@ class Model:
         -------
         A model of those particles, and what must be added to x and y of each to come to its scene, (m, 2).
         """
-        out, shift = self._cut(self.boxes[numbers] - self.rim, numbers, GAP_PX, self.halo, self.base)
+        images = () if self.base is None else (self.base,)
+        out, shift, cut = self._cut(self.boxes[numbers] - self.rim, numbers, GAP_PX, self.halo, images)
+        out.base = cut[0] if cut else None
         out.component = np.searchsorted(numbers, self.component[rows])
         out.prior = Prior(self.prior.mean[rows], self.prior.precision[rows])
         out.contacts = self.contacts.among(rows)
@@ -186,7 +164,7 @@ class Model:
 
     def patches(
         self, boxes: NDArray[np.intp], numbers: NDArray[np.intp], halo: int, state: State
-    ) -> tuple[Model, NDArray[np.float64]]:
+    ) -> tuple[Model, NDArray[np.float64], Image]:
         """Cut out places that overlap, each a component of its own, without particles or a level of its own.
 
         Parameters
@@ -202,13 +180,14 @@ class Model:
 
         Returns
         -------
-        The model, its ``base`` cut out of that depth, and what must be added to x and y in each box, (m, 2).
+        The model, its ``base`` cut out of that depth; what must be added to x and y in each box, (m, 2); and
+        the residual as it is there.
         """
-        out, shift = self._cut(boxes, numbers, 0, halo, state.depth)
-        out.contacts = Contacts.none()
+        out, shift, (base, residual) = self._cut(boxes, numbers, 0, halo, (state.depth, state.residual))
+        out.base, out.contacts = base, Contacts.none()
         known = out.owner >= 0
         out.contrast[known] -= state.level[numbers[out.owner[known]]].astype(np.float32)
-        return out, shift
+        return out, shift, residual
 
     def _cut(
         self,
@@ -216,9 +195,9 @@ class Model:
         numbers: NDArray[np.intp],
         gap: int,
         halo: int,
-        depth: Image | None = None,
-    ) -> tuple[Model, NDArray[np.float64]]:
-        """Lay boxes out side by side: the model, and the shift of each box."""
+        images: Sequence[Image],
+    ) -> tuple[Model, NDArray[np.float64], list[Image]]:
+        """Lay boxes out side by side: the model, the shift of each box, and further images."""
         rim, (height, width) = self.rim, self.shape
         # In px of the padded scene, with the halo.
         low = np.maximum(boxes[:, :2] + rim - halo, 0)
@@ -226,7 +205,7 @@ class Model:
         corners, extent = lay_out(high - low, gap)
         shape = extent[0] + 2 * rim, extent[1] + 2 * rim
         contrast, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        base = None if depth is None else np.zeros(shape, dtype=np.float32)
+        more = [np.zeros(shape, dtype=np.float32) for _ in images]
         owner = np.full(shape, -1, dtype=np.int32)
         for k, ((y0, x0), (y1, x1), (v, u)) in enumerate(
             zip(low.tolist(), high.tolist(), corners.tolist(), strict=True)
@@ -240,12 +219,12 @@ class Model:
             contrast[new] = self.contrast[old]
             weight[new] = self.weight[old] * mine
             owner[new][mine] = k
-            if base is not None and depth is not None:
-                base[new] = depth[old]
+            for image, whole in zip(more, images, strict=True):
+                image[new] = whole[old]
         out = copy.copy(self)
-        out.shape, out.n_components, out.base, out.halo = shape, len(numbers), base, halo
+        out.shape, out.n_components, out.halo = shape, len(numbers), halo
         out._see(contrast, weight, owner)
-        return out, (corners + rim - low)[:, ::-1].astype(np.float64)
+        return out, (corners + rim - low)[:, ::-1].astype(np.float64), more
 
     @property
     def areas(self) -> NDArray[np.float64]:
@@ -281,21 +260,23 @@ class Model:
         np.exp(-depth[place], out=passed[place])
         blurred[place] = blur(passed[place], optics.blur_px)
         residual[place] = self.contrast[place] - np.float32(optics.amplitude) * (1 - blurred[place])
-        weight, owner = self._counted_weight, self._counted_owner
-        values = residual.ravel()[self._counted]
+        weight, flat = self._counted_weight, residual.reshape(-1)
+        values = flat[self._counted]
         level = np.zeros(self.n_components)
         if self.base is None:
-            level = np.bincount(owner, weight * weight * values, self.n_components) / self.ground
-            values = values - level[owner].astype(np.float32)
-        residual.ravel()[self._counted] = values
-        away = parameters[rows] - self.prior.mean[rows]
-        pull = (self.prior.precision[rows] * away**2).sum(axis=1)
-        cost = (
-            np.bincount(owner, (weight * values).astype(np.float64) ** 2, self.n_components)
-            + np.bincount(self.component[rows], pull, self.n_components)
-            + LEVEL_SD**-2.0 * level**2
-        )
+            level = self._sums(weight * weight * values) / self.ground
+            values -= np.repeat(level.astype(np.float32), self.n_px)
+            flat[self._counted] = values
+        values *= weight
+        cost = self._sums(values * values) + self.pull(parameters, rows) + LEVEL_SD**-2.0 * level**2
         return State(parameters, depth, passed, blurred, residual, level, cost)
+
+    def pull(self, parameters: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Cost of particles being other than expected, in each component."""
+        precision = self.prior.precision[rows]
+        away = parameters[rows] - self.prior.mean[rows]
+        pull = np.bincount(self.component[rows], (precision * away**2).sum(axis=1), self.n_components)
+        return np.asarray(pull, dtype=np.float64)
 
     def restored(
         self, state: State, before: State, numbers: NDArray[np.intp], parameters: NDArray[np.float64]
@@ -321,8 +302,13 @@ class Model:
             wanted = np.zeros(len(parameters), dtype=bool)
             wanted[rows] = True
             for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
-                add(out, lens.y0, lens.x0, -lens.depth)
+                add(out, lens.y0, lens.x0, np.negative(lens.depth, out=lens.depth))
         return np.maximum(out, 0, out=out)
+
+    def cost_of(self, residual: Image) -> NDArray[np.float64]:
+        """Weighted sum of squares of a residual (h, w) in each component."""
+        values = residual.reshape(-1)[self._counted] * self._counted_weight
+        return self._sums(values * values)
 
     def take_out(self, parameters: NDArray[np.float64], optics: Optics) -> None:
         """Take particles, all that there are, out of the depth that does not change."""
@@ -414,31 +400,20 @@ class Model:
             for i, k in enumerate(at.tolist()):
                 jacobians[k] = jacobian[i]
         first, second = self._pairs(shifted[rows], self.component[rows], optics)
-        shared = np.zeros((len(first), p, p))
-        boxes = corners.tolist()
-        for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
-            ya, xa, wa = boxes[a]
-            yb, xb, wb = boxes[b]
-            y0, y1, x0, x1 = max(ya, yb), min(ya + wa, yb + wb), max(xa, xb), min(xa + wa, xb + wb)
-            if y0 >= y1 or x0 >= x1:
-                continue
-            one = jacobians[a][:, y0 - ya : y1 - ya, x0 - xa : x1 - xa].reshape(p, -1)
-            other = jacobians[b][:, y0 - yb : y1 - yb, x0 - xb : x1 - xb].reshape(p, -1)
-            shared[k] = one @ other.T
+        shared = products_of_pairs(jacobians, corners, first, second, p)
         # Priors pull on the own parameters only.
         index_of = list(columns)
         precision = self.prior.precision[rows][:, index_of]
         gradient -= precision * (state.parameters - self.prior.mean)[rows][:, index_of]
         own[:, np.arange(p), np.arange(p)] += precision
-        flat = pooled.reshape(g, self.weight.size).astype(np.float64)
+        flat = pooled.reshape(g, self.weight.size)[:, self._counted].astype(np.float64)
         level = np.zeros((self.n_components, g))
         for k in range(g):
-            level[:, k] = np.bincount(
-                self._counted_owner, flat[k, self._counted] * self._counted_weight, self.n_components
-            )
+            level[:, k] = self._sums(flat[k] * self._counted_weight)
+        pooled_gradient = flat @ weighted.reshape(-1)[self._counted] if g else np.zeros(0)
         return NormalEquations(
             gradient, own, first, second, shared, border, self.ground,
-            flat @ weighted.ravel().astype(np.float64), flat @ flat.T, pooled_border, level,
+            pooled_gradient, flat @ flat.T, pooled_border, level,
         )  # fmt: skip
 
     def _pooled_columns(self, state: State, optics: Optics) -> Image:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 
+STRIP_PX, BLOCK_PX = 16, 128
+"""So many rows or columns are smoothed at once, of such a length: products so small that linear algebra does
+them in one thread, and in the same way, however many it may use."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -102,12 +106,49 @@ def kernel(sigma: float) -> NDArray[np.float64]:
 
 
 def blur(image: Image, sigma: float) -> Image:
-    """Smooth an image (h, w) by a Gaussian of ``sigma`` px."""
-    from scipy import ndimage
+    """Smooth an image (h, w) by a Gaussian of ``sigma`` px; beyond its edge it goes on as it ends.
 
+    Done strip by strip with a matrix: several times as fast as sums over shifted rows.
+    """
+    reach = len(kernel(sigma)) // 2
+    (height, width), n = image.shape, STRIP_PX
+    down, across = -(-height // n), -(-width // n)
+    # Whole strips, and around them what they see.
+    seen = np.empty((down * n + 2 * reach, across * n + 2 * reach), dtype=np.float32)
+    seen[reach : reach + height, reach : reach + width] = image
+    seen[:reach, reach : reach + width] = image[0]
+    seen[reach + height :, reach : reach + width] = image[-1]
+    seen[:, :reach] = seen[:, reach : reach + 1]
+    seen[:, reach + width :] = seen[:, reach + width - 1 : reach + width]
+    smooth = _strip_matrix(sigma)
+    rows, out = (np.empty((down * n, w), dtype=np.float32) for w in (seen.shape[1], across * n))
+    above, middle = _strips(seen, down, n + 2 * reach, n), _strips(rows, down, n, n)
+    for at in range(0, seen.shape[1], BLOCK_PX):
+        block = slice(at, at + BLOCK_PX)
+        np.matmul(smooth, above[:, :, block], out=middle[:, :, block])
+    beside, end = _strips(rows.T, across, n + 2 * reach, n), _strips(out.T, across, n, n)
+    for at in range(0, down * n, BLOCK_PX):
+        block = slice(at, at + BLOCK_PX)
+        np.matmul(beside[:, :, block].transpose(0, 2, 1), smooth.T, out=end[:, :, block].transpose(0, 2, 1))
+    return out[:height, :width]
+
+
+def _strips(image: Image, number: int, height: int, step: int) -> Image:
+    """Show rows of an image (h, w) as (number, height, w), each ``step`` px further down."""
+    down, across = image.strides
+    shape = number, height, image.shape[1]
+    return np.ndarray(shape, image.dtype, image, strides=(step * down, down, across))
+
+
+@lru_cache(maxsize=64)
+def _strip_matrix(sigma: float) -> Image:
+    """(n, n + 2 reach) matrix that smooths a strip of n px from what it sees; not to be written to."""
     k = kernel(sigma)
-    out = ndimage.correlate1d(image, k, axis=0, output=np.float32, mode="nearest")
-    return np.asarray(ndimage.correlate1d(out, k, axis=1, output=np.float32, mode="nearest"))
+    out = np.zeros((STRIP_PX, STRIP_PX + len(k) - 1), dtype=np.float32)
+    for i in range(STRIP_PX):
+        out[i, i : i + len(k)] = k
+    out.flags.writeable = False
+    return out
 
 
 @lru_cache(maxsize=512)

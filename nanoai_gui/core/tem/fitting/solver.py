@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled, checkpoint, never_cancelled
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, Q1, Q2, H, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts, candidates, choose
-from nanoai_gui.core.tem.fitting.model import Model, NormalEquations, State
+from nanoai_gui.core.tem.fitting.equations import NormalEquations
+from nanoai_gui.core.tem.fitting.model import Model, State
 from nanoai_gui.core.tem.fitting.scene import Optics
 
 CLOSE_PX = 0.01

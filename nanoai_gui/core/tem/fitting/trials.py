@@ -150,13 +150,13 @@ def attempt(
     new_place, slot = np.nonzero(np.isfinite(places.new[:, :, LOG_R]))
     pad = 2 + len(kernel(optics.blur_px)) // 2
     boxes = _boxes(p, old_rows, old_place, places, pad)
-    few, shift = model.patches(boxes, places.component, pad, fit.state)
+    few, shift, residual = model.patches(boxes, places.component, pad, fit.state)
     old = p[old_rows]
     old[:, [X, Y]] += shift[old_place]
     few.component, few.prior = old_place, physics.prior(len(old))
     few.contacts = contacts = _inner_contacts(model.contacts, old_rows, old_place, len(p))
     few.take_out(old, optics)
-    before = few.evaluate(old, optics, np.arange(len(old)))
+    before = few.cost_of(residual) + few.pull(old, np.arange(len(old)))
     inner = np.concatenate([old[: len(rows)], places.new[new_place, slot]])
     few.component = np.concatenate([place, new_place])
     few.prior = physics.prior(len(inner))
@@ -168,7 +168,7 @@ def attempt(
         close_px=CLOSE_PX, cancelled=cancelled,
     )  # fmt: skip
     after = found.state
-    squares = [(few.weight * s.residual) ** 2 for s in (before, after)]
+    squares = [(few.weight * left) ** 2 for left in (residual, after.residual)]
     table = np.zeros((m, q, 3))
     for one, at, k in zip(after.parameters[len(rows) :], new_place, slot, strict=True):
         table[at, k] = _around(few, squares, one)
@@ -178,7 +178,7 @@ def attempt(
     new[new_place, slot] = out[len(rows) :]
     free = ~fixed
     return Tried(
-        before.cost - after.cost, new, rows[free], place[free], out[: len(rows)][free],
+        before - after.cost, new, rows[free], place[free], out[: len(rows)][free],
         table[:, :, 0], table[:, :, 1], table[:, :, 2],
     )  # fmt: skip
 
