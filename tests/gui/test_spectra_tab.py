@@ -657,6 +657,16 @@ def test_predictions_colour_the_map_and_rejected_pixels_have_their_own(tab: Spec
     assert tab.map.bar.what != "Class"
 
 
+def test_name_and_range_of_a_map_can_be_read_in_a_small_window(tab: SpectraTab) -> None:
+    bar = tab.map.bar
+    assert bar.name.shown_text == "cells.csv"
+    assert bar.range.shown_text == "800 to 1800 cm⁻¹"
+    pick(tab, MapTool.BRUSH)
+    assert not bar.range.isVisible() and bar.take.isVisible()
+    pick(tab, MapTool.SELECT)
+    assert bar.range.shown_text == "800 to 1800 cm⁻¹"
+
+
 def test_numbers_that_come_too_late_leave_what_is_shown_since(
     tab: SpectraTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

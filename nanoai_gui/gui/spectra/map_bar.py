@@ -44,6 +44,9 @@ class MapBar(QWidget):
         self._session = session
         self.name = ElidedLabel()
         self.name.setObjectName("mapName")
+        self.range = ElidedLabel()
+        self.range.setObjectName("mapRange")
+        self.range.set_tip("What the spectra reach, and the laser")
         self.shown = QComboBox()
         self.shown.setObjectName("shownQuantity")
         self.shown.setToolTip("What the colours of the map show")
@@ -127,7 +130,9 @@ class MapBar(QWidget):
             lower.addWidget(button)
         for widget in self._threshold_parts:
             lower.addWidget(widget)
-        lower.addStretch(1)
+        lower.addSpacing(GRID)
+        lower.addWidget(self.range, 1)
+        lower.addStretch(0)
         lower.addWidget(QLabel("Label"))
         lower.addWidget(self.label)
         layout = column(self, spacing=HALF)
@@ -172,6 +177,7 @@ class MapBar(QWidget):
         self.tools[tool].setChecked(True)
         for part in self._threshold_parts:
             part.setVisible(tool is MapTool.BRUSH)
+        self.range.setVisible(tool is not MapTool.BRUSH)  # there is no room for both
         self.tool_changed.emit(tool)
 
     def set_threshold(self, value: float, step: float) -> None:
@@ -197,10 +203,12 @@ class MapBar(QWidget):
         if spectra is None or entry is None:
             self.name.setText("")
             self.name.set_tip("")
+            self.range.setText("")
         else:
             laser = f", {spectra.laser_nm:g} nm" if spectra.laser_nm else ""
             ends = f"{spectra.axis[0]:.0f} to {spectra.axis[-1]:.0f} cm⁻¹"
-            self.name.setText(f"{entry.name}   {ends}{laser}")
+            self.name.setText(entry.name)
+            self.range.setText(f"{ends}{laser}")
             facts = [f"{key}: {value}" for key, value in spectra.metadata.items()]
             self.name.set_tip("\n".join([str(entry.path), *spectra.warnings, *facts]))
         self._offer_fits()
