@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TOOLS = ("Xvfb", "xdotool", "import")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def why_not() -> str:

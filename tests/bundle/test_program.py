@@ -111,7 +111,7 @@ def test_a_person_opens_analyses_corrects_exports_and_quits(root: CleanRoot, dis
         display.key("ctrl+q")
         if display.has_window("Save"):
             display.picture("7-asked")
-        assert program.wait(30) == 0, log.read_text()
+        assert program.wait(120) == 0, log.read_text()
     finally:
         display.picture("9-last")
         stop(program)
@@ -157,7 +157,7 @@ def test_a_crash_is_written_down_and_told_of_at_the_next_start(root: CleanRoot, 
         time.sleep(1)
         (window,) = [process for process in _processes(program) if "multiprocessing" not in process.command]
         os.kill(window.number, signal.SIGSEGV)
-        assert program.wait(30) != 0
+        assert program.wait(120) != 0
         stop(program)
         program = _start_as_child(root, display)
         display.window("NanoAI")
