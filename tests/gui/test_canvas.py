@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtGui import QFocusEvent, QImage, QKeyEvent
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from nanoai_gui.core.tem.calibration import Calibration
 from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.tem.canvas import MicrographCanvas
+from nanoai_gui.gui.tem.canvas_items import OutlineLayer
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.overlay import prepare_overlay
 from nanoai_gui.gui.tem.tools import Tool, length, snap_to_bar
@@ -93,6 +95,40 @@ def collect(signal: Any) -> list[tuple[Any, ...]]:
     calls: list[tuple[Any, ...]] = []
     signal.connect(lambda *args: calls.append(args))
     return calls
+
+
+def test_outlines_are_painted_anew_only_when_they_or_the_view_change(
+    measured: MicrographCanvas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[OutlineLayer] = []
+    paint = OutlineLayer.paint
+
+    def counted(self: OutlineLayer, *rest: Any) -> None:
+        painted.append(self)
+        paint(self, *rest)
+
+    monkeypatch.setattr(OutlineLayer, "paint", counted)
+
+    def frame() -> tuple[NDArray[np.int64], int]:
+        painted.clear()
+        image = measured.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1, 4)
+        return pixels[:, :, :3].astype(np.int64), len(painted)
+
+    measured.set_view(View(1.0, 190.0, 150.0))
+    n = frame()[1]
+    assert n > 0
+    measured.set_view(View(1.0, 200.0, 150.0))
+    again, n_again = frame()
+    kept, n_kept = frame()  # the second of the same: a picture is made
+    last, n_last = frame()
+    assert (n_again, n_kept, n_last) == (n, n, 0)
+    assert np.array_equal(last, kept)
+    assert np.abs(kept - again).max() <= 3  # of 255: blended in another order
+    assert measured.picture is not None
+    measured.set_overlay(prepare_overlay(measured.picture.labels, [3]))
+    changed, n_changed = frame()
+    assert n_changed == n and np.abs(changed - last).max() > 50
 
 
 # ---- zoom and pan ---------------------------------------------------------------------------------------

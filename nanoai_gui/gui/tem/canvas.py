@@ -24,6 +24,7 @@ from nanoai_gui.gui.tem.canvas_items import (
     DASH_DOTTED,
     DASHED,
     OutlineLayer,
+    OutlineStack,
     Raster,
     SelectionLayer,
     owned,
@@ -125,6 +126,7 @@ class MicrographCanvas(CanvasEvents):
         self._particles = OutlineLayer(QColor(YELLOW))
         self._doubtful = OutlineLayer(QColor(DOUBTFUL_COLOUR), DASHED)
         self._edited_particles = OutlineLayer(QColor(YELLOW), DASH_DOTTED)
+        self._outlines = OutlineStack()
         self.ticks = TickLayer()
         """What was accepted; whoever changes it calls ``update``."""
         self._selected_agglomerates = SelectionLayer(QColor("white"))
@@ -452,8 +454,8 @@ class MicrographCanvas(CanvasEvents):
             self._fill.paint(painter, view, size, ratio)
         if self._outlines_visible:
             agglomerates = () if self._is_blind else (self._excluded, self._measured, self._edited)
-            for layer in (*agglomerates, self._particles, self._doubtful, self._edited_particles):
-                layer.paint(painter, view, size, ratio)
+            layers = (*agglomerates, self._particles, self._doubtful, self._edited_particles)
+            self._outlines.paint(painter, layers, view, size, ratio)
         if not self._is_blind:
             self._selected_agglomerates.paint(painter, view, size, ratio)
         self._selected_particles.paint(painter, view, size, ratio)

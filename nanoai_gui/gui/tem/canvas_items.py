@@ -7,12 +7,13 @@ slow (see tests/benchmarks/bench_canvas.py); these are a handful of objects pain
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, QDataStream, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap
 
 from nanoai_gui.gui.tem.display import Contrast, crop, level_shape
 from nanoai_gui.gui.tem.outlines import DrawnOutlines, Outlines, path_bytes
@@ -182,6 +183,11 @@ class OutlineLayer:
         self._drawn: DrawnOutlines | None = None
         self._paths: dict[tuple[int, int], QPainterPath] = {}
 
+    @property
+    def drawn(self) -> DrawnOutlines | None:
+        """The outlines; others are another object."""
+        return self._drawn
+
     def set_outlines(self, drawn: DrawnOutlines | None) -> None:
         """Take other outlines; paths are made when first painted."""
         self._drawn = drawn
@@ -240,6 +246,49 @@ class OutlineLayer:
         if path is None:
             path = self._paths[level, chunk] = read_path(drawn.paths[level][chunk])
         return path
+
+
+class OutlineStack:
+    """Layers of outlines one over the other, painted once as long as neither they nor the view change.
+
+    They are what costs most of a frame; a canvas that is painted again since something else has changed (what
+    is selected, a stroke of the brush, progress told beside it) takes the picture of them.
+    """
+
+    def __init__(self) -> None:
+        self._kept: QPixmap | None = None
+        self._state: tuple[object, ...] = ()
+
+    def paint(
+        self, painter: QPainter, layers: Sequence[OutlineLayer], view: View, canvas: Size, ratio: float
+    ) -> None:
+        """Draw what is on show."""
+        state = (view, canvas, ratio, *(layer.drawn for layer in layers))
+        if state != self._state:
+            # The next frame may be another view again: a picture would be made for nothing.
+            self._state, self._kept = state, None
+        elif self._kept is None and ratio == int(
+            ratio
+        ):  # else pixels of the picture fall between the screen's
+            self._kept = QPixmap(round(canvas[0] * ratio), round(canvas[1] * ratio))
+            self._kept.setDevicePixelRatio(ratio)
+            self._kept.fill(Qt.GlobalColor.transparent)
+            inner = QPainter(self._kept)
+            try:
+                self._draw(inner, layers, view, canvas, ratio)
+            finally:
+                inner.end()
+        if self._kept is None:
+            self._draw(painter, layers, view, canvas, ratio)
+        else:
+            painter.drawPixmap(QPointF(0, 0), self._kept)
+
+    @staticmethod
+    def _draw(
+        painter: QPainter, layers: Sequence[OutlineLayer], view: View, canvas: Size, ratio: float
+    ) -> None:
+        for layer in layers:
+            layer.paint(painter, view, canvas, ratio)
 
 
 DASHED, DASH_DOTTED = (4.0, 3.0), (9.0, 3.0, 2.0, 3.0)
