@@ -14,7 +14,7 @@ from nanoai_gui.core.tem.fitting.bodies import SPHERE, Kind, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts
 from nanoai_gui.core.tem.fitting.model import Model, no_prior
 from nanoai_gui.core.tem.fitting.pooled import Physics
-from nanoai_gui.core.tem.fitting.proposals import Found, Sizes, replacements, returns
+from nanoai_gui.core.tem.fitting.proposals import Found, Sizes, badness, exchanges, replacements, returns
 from nanoai_gui.core.tem.fitting.revision import Revision, revise
 from nanoai_gui.core.tem.fitting.scene import Optics, Scene
 from nanoai_gui.core.tem.fitting.solver import solve
@@ -233,6 +233,54 @@ def test_nothing_takes_the_place_of_added_particles_that_are_right(model: Model)
     fit = solve(model, TRUTH, OPTICS, SPHERE, np.zeros(5, dtype=bool))
     added = np.arange(5) == 1
     assert not len(replacements(model, fit, Sizes(7.5, 0.1, 8.0), None, added).x)
+
+
+def test_two_in_the_place_of_two_find_the_way_that_a_fit_does_not() -> None:
+    """A small sphere within a large one is not what two side by side become of themselves."""
+    none = np.zeros(3, dtype=bool)
+    truth = TRUTH[:3].copy()
+    truth[:, [X, Y]] = [[30.0, 30.0], [34.0, 36.0], [60.0, 30.0]]
+    truth[:, 2] = np.log([11.0, 10.0, 9.0])
+    start = truth.copy()
+    start[:2, [X, Y]], start[:2, 2] = [32.0, 33.0], np.log([13.0, 7.0])
+    made = scene_of(truth, np.zeros(3, dtype=np.intp), Contacts.none())
+    stuck = solve(made, start, OPTICS, SPHERE, none)
+    assert _matches(stuck.state.parameters, truth) < 3
+    bad, axis = badness(made, stuck)
+    places = exchanges(made, stuck, bad > 100, axis, none)
+    assert (np.sort(places.gone, axis=1) == [0, 1]).all()
+    # Volumes stay.
+    assert np.exp(3 * places.new[:, :, 2]).sum(axis=1) == pytest.approx(
+        np.exp(3 * stuck.state.parameters[:2, 2]).sum()
+    )
+    tried = attempt(made, stuck, places, none, replace(PHYSICS, overlap=0.0), never_cancelled)
+    best = int(np.argmax(tried.gain))
+    right = solve(made, truth, OPTICS, SPHERE, none)
+    assert tried.gain[best] > 0.9 * (stuck.state.cost[0] - right.state.cost[0])
+    assert _matches(tried.new[best], truth) == 2
+    # What a person has placed stays, and what fits well is left alone.
+    assert not len(exchanges(made, stuck, bad > 100, axis, ~none).x)
+    assert not len(exchanges(made, stuck, none, axis, none).x)
+
+
+def test_small_ones_do_not_fill_what_larger_ones_leave() -> None:
+    """Held where they are wrong, two spheres leave something that a small one makes up for in part."""
+    truth = TRUTH[:3].copy()
+    truth[2, 2] = np.log(4.0)
+    made = scene_of(truth, np.zeros(3, dtype=np.intp), Contacts.none())
+
+    def added(start: Parameters) -> int:
+        few = made.with_particles(np.zeros(2, dtype=np.intp), no_prior(2))
+        held = np.ones(2, dtype=bool)
+        old = Revision(few, solve(few, start, OPTICS, SPHERE, held), np.arange(2), held)
+        physics = replace(PHYSICS, overlap=0.0)
+        after = revise(old, start, physics, Sizes(9.0, 0.3, 2.0), never_cancelled)
+        return len(after.origin) - 2
+
+    wrong = truth[:2].copy()
+    wrong[:, X] += 2.0
+    assert added(truth[:2]) == 1
+    assert added(wrong) == 1
 
 
 def test_what_noise_leaves_of_a_right_model_is_told_from_an_error_of_it(model: Model) -> None:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 X, Y, LOG_R, Q1, Q2, H = range(6)
 N_PARAMETERS = 6
 SPHERE = (X, Y, LOG_R)
-ELLIPSOID = (X, Y, LOG_R, Q1, Q2)
 
 Image = NDArray[np.float32]
 

@@ -26,6 +26,8 @@ SCALE_STEP = 1.6
 """Ratio of the radii that are looked for."""
 LEAST_SPREAD = 0.12
 """Standard deviation of ln r that is allowed for at least."""
+SMALL, SMALLER = 1.3, 0.43
+"""A particle is small if its ln r is below the typical one by so many standard deviations, and by so much."""
 FAR_SMALLER, FAR_LARGER = 3.0, 2.0
 """Radii that are looked for, in standard deviations from the typical one."""
 RIVAL = 0.7
@@ -36,6 +38,9 @@ WORTHLESS, DOUBTFUL = 12.0, 240.0
 """Cost that a particle must save not to be given up, and from which that is not even asked."""
 COVERED, MOST_REPLACED = 0.8, 4
 """Particles whose centres lie within such a share of the radius may be a single one, if they are no more."""
+BEHIND, LEAST_RATIO = 0.6, 0.4
+"""Two lie one behind the other if their centres are nearer than such a share of the larger radius, and their
+radii do not differ by more."""
 SAME = 0.6
 """Circles that share so much of their union are one particle."""
 SPHERE_PROFILE = 0.45
@@ -62,6 +67,14 @@ class Sizes:
         high = max(self.typical * np.exp(FAR_LARGER * spread), low)
         n = int(np.ceil(np.log(high / low) / np.log(SCALE_STEP))) + 1
         return np.geomspace(low, high, n)
+
+    def away(self, radius: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Tell how far radii are from the typical one, in standard deviations of ln r; below it negative."""
+        return np.log(radius / self.typical) / max(self.spread, LEAST_SPREAD)
+
+    def is_small(self, radius: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which radii are those of small particles."""
+        return np.asarray(np.log(radius / self.typical) < -max(SMALL * self.spread, SMALLER))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +155,41 @@ def splits(model: Model, fit: Fit, rows: NDArray[np.intp], axis: NDArray[np.floa
     return Places.joined(several)
 
 
+def exchanges(
+    model: Model, fit: Fit, bad: NDArray[np.bool_], axis: NDArray[np.float64], held: NDArray[np.bool_]
+) -> Places:
+    """Two others in the place of two that lie one behind the other, where one of them is ``bad`` (n,).
+
+    To the second order two spheres look like any two others of the same sums of volumes and moments: two side
+    by side like a small one within a large one. A fit finds no way from the one to the other.
+    """
+    from scipy.spatial import cKDTree
+
+    p, r = fit.state.parameters, np.exp(fit.state.parameters[:, LOG_R])
+    if not bad.any():
+        return deaths(model, fit, np.empty(0, dtype=np.intp))
+    i, j = cKDTree(p[:, [X, Y]]).query_pairs(BEHIND * float(r.max()), output_type="ndarray").T
+    larger, smaller = np.maximum(r[i], r[j]), np.minimum(r[i], r[j])
+    apart = np.hypot(p[i, X] - p[j, X], p[i, Y] - p[j, Y])
+    good = (model.component[i] == model.component[j]) & (bad[i] | bad[j])
+    good &= (apart < BEHIND * larger) & (smaller > LEAST_RATIO * larger) & ~held[i] & ~held[j]
+    i, j, apart, larger = i[good], j[good], apart[good], larger[good]
+    volume = r[[i, j]] ** 3
+    x, y = ((volume * p[[i, j], c]).sum(axis=0) / volume.sum(axis=0) for c in (X, Y))
+    same = (volume.mean(axis=0)) ** (1 / 3)
+    worse = np.where(r[i] > r[j], i, j)
+    several = []
+    for turn, step, ratio in ((0.0, 0.3, 1.0), (np.pi / 2, 0.3, 1.0), (0.0, 0.0, 0.7)):
+        new = np.zeros((len(i), 2, N_PARAMETERS))
+        first = (2 / (1 + ratio**3)) ** (1 / 3)
+        for k, (sign, factor) in enumerate(((-1, first), (1, first * ratio))):
+            new[:, k, X] = x + sign * step * same * np.cos(axis[worse] + turn)
+            new[:, k, Y] = y + sign * step * same * np.sin(axis[worse] + turn)
+            new[:, k, LOG_R] = np.log(factor * same)
+        several.append(Places(model.component[i], x, y, 1.2 * larger, np.column_stack([i, j]), new))
+    return Places.joined(several)
+
+
 def replacements(
     model: Model, fit: Fit, sizes: Sizes, changed: Places | None, added: NDArray[np.bool_]
 ) -> Places:
@@ -155,8 +203,7 @@ def replacements(
     number = within.sum(axis=1)
     alike = within & (np.abs(p[rows, LOG_R] - places.new[:, :1, LOG_R]) < np.log(SCALE_STEP) / 2)
     wanted = (number > 0) & (number <= MOST_REPLACED) & ~((number == 1) & alike.any(axis=1))
-    gone = np.where(within, rows, -1)[wanted]
-    return replace(places.select(wanted), gone=-np.sort(-gone, axis=1)[:, :MOST_REPLACED])
+    return replace(places.select(wanted), gone=_gone(within[wanted], rows))
 
 
 def returns(model: Model, fit: Fit, found: Found, held: NDArray[np.bool_]) -> Places:
@@ -175,8 +222,13 @@ def returns(model: Model, fit: Fit, found: Found, held: NDArray[np.bool_]) -> Pl
     within = same & (away < COVERED * radius[:, None]) & (r < radius[:, None]) & ~held
     lost = ~alike.any(axis=1) & (within.sum(axis=1) <= MOST_REPLACED)
     rows, within = rows[lost], within[lost]
-    gone = -np.sort(-np.where(within, np.arange(len(p)), -1), axis=1)[:, :MOST_REPLACED]
+    gone = _gone(within, np.arange(len(p)))
     return Places(found.component[rows], q[rows, X], q[rows, Y], radius[lost], gone, q[rows][:, None].copy())
+
+
+def _gone(within: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Put the ``rows`` (n,) marked by a mask (m, n) into columns, as many as may be replaced; -1 for none."""
+    return -np.sort(-np.where(within, rows, -1), axis=1)[:, :MOST_REPLACED]
 
 
 def deaths(model: Model, fit: Fit, rows: NDArray[np.intp]) -> Places:
