@@ -190,11 +190,10 @@ def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried
         gain = tried.gain - np.select([more > 0, more == 0], [pay * more, 0.5 * pay], -WORTHLESS)
         left = tried.before - tried.after
         usual = _usual_cost(old.model, old.fit)
-        noise = usual * tried.n_px
-        wrong = tried.before - noise
-        asked = np.where(
-            sizes.is_small(r), SHARE_SMALL * wrong - usual * np.sqrt(2 * tried.n_px), SHARE * wrong
-        )
+        asked = SHARE * (tried.before - 0.5 * tried.n_px)
+        of_small = SHARE_SMALL * (tried.before - usual * tried.n_px) - usual * np.sqrt(2 * tried.n_px)
+        # Where nothing is described well the usual is much, and the second no longer the stricter one.
+        asked = np.where(sizes.is_small(r), np.maximum(asked, of_small), asked)
         explains = (left > 0.5 * WORTH) & (left > asked)
         moved = np.hypot(new[:, :, X] - places.x[:, None], new[:, :, Y] - places.y[:, None])
         at_home = moved < 1.2 * np.maximum(places.reach[:, None], r)
