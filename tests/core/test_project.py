@@ -902,6 +902,31 @@ def test_a_project_is_saved_under_another_name(path: Path, tmp_path: Path, write
     ]  # fmt: skip
 
 
+def test_a_project_has_its_name_only_once_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that is killed while it makes one is asked nothing about a damaged one at the next start."""
+    file, create = tmp_path / "a.nanoai", schema.create
+    there: list[bool] = []
+
+    def interrupted(connection: sqlite3.Connection) -> None:
+        create(connection)
+        there.append(file.exists())
+        if len(there) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(schema, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ProjectStore.create(file)
+    assert list(tmp_path.iterdir()) == []
+    ProjectStore.create(file).close()
+    assert there == [False, False]
+    with pytest.raises(FileExistsError):
+        ProjectStore.create(file)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert read_project(file).content.images == ()
+
+
 def test_an_automatic_project_is_made_only_once_needed(tmp_path: Path, writers: Writers) -> None:
     file = tmp_path / "new" / "a.nanoai"
     assert writers(lambda: ProjectStore.create(file)).close()

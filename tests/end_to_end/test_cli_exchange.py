@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_every_format_holds_what_the_tables_say(folder: Path, tmp_path: Path) ->
 
 
 def test_files_of_an_earlier_export_are_not_measured(folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(folder, tmp_path / "images")
     out = folder / "results"
     for _ in range(2):
         assert cli.main(["size", str(folder), "--out", str(out), "--export", "labels", "--jobs", "2"]) == 0

@@ -14,7 +14,7 @@ from nanoai_gui.core.tem.networks.model import load_tem_model, save_tem_model
 from tests.networks_made import quick_model
 
 
-def run(*arguments: object, timeout: float = 110) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, timeout: float = 250) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nanoai_gui", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, encoding="utf-8", timeout=timeout, stdin=subprocess.DEVNULL

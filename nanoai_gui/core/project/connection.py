@@ -48,6 +48,17 @@ def use_log(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
+def connect_with_log(path: Path) -> sqlite3.Connection:
+    """Open a database for work, see :func:`use_log`; it is closed again if that cannot be."""
+    connection = connect(path)
+    try:
+        use_log(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def is_full(path: Path, error: sqlite3.Error) -> bool:
     """Whether there was no room for what was to be written at ``path``."""
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

@@ -7,8 +7,15 @@ that turns the format before into the new one.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nanoai_gui.core.project.connection import connect, transaction
 
 APPLICATION_ID = 0x4E414E4F
 """``NANO``."""
@@ -60,6 +67,30 @@ def create(connection: sqlite3.Connection) -> None:
     # Numbers of our own, no input: SQLite takes no parameters here.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def create_file(path: Path, created: Mapping[str, str]) -> None:
+    """Make a file that holds an empty project, and remembers when and by what it was made.
+
+    It has its name only once it is whole: whoever kills us on the way leaves no project that is none.
+
+    Raises
+    ------
+    FileExistsError, OSError, sqlite3.Error
+        If there is one, or it cannot be made.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    temporary = path.with_name(f".nanoai-{os.urandom(6).hex()}.tmp")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+        with contextlib.closing(connect(temporary)) as connection, transaction(connection):
+            create(connection)
+            connection.execute("INSERT INTO facts VALUES ('created', ?)", (json.dumps(created),))
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def plain_tables(connection: sqlite3.Connection) -> set[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -27,7 +26,14 @@ from nanoai_gui.core.plain import from_bytes, to_bytes
 from nanoai_gui.core.project import schema
 from nanoai_gui.core.project.cards import card_of
 from nanoai_gui.core.project.checks import LARGEST_FACTS, LARGEST_NUMBER, checked_facts
-from nanoai_gui.core.project.connection import connect, free_name, identity, transaction, trouble, use_log
+from nanoai_gui.core.project.connection import (
+    connect,
+    connect_with_log,
+    free_name,
+    identity,
+    transaction,
+    trouble,
+)
 from nanoai_gui.core.project.errors import ProjectTrouble
 from nanoai_gui.core.project.lock import ProjectLock
 from nanoai_gui.core.project.records import (
@@ -73,23 +79,15 @@ class ProjectStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = ProjectLock(path)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
-            connection = connect(path)
+            schema.create_file(path, {"time": _now(), "version": nanoai_gui.__version__})
             try:
-                # In the file itself and not in the log, so that it says from the first moment what it is.
-                with transaction(connection):
-                    schema.create(connection)
-                    made = {"time": _now(), "version": nanoai_gui.__version__}
-                    connection.execute("INSERT INTO facts VALUES ('created', ?)", (json.dumps(made),))
-                use_log(connection)
+                return cls(path, connect_with_log(path), lock)
             except BaseException:
-                connection.close()
-                path.unlink(missing_ok=True)
+                path.unlink()
                 raise
         except BaseException:
             lock.release()
             raise
-        return cls(path, connection, lock)
 
     def close(self) -> None:
         """Fold the log into the file, so that the one file is all, and let others have it."""
@@ -158,8 +156,7 @@ class ProjectStore:
             self._astray.append(fresh)
             raise
         self._clear_astray()
-        self._connection = connect(self.path)
-        use_log(self._connection)
+        self._connection = connect_with_log(self.path)
         self._identity = identity(self.path)
 
     def _clear_astray(self) -> None:
