@@ -37,8 +37,8 @@ LEVEL_SD = 0.02
 """What is expected to be left of the background after flattening, as a share of it."""
 GAP_PX = 8
 """Px between components that are laid out side by side."""
-DISC_PX = 1.5
-"""What a particle covers beyond its half axes: parts of a px, on a raster that its centre does not lie on."""
+DISC_PX = 1.0
+"""What a particle covers beyond its half axes: half a px, on a raster that its centre does not lie on."""
 WIDTH_STEP = 0.05
 """Change of the blur (px) by which its effect is measured."""
 
@@ -252,14 +252,17 @@ class Model:
 
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
+        place, amplitude = self._place_of_interest(optics.blur_px), np.float32(optics.amplitude)
         depth = self.depth(parameters, optics, rows)
         if self.base is not None:
-            depth += self.base
-        place = self._place_of_interest(optics.blur_px)
+            depth[place] += self.base[place]
         passed, blurred, residual = (np.zeros(self.shape, dtype=np.float32) for _ in range(3))
-        np.exp(-depth[place], out=passed[place])
+        np.exp(np.negative(depth[place], out=passed[place]), out=passed[place])
         blurred[place] = blur(passed[place], optics.blur_px)
-        residual[place] = self.contrast[place] - np.float32(optics.amplitude) * (1 - blurred[place])
+        left = residual[place]
+        np.multiply(blurred[place], amplitude, out=left)
+        left += self.contrast[place]
+        left -= amplitude
         weight, flat = self._counted_weight, residual.reshape(-1)
         values = flat[self._counted]
         level = np.zeros(self.n_components)
@@ -301,9 +304,10 @@ class Model:
         if len(self.contacts.small):
             wanted = np.zeros(len(parameters), dtype=bool)
             wanted[rows] = True
-            for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 1.0):
+            for lens in self._lenses(shifted, self.contacts.within(wanted), optics, 0.5):
                 add(out, lens.y0, lens.x0, np.negative(lens.depth, out=lens.depth))
-        return np.maximum(out, 0, out=out)
+            np.maximum(out, 0, out=out)
+        return out
 
     def cost_of(self, residual: Image) -> NDArray[np.float64]:
         """Weighted sum of squares of a residual (h, w) in each component."""

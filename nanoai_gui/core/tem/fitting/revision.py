@@ -174,7 +174,9 @@ def _promising(revision: Revision, physics: Physics, places: Places, cancelled: 
     for k in np.flatnonzero(gain > 0)[np.argsort(-gain[gain > 0], kind="stable")].tolist():
         if places.meeting(k, kept, SAME_PLACE).sum() < RIVALS:
             kept.append(k)
-    return places.select(np.array(kept, dtype=np.intp))
+    rows = np.array(kept, dtype=np.intp)
+    # They go on from there.
+    return replace(places.select(rows), new=alone.new[rows])
 
 
 def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried: Tried) -> list[int]:

@@ -6,7 +6,7 @@ K. Levenberg, Q. Appl. Math. 2 (1944) 164; D. W. Marquardt, J. SIAM 11 (1963) 43
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ LARGEST_MOVE = 0.4
 """Largest step of a centre, as a share of the radius."""
 WORTH_CUTTING = 0.6
 """Where active components fill less than this share of a scene, they are cut out of it."""
+MOST_FAILED = 2
+"""A component is done, too, when so many steps one after the other made it worse: what is left to gain is
+less than what the equations leave out."""
 _FIRST_DAMPING = 1e-3
 
 
@@ -94,6 +97,8 @@ class _Walk:
         The model here, once it is known; of components that are done only the cost is.
     is_whole
         Whether ``state`` is right everywhere all the same.
+    failed
+        (components,) steps one after the other that made each worse.
     """
 
     model: Model
@@ -104,6 +109,11 @@ class _Walk:
     damping: NDArray[np.float64]
     state: State | None = None
     is_whole: bool = False
+    failed: NDArray[np.intp] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """No step has failed; the first may once more than others, as it may start far away."""
+        self.failed = np.full(self.model.n_components, -1)
 
     def go(self, steps: int, task: _Task) -> None:
         """Walk until every component is done, or so many steps."""
@@ -155,6 +165,8 @@ class _Walk:
                 trial = model.restored(trial, state, np.flatnonzero(~better), parameters)
             self.state, self.parameters, self.optics = trial, parameters, optics
             self.is_whole = bool(better.all()) and len(going) == len(everyone)
+        self.failed = np.where(better, 0, self.failed + 1)
+        small |= (self.failed >= MOST_FAILED) & (not pooled)
         self.active = active & ~(small | (self.damping > 1e4))
 
     def _go_alone(self, steps: int, task: _Task) -> None:

@@ -21,8 +21,9 @@ from nanoai_gui.core.tem.fitting.pooled import Physics
 from nanoai_gui.core.tem.fitting.scene import kernel
 from nanoai_gui.core.tem.fitting.solver import Fit, solve
 
-STEPS, STEPS_ALONE, CLOSE_PX = 5, 3, 0.06
-"""A trial needs to be fitted only so far that one sees what it is worth."""
+STEPS, STEPS_ALONE, CLOSE_PX = 4, 3, 0.06
+"""A trial needs to be fitted only so far that one sees what it is worth; with its neighbours it goes on from
+where it came to alone."""
 BESIDE_PX = 1.0
 """Particles whose discs come so near to the place are fitted with it."""
 AROUND_PX = 1.5
