@@ -35,7 +35,7 @@ from nanoai_gui.core.tem.micrograph import Micrograph
 from nanoai_gui.core.tem.segmentation import SegmentationParameters, segment
 from nanoai_gui.core.tem.sizing import why_unavailable
 from nanoai_gui.core.tem.synthesis import ContrastKind, Shape, SynthesisSpec, SyntheticImage, make_image
-from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, star_area
+from nanoai_gui.core.tem.synthesis.contours import N_ANGLES, contour, directions, star_area
 from nanoai_gui.core.tem.synthesis.shapes import Ball, make_body
 from tests.core.detection_made import perfect_answer
 
@@ -270,7 +270,7 @@ def test_a_doubtful_particle_stands_only_where_nothing_else_explains_the_materia
 
 
 def test_pieces_of_a_rod_are_joined_and_touching_spheres_are_not() -> None:
-    pieces = candidates([0.0, 17.0, 34.0], [9.0, 9.0, 9.0], [0.9, 0.8, 0.7])
+    pieces = candidates([0.0, 17.0, 34.0], [9.0, 9.0, 9.0], [0.6, 0.5, 0.4])
 
     def rod(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.asarray((np.abs(y) <= 9) & (x > -9) & (x < 43))
@@ -284,6 +284,25 @@ def test_pieces_of_a_rod_are_joined_and_touching_spheres_are_not() -> None:
     assert len(merge_pieces(pieces, spheres)) == 3
     # In the middle of a crowd there is material on all sides, which says nothing.
     assert len(merge_pieces(pieces, lambda x, y: np.ones(x.shape, dtype=bool))) == 3
+    # Of two that the network is sure of each is a particle, however straight the silhouette runs on.
+    assert len(merge_pieces(candidates([0.0, 17.0, 34.0], [9.0, 9.0, 9.0], [0.9, 0.8, 0.9]), rod)) == 3
+
+
+def test_two_long_particles_side_by_side_are_not_joined() -> None:
+    cosine, sine = directions()
+    ellipse = 1 / np.sqrt((cosine / 9) ** 2 + (sine / 26) ** 2)
+
+    def pair(away: float) -> Candidates:
+        none = np.full(2, 0.5)
+        return Candidates(np.array([0.0, away]), np.zeros(2), np.array([ellipse, ellipse]), none, 0.1 * none)
+
+    def block(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray((np.abs(y) <= 26) & (x > -9) & (x < 26))
+
+    assert len(merge_pieces(pair(17.0), block)) == 2
+    # The same two one behind the other are one rod.
+    rod = Candidates(np.zeros(2), np.array([0.0, 50.0]), pair(0.0).radial, np.full(2, 0.5), np.full(2, 0.05))
+    assert len(merge_pieces(rod, lambda x, y: np.asarray((np.abs(x) <= 9) & (y > -26) & (y < 76)))) == 1
 
 
 def test_share_inside_is_the_area_of_the_lens() -> None:
