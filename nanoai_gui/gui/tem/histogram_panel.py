@@ -330,6 +330,8 @@ class HistogramPanel(QWidget):
     def _give_up(self, failure: Failure) -> None:
         self._is_computing = False
         self._jobs.failed.emit(failure)
+        if self._is_stale:
+            self.refresh()  # what has come since may be without fault
 
     # ------------------------------------------------------------------ the one selection
 
