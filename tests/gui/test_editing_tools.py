@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -539,7 +540,7 @@ def test_an_edit_of_many_survives_a_change_under_its_hands(
 
     monkeypatch.setattr(labels, "grow", torn_once)
     failures: list[object] = []
-    tab.editing.editor._jobs.failed.connect(failures.append)
+    tab._jobs.failed.connect(failures.append)
     select(tab, *document(tab).table.ids.tolist())
     tab.editing.editor.grow()
     tab._session.commit(1, labels.take_new_id(document(tab), 7))
@@ -547,6 +548,43 @@ def test_an_edit_of_many_survives_a_change_under_its_hands(
     qtbot.waitUntil(lambda: len(tab._session.history(1).edits) == 2, timeout=SOON)
     assert len(calls) == 2
     assert failures == []
+
+
+def test_edits_of_many_are_made_one_after_the_other_and_only_in_their_image(
+    tab: TemTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor, session = tab.editing.editor, tab._session
+    select(tab, *document(tab).table.ids.tolist())
+    for make in (editor.grow, editor.grow, editor.shrink):
+        make()
+    state, titles = document(tab).state_bytes(), [edit.title for edit in session.history(1).edits]
+    session.jump(1, 0)
+    monkeypatch.setattr(editor_module, "MANY", 3)
+    go_on, grow = threading.Event(), labels.grow
+
+    def slow(*what: Any, **more: Any) -> Edit | None:
+        assert go_on.wait(SOON / 1000)
+        return grow(*what, **more)
+
+    monkeypatch.setattr(labels, "grow", slow)
+    for make in (editor.grow, editor.grow, editor.shrink):
+        make()
+    assert session.history(1).position == 0
+    go_on.set()
+    qtbot.waitUntil(lambda: session.history(1).position == 3, timeout=SOON)
+    assert [edit.title for edit in session.history(1).edits] == titles
+    assert document(tab).state_bytes() == state
+    # What was asked for in an image that is no longer shown is given up.
+    go_on.clear()
+    select(tab, *document(tab).table.ids.tolist())
+    editor.grow()
+    editor.shrink()
+    other = show_image(session, "b.tif")
+    analyse_image(session, other)
+    before = document(tab).state_bytes()
+    go_on.set()
+    qtbot.waitUntil(lambda: not editor._many._waiting, timeout=SOON)
+    assert session.history(1).position == 3 and document(tab).state_bytes() == before
 
 
 def test_a_count_for_several_is_one_step(tab: TemTab) -> None:

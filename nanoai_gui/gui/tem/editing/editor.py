@@ -19,10 +19,10 @@ from nanoai_gui.core.editing.edit import Edit
 from nanoai_gui.core.editing.regions import clip
 from nanoai_gui.core.editing.strokes import Stroke, capsule
 from nanoai_gui.core.errors import ParameterError
-from nanoai_gui.core.jobs import Failure
 from nanoai_gui.core.tem.micrograph import Box
 from nanoai_gui.core.tem.particles import Particles
 from nanoai_gui.gui.jobs import JobRunner
+from nanoai_gui.gui.tem.editing.many import EditsOfMany
 from nanoai_gui.gui.tem.entries import Selection
 from nanoai_gui.gui.tem.selecting import of_agglomerates, of_particles
 from nanoai_gui.gui.tem.session import TemSession
@@ -56,7 +56,7 @@ class Editor(QObject):
     def __init__(self, session: TemSession, jobs: JobRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._jobs = jobs
+        self._many = EditsOfMany(session, jobs, lambda: self.document, self._do)
         self.brush_radius = 8.0
         self.protects = True
 
@@ -138,26 +138,9 @@ class Editor(QObject):
         if len(ids) < MANY:
             then(self._do(make))
             return
-        document, key = self.document, self._session.current
-        if self.tell_if_nothing() or document is None:
-            return
-        revision = document.revision
-
-        def made(edit: Edit | None) -> None:
-            if self._session.current != key or self.document is not document:
-                return
-            if document.revision != revision:  # changed meanwhile: that edit fits no longer
-                self._do_to(ids, make, then)
-            else:
-                then(self._do(lambda _: edit))
-
-        def failed(failure: Failure) -> None:
-            if self._session.current == key and self.document is document and document.revision != revision:
-                self._do_to(ids, make, then)  # it was changed under the thread's hands
-            elif key is None or self._session.current != key or not self._session.mend(key):
-                self._jobs.failed.emit(failure)
-
-        self._jobs.run_in_thread(make, document, on_done=made, on_error=failed, key="edit of many")
+        document = self.document
+        if not self.tell_if_nothing() and document is not None:
+            self._many.put(document, make, then)
 
     def _select_agglomerates(self, ids: frozenset[int]) -> None:
         self._session.select(of_agglomerates(self.particles, ids))
