@@ -9,6 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run: those that nobody has tried yet are for tests/fuzz to try. And that a busy
+# machine takes long for one is no defect.
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 # Read once, when numpy and its kin are first imported: two cores shared by several processes gain
 # nothing from more threads, and sums come out in the same order everywhere.

@@ -77,7 +77,11 @@ def test_truncated_anywhere(tmp_path: Path, number: int) -> None:
             assert np.array_equal(found.intensities, whole.intensities[: found.n_spectra])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(number=st.integers(0, 3), place=st.floats(0, 0.999), values=st.binary(min_size=1, max_size=8))
 def test_any_bytes_overwritten(tmp_path: Path, number: int, place: float, values: bytes) -> None:
     path = _samples(tmp_path)[number]

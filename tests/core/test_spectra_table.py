@@ -67,7 +67,11 @@ def test_the_header_is_the_promised_one(tmp_path: Path) -> None:
     assert second.split(",")[:3] == ["early", "1", "785"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=8, unique=True),
     st.lists(
