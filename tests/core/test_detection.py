@@ -264,9 +264,12 @@ def test_a_doubtful_particle_stands_only_where_nothing_else_explains_the_materia
         return x < 40
 
     # The second lies mostly in the first, the fourth on empty film; the third explains a part of its own.
-    assert explain(found, 0.5, 0.2, material).tolist() == [0, 2]
-    assert explain(found, 0.5, 0.4, material).tolist() == [0]
-    assert sorted(explain(found, 0.2, 0.1, material).tolist()) == [0, 1, 2, 3]
+    one = np.ones(4, dtype=np.int32)
+    assert explain(found, 0.5, 0.2, material, one).tolist() == [0, 2]
+    assert explain(found, 0.5, 0.4, material, one).tolist() == [0]
+    assert sorted(explain(found, 0.2, 0.1, material, one).tolist()) == [0, 1, 2, 3]
+    # In an agglomerate of which nothing is sure it may as well be a letter.
+    assert explain(found, 0.5, 0.2, material, np.array([1, 1, 2, 1], dtype=np.int32)).tolist() == [0]
 
 
 def test_pieces_of_a_rod_are_joined_and_touching_spheres_are_not() -> None:

@@ -200,8 +200,12 @@ def share_inside(
     return out
 
 
-def explain(candidates: Candidates, least: float, faint: float, material: Material) -> NDArray[np.intp]:
-    """Accept what is sure, and of the rest what explains material that nothing else does.
+def explain(
+    candidates: Candidates, least: float, faint: float, material: Material, owner: NDArray[np.int32]
+) -> NDArray[np.intp]:
+    """Accept what is sure, and of the rest what explains material beside it that nothing else does.
+
+    Where nothing is sure, what is dark may be a letter, film or dirt: there, doubtful ones are none.
 
     Parameters
     ----------
@@ -211,6 +215,8 @@ def explain(candidates: Candidates, least: float, faint: float, material: Materi
         Scores from which a candidate is sure, and from which it may be accepted at all.
     material
         Tells of points x, y whether there is material.
+    owner
+        (n,) agglomerate of each.
 
     Returns
     -------
@@ -218,8 +224,9 @@ def explain(candidates: Candidates, least: float, faint: float, material: Materi
         Those accepted, best first.
     """
     order = np.argsort(-candidates.score, kind="stable")
-    order = order[candidates.score[order] >= min(faint, least)]
     sure = candidates.score >= least
+    possible = sure | (candidates.score >= faint) & np.isin(owner, owner[sure])
+    order = order[possible[order]]
     unsure = order[~sure[order]]
     if not len(unsure):
         return order

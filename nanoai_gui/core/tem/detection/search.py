@@ -57,8 +57,8 @@ ROUGH_TILE_PX, ROUGH_AREA = 320, 450_000
 TRIAL_AREA = 1_500_000
 """The same for the looks that follow."""
 SMALLEST_RADIUS_PX = 1.0
-FAINT = 0.15
-"""Score from which a particle is accepted where nothing else explains the material."""
+FAINT = 0.2
+"""Score from which a particle is accepted where nothing else explains the material beside a sure one."""
 
 
 def detect(
@@ -114,7 +114,8 @@ def detect(
     checkpoint(cancelled)
     found = found.select(suppress(found))
     checkpoint(cancelled)
-    found = found.select(explain(found, parameters.least_score, FAINT, search.material))
+    owner = search.owners(found)
+    found = found.select(explain(found, parameters.least_score, FAINT, search.material, owner))
     checkpoint(cancelled)
     found = merge_pieces(found, search.material)
     checkpoint(cancelled)
