@@ -39,6 +39,8 @@ GAP_PX = 8
 """Px between components that are laid out side by side."""
 DISC_PX = 1.0
 """What a particle covers beyond its half axes: half a px, on a raster that its centre does not lie on."""
+FAST_PX = 20_000
+"""Px of windows that are worked on at once: what they need fits into the cache of one core."""
 WIDTH_STEP = 0.05
 """Change of the blur (px) by which its effect is measured."""
 
@@ -248,7 +250,11 @@ class Model:
         self, p: NDArray[np.float64], rows: NDArray[np.intp], reach: float
     ) -> list[tuple[int, NDArray[np.intp]]]:
         half = np.minimum(half_sizes(p[rows], reach), self.rim)
-        return [(int(h), rows[half == h]) for h in np.unique(half)]
+        out = []
+        for h in np.unique(half).tolist():
+            members, most = rows[half == h], max(FAST_PX // (2 * h + 1) ** 2, 1)
+            out += [(h, members[k : k + most]) for k in range(0, len(members), most)]
+        return out
 
     def evaluate(self, parameters: NDArray[np.float64], optics: Optics, rows: NDArray[np.intp]) -> State:
         """Compute the image of the particles ``rows`` and its misfit."""
