@@ -37,6 +37,8 @@ LEVEL_SD = 0.02
 """What is expected to be left of the background after flattening, as a share of it."""
 GAP_PX = 8
 """Px between components that are laid out side by side."""
+LEAST_HALO = 3
+"""Px around each component that are its own too, at least."""
 DISC_PX = 1.0
 """What a particle covers beyond its half axes: half a px, on a raster that its centre does not lie on."""
 FAST_PX = 20_000
@@ -293,7 +295,8 @@ class Model:
         """Put components back to what they were ``before``, in the same place of memory."""
         for y0, x0, y1, x1 in self.boxes[numbers].tolist():
             # Boxes lie at least twice that apart.
-            box = slice(max(y0 - 3, 0), y1 + 3), slice(max(x0 - 3, 0), x1 + 3)
+            top, left = max(y0 - LEAST_HALO, 0), max(x0 - LEAST_HALO, 0)
+            box = slice(top, y1 + LEAST_HALO), slice(left, x1 + LEAST_HALO)
             for name in ("depth", "passed", "blurred", "residual"):
                 getattr(state, name)[box] = getattr(before, name)[box]
         level, cost = state.level.copy(), state.cost.copy()

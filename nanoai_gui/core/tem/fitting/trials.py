@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nanoai_gui.core.callbacks import Cancelled
 from nanoai_gui.core.tem.fitting.bodies import LOG_R, Q1, Q2, X, Y
 from nanoai_gui.core.tem.fitting.contacts import Contacts
-from nanoai_gui.core.tem.fitting.model import Model
+from nanoai_gui.core.tem.fitting.model import LEAST_HALO, Model
 from nanoai_gui.core.tem.fitting.pooled import Physics
 from nanoai_gui.core.tem.fitting.scene import kernel
 from nanoai_gui.core.tem.fitting.solver import Fit, solve
@@ -149,9 +149,10 @@ def attempt(
     old_rows = np.concatenate([rows, places.gone[gone_place, which]])
     old_place = np.concatenate([place, gone_place])
     new_place, slot = np.nonzero(np.isfinite(places.new[:, :, LOG_R]))
-    pad = 2 + len(kernel(optics.blur_px)) // 2
+    blurred = len(kernel(optics.blur_px)) // 2
+    pad = 2 + blurred
     boxes = _boxes(p, old_rows, old_place, places, pad)
-    few, shift, residual = model.patches(boxes, places.component, pad, fit.state)
+    few, shift, residual = model.patches(boxes, places.component, max(blurred, LEAST_HALO), fit.state)
     old = p[old_rows]
     old[:, [X, Y]] += shift[old_place]
     few.component, few.prior = old_place, physics.prior(len(old))
