@@ -159,7 +159,8 @@ class Model:
         A model of those particles, and what must be added to x and y of each to come to its scene, (m, 2).
         """
         images = () if self.base is None else (self.base,)
-        out, shift, cut = self._cut(self.boxes[numbers] - self.rim, numbers, GAP_PX, self.halo, images)
+        boxes, level = self.boxes[numbers] - self.rim, np.zeros(len(numbers))
+        out, shift, cut = self._cut(boxes, numbers, GAP_PX, self.halo, images, level)
         out.base = cut[0] if cut else None
         out.component = np.searchsorted(numbers, self.component[rows])
         out.prior = Prior(self.prior.mean[rows], self.prior.precision[rows])
@@ -187,10 +188,10 @@ class Model:
         The model, its ``base`` cut out of that depth; what must be added to x and y in each box, (m, 2); and
         the residual as it is there.
         """
-        out, shift, (base, residual) = self._cut(boxes, numbers, 0, halo, (state.depth, state.residual))
+        level = state.level[numbers]
+        images = state.depth, state.residual
+        out, shift, (base, residual) = self._cut(boxes, numbers, 0, halo, images, level)
         out.base, out.contacts = base, Contacts.none()
-        known = out.owner >= 0
-        out.contrast[known] -= state.level[numbers[out.owner[known]]].astype(np.float32)
         return out, shift, residual
 
     def _cut(
@@ -200,8 +201,9 @@ class Model:
         gap: int,
         halo: int,
         images: Sequence[Image],
+        level: NDArray[np.float64],
     ) -> tuple[Model, NDArray[np.float64], list[Image]]:
-        """Lay boxes out side by side: the model, the shift of each box, and further images."""
+        """Lay boxes out side by side, less a level: the model, the shift of each, and further images."""
         rim, (height, width) = self.rim, self.shape
         # In px of the padded scene, with the halo.
         low = np.maximum(boxes[:, :2] + rim - halo, 0)
@@ -220,7 +222,7 @@ class Model:
             if halo:
                 mine[:halo] = mine[-halo:] = False
                 mine[:, :halo] = mine[:, -halo:] = False
-            contrast[new] = self.contrast[old]
+            np.subtract(self.contrast[old], np.float32(level[k]), out=contrast[new])
             weight[new] = self.weight[old] * mine
             owner[new][mine] = k
             for image, whole in zip(more, images, strict=True):
@@ -264,7 +266,7 @@ class Model:
         depth = self.depth(parameters, optics, rows)
         if self.base is not None:
             depth[place] += self.base[place]
-        passed, blurred, residual = (np.zeros(self.shape, dtype=np.float32) for _ in range(3))
+        passed, blurred, residual = (_framed(self.shape, place) for _ in range(3))
         np.exp(np.negative(depth[place], out=passed[place]), out=passed[place])
         blurred[place] = blur(passed[place], optics.blur_px)
         left = residual[place]
@@ -460,6 +462,15 @@ class Model:
         near = np.hypot(p[a, X] - p[b, X], p[a, Y] - p[b, Y]) < reach[a] + reach[b]
         near &= component[a] == component[b]
         return a[near].astype(np.intp), b[near].astype(np.intp)
+
+
+def _framed(shape: tuple[int, int], place: tuple[slice, slice]) -> Image:
+    """Make an image that is 0 around a place, which is yet to be filled."""
+    rows, columns = place
+    out = np.empty(shape, dtype=np.float32)
+    out[: rows.start] = out[rows.stop :] = 0
+    out[rows, : columns.start] = out[rows, columns.stop :] = 0
+    return out
 
 
 def no_prior(n: int) -> Prior:
