@@ -86,7 +86,7 @@ def windows(
     away = (middle - p[:, :2]).astype(np.float32)
     dx, dy = (steps + away[:, X, None])[:, None, :], (steps + away[:, Y, None])[:, :, None]
     r = np.exp(p[:, LOG_R]).astype(np.float32)[:, None, None]
-    straight = not p[:, (Q1, Q2)].any()
+    straight = not p[:, Q1 : Q2 + 1].any()
     if straight:
         u, v = dx, dy
     else:

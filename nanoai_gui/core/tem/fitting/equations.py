@@ -81,5 +81,5 @@ def products_of_pairs(
     ], axis=1)[(high > 0) & (wide > 0)]  # fmt: skip
     for k, a, b, h, w, ya, xa, yb, xb in table.tolist():
         one = jacobians[a][:, ya : ya + h, xa : xa + w].reshape(p, -1)
-        out[k] = one @ jacobians[b][:, yb : yb + h, xb : xb + w].reshape(p, -1).T
+        out[k] = one.dot(jacobians[b][:, yb : yb + h, xb : xb + w].reshape(p, -1).T)
     return out

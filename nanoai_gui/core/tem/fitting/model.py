@@ -255,7 +255,7 @@ class Model:
     ) -> list[tuple[int, NDArray[np.intp]]]:
         half = np.minimum(half_sizes(p[rows], reach), self.rim)
         out = []
-        for h in np.unique(half).tolist():
+        for h in np.flatnonzero(np.bincount(half)).tolist():
             members, most = rows[half == h], max(FAST_PX // (2 * h + 1) ** 2, 1)
             out += [(h, members[k : k + most]) for k in range(0, len(members), most)]
         return out
