@@ -42,6 +42,8 @@ SHARE, SHARE_SMALL = 0.2, 0.85
 """Share of the cost (beyond noise) around it that a new particle must take away; the second, chance allowed
 for, if it is a small one: where larger ones are fitted wrongly, or missing, small ones fill what is left, but
 hardly ever explain it. In crowds (seeds 1800 to 1803) 148 of 224 that do were there, 12 of 109 others."""
+FEWEST_PX = 300
+"""Px beside particles that tell the noise."""
 ORDINARY, ORDINARY_FUSED = 3.3, 2.5
 """A new particle may be so many standard deviations smaller or larger (ln r) than the typical one; the second
 where the others are not plain spheres that only touch: there, necks and corners look like small ones."""
@@ -220,8 +222,13 @@ def _chosen(old: Revision, physics: Physics, sizes: Sizes, places: Places, tried
 
 
 def _usual_cost(model: Model, fit: Fit) -> float:
-    """Cost of a px where nothing is wrong: that of the usual component."""
-    return float(np.median(fit.state.cost[model.n_px > 0] / model.n_px[model.n_px > 0]))
+    """Cost of a px where nothing is wrong: beside particles, and no more than that of the usual component."""
+    square = (model.weight * fit.state.residual) ** 2
+    beside = square[(model.weight > 0) & (fit.state.depth <= 0)]
+    # The median of the square of a normal deviate is 0.455.
+    noise = float(np.median(beside)) / 0.455 if len(beside) > FEWEST_PX else np.inf
+    counted = model.n_px > 0
+    return min(noise, float(np.median(fit.state.cost[counted] / model.n_px[counted])))
 
 
 def _are_apart(old: Revision, places: Places, tried: Tried, k: int) -> bool:
