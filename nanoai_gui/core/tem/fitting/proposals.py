@@ -34,8 +34,9 @@ RIVAL = 0.7
 """A size is tried beside another one at the same place if it stands out by such a share of that."""
 BADLY_FITTED = 40.0
 """Cost in a particle, beyond that of noise, from which it may be two."""
-WORTHLESS, DOUBTFUL = 12.0, 240.0
-"""Cost that a particle must save not to be given up, and from which that is not even asked."""
+WORTHLESS, DOUBTFUL = 40.0, 240.0
+"""Cost that a particle must save not to be given up, and from which that is not even asked. The first is that
+of a new one: at low dose the network takes noise in large particles for tiny ones."""
 COVERED, MOST_REPLACED = 0.8, 4
 """Particles whose centres lie within such a share of the radius may be a single one, if they are no more."""
 BEHIND, LEAST_RATIO = 0.6, 0.4
