@@ -550,6 +550,20 @@ def test_an_edit_of_many_survives_a_change_under_its_hands(
     assert failures == []
 
 
+def test_a_defect_in_one_edit_of_many_does_not_hold_up_the_next(tab: TemTab, qtbot: QtBot) -> None:
+    many, made = tab.editing.editor._many, document(tab)
+
+    def broken(_: bool) -> None:
+        raise ZeroDivisionError
+
+    with qtbot.captureExceptions() as caught:
+        many.put(made, lambda _: None, broken)
+        many.put(made, lambda document: labels.delete(document, [3]), lambda _: None)
+        qtbot.waitUntil(lambda: len(tab._session.history(1).edits) == 1, timeout=SOON)
+    assert [kind for kind, _, _ in caught] == [ZeroDivisionError]
+    assert not many._waiting
+
+
 def test_edits_of_many_are_made_one_after_the_other_and_only_in_their_image(
     tab: TemTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

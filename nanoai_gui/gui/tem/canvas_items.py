@@ -267,9 +267,8 @@ class OutlineStack:
         if state != self._state:
             # The next frame may be another view again: a picture would be made for nothing.
             self._state, self._kept = state, None
-        elif self._kept is None and ratio == int(
-            ratio
-        ):  # else pixels of the picture fall between the screen's
+        elif self._kept is None and ratio == int(ratio):
+            # With a broken ratio, pixels of the picture would fall between those of the screen.
             self._kept = QPixmap(round(canvas[0] * ratio), round(canvas[1] * ratio))
             self._kept.setDevicePixelRatio(ratio)
             self._kept.fill(Qt.GlobalColor.transparent)

@@ -58,17 +58,21 @@ class EditsOfMany:
             return self._document() is not document or document.revision != revision
 
         def made(edit: Edit | None) -> None:
-            if not is_outdated():
-                self._waiting.popleft()
-                then(self._do(lambda _: edit))
-            self._start()
+            try:
+                if not is_outdated():
+                    self._waiting.popleft()
+                    then(self._do(lambda _: edit))
+            finally:  # whatever became of this one, the others are not to wait for ever
+                self._start()
 
         def failed(failure: Failure) -> None:
-            if not is_outdated():
-                self._waiting.popleft()
-                key = self._session.current
-                if key is None or not self._session.mend(key):
-                    self._jobs.failed.emit(failure)
-            self._start()
+            try:
+                if not is_outdated():
+                    self._waiting.popleft()
+                    key = self._session.current
+                    if key is None or not self._session.mend(key):
+                        self._jobs.failed.emit(failure)
+            finally:
+                self._start()
 
         self._jobs.run_in_thread(make, document, on_done=made, on_error=failed)
