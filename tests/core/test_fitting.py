@@ -106,8 +106,11 @@ def test_ellipsoids_get_axes_and_keep_their_area() -> None:
     case = near_truth(replace(SPEC, shape=Shape.ELLIPSOID, aspect_ratio=1.3), 4002)
     refined = refine(case.image.micrograph, case.agglomerates, case.starts)
     assert refined.physics is not None and refined.physics.strain_sd > 0.03
-    error = np.abs(np.exp(refined.parameters[:, LOG_R]) / case.true_radius - 1)
-    assert np.median(error) < 0.01
+    # Contacts that have grown together would explain their shapes too, at first.
+    assert refined.physics.overlap == 0
+    error = np.log(np.exp(refined.parameters[:, LOG_R]) / case.true_radius)
+    assert np.median(np.abs(error)) < 0.006
+    assert 0.5 < np.mean(np.abs(error) < refined.judgement.log_r_sd) < 0.85
 
 
 def test_bright_particles_are_fitted_too() -> None:

@@ -188,6 +188,12 @@ def find_physics(
             )  # fmt: skip
             fit = freed if _cost(freed) < _cost(fit) - _DECISIVE else fit
     strain_sd, absorption_sd, fit = _spreads(part, contacts, fit, kind, held, rim, cancelled)
+    if overlap and strain_sd:
+        # Before shapes are free, ellipsoids that only touch look like spheres grown into each other.
+        apart = _spreads(part, Contacts.none(), mass, kind, held, rim, cancelled)
+        if _cost(apart[-1]) < _cost(fit):
+            overlap, model.contacts = 0.0, Contacts.none()
+            strain_sd, absorption_sd, fit = apart
     optics = scaled(fit.optics, 1 / part.factor)
     found = Physics(kind, optics, strain_sd, absorption_sd, overlap, _typical_misfit(model, fit, held))
     return found, Physics(Kind.MASS, scaled(mass.optics, 1 / part.factor), 0.0, 0.0, 0.0, found.misfit)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 SMOOTHING_PX = 1.0
 """Noise averages out over this, what the model cannot explain does not."""
-INFLATION = 0.8
-"""Standard errors are this many times what the covariance and the residual say (seeds 1000 to 1300), ..."""
+INFLATION, OF_SHAPED = 0.8, 1.0
+"""Standard errors are this many times what the covariance and the residual say (seeds 1000 to 1300; the
+second where particles are ellipsoids, seeds 1850 to 1859), ..."""
 BY_MISFIT, BY_OVERLAP = 0.5, 0.3
 """... and what no noise explains adds to that of ln r: this share of the misfit of a particle, since a model
 that leaves so much unexplained is wrong by about as much, and this share of the square of how far contacts
@@ -76,7 +77,7 @@ def judge(model: Model, fit: Fit, physics: Physics, held: NDArray[np.bool_]) -> 
         columns_fitted = physics.columns
         equations = model.linearise(fit.state, fit.optics, free, columns_fitted)
         variance = covariance(model, equations, free)[:, columns_fitted.index(LOG_R)]
-        sd = INFLATION * np.sqrt(variance * inflation[free])
+        sd = (OF_SHAPED if physics.strain_sd else INFLATION) * np.sqrt(variance * inflation[free])
         # What chance alone leaves of a right model is no error of it.
         beyond = np.sqrt(np.maximum(np.nan_to_num(out.misfit[free]) ** 2 - chance[free] ** 2, 0))
         # Where shapes are free, they take up most of what contacts are wrong by.
