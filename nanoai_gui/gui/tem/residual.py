@@ -127,8 +127,7 @@ class ResidualFeed(QObject):
             if self._shown is wanted and session.labels is labels:
                 self._canvas.set_residual(picture.levels)
                 self.told.emit(
-                    "Image minus model. Orange: more material than fitted, blue: less "
-                    f"(full colour {100 * picture.full:.1f} % of the background)."
+                    f"Image minus model, ±{100 * picture.full:.1f} %. Orange: more material, blue: less"
                 )
 
         self._jobs.run_in_thread(

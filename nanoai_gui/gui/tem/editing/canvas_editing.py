@@ -48,11 +48,11 @@ _ARROWS = {
 _BRUSHES = (Tool.BRUSH, Tool.ERASER)
 _RIGHT_CLICK = (Tool.SELECT, Tool.BRUSH, Tool.ERASER, Tool.LASSO)
 _HINTS = {
-    Tool.BRUSH: "Begin on an agglomerate to extend it, beside all for a new one. Alt erases, [ ] size.",
-    Tool.ERASER: "Erase the agglomerate you begin on; others are spared. Alt paints, [ ] size.",
+    Tool.BRUSH: "Extends what you begin on, else a new one; Alt erases, [ ] size.",
+    Tool.ERASER: "Erases what you begin on alone; Alt paints, [ ] size.",
     Tool.LASSO: OutlineDraft.hint,
     Tool.CUT: CutDraft.hint,
-    Tool.CIRCLE: "Drag across a particle (Shift: ellipse), or click its edge 3 times or more.",
+    Tool.CIRCLE: "Drag across (Shift: ellipse), or click 3 or more edge points.",
     Tool.BOX: "Drag a rectangle to segment it again with other settings.",
 }
 

@@ -85,7 +85,7 @@ class OutlineDraft(Draft):
     With ``follows`` the mouse draws without a button held, as after a right click.
     """
 
-    hint = "Click corners or draw; Enter or the start closes. Alt then takes the area away."
+    hint = "Click corners or draw; Enter or the start closes; Alt removes."
 
     def __init__(self, canvas: MicrographCanvas, editor: Editor, follows: bool = False) -> None:
         super().__init__(canvas, editor)
@@ -150,7 +150,7 @@ class CutDraft(Draft):
 class EdgeDraft(Draft):
     """Points on the edge of a particle: three or more make a circle, five or more an ellipse."""
 
-    hint = "3 points on the edge make a circle, 5 an ellipse. Enter ends, Esc gives up."
+    hint = "3 edge points: a circle; 5: an ellipse. Enter ends, Esc gives up."
 
     @property
     def shape(self) -> Ellipse | None:
@@ -177,7 +177,7 @@ class EdgeDraft(Draft):
 class CutProposal(Draft):
     """A proposed split of one agglomerate, to be accepted or not."""
 
-    hint = "Enter splits, W proposes a part more, Shift+W one less, Esc leaves it whole."
+    hint = "Enter splits, W: one part more, Shift+W: one less, Esc: whole."
 
     def __init__(
         self, canvas: MicrographCanvas, editor: Editor, ident: int, parts: NDArray[np.int32], box: Box
